@@ -1,0 +1,66 @@
+import { Injectable, Logger } from '@nestjs/common';
+import { Observable, Subject } from 'rxjs';
+
+/** What every event says. The handle names the session; no event ever carries its secret. */
+interface EventBase {
+  /** When it happened. */
+  readonly at: Date;
+  readonly userId?: string;
+  readonly handle?: string;
+}
+
+/** What happens to sessions, told apart by `type`. */
+export type SessionEvent = EventBase &
+  (
+    | { readonly type: 'logged-in'; readonly userId: string; readonly handle: string; readonly method?: string }
+    | { readonly type: 'logged-out'; readonly userId: string; readonly handle: string }
+    /** A strategy turned credentials down. */
+    | { readonly type: 'login-failed'; readonly strategy: string; readonly reason: string }
+    /** The session was ended by the module: its user is gone, or what stood in the store was unreadable. */
+    | { readonly type: 'ended'; readonly handle: string; readonly reason: 'user-gone' | 'unreadable' }
+    /** A request's session ended while it ran; what it wanted to store was dropped. */
+    | { readonly type: 'save-dropped'; readonly handle: string }
+    /** The store did not do what it was asked. */
+    | { readonly type: 'store-error'; readonly operation: string; readonly error: unknown }
+    /** Activity could not be written down. The answer went out regardless. */
+    | { readonly type: 'touch-failed'; readonly handle: string; readonly error: unknown }
+  );
+
+/** An event as it is reported, before it gets its time. */
+export type NewSessionEvent = SessionEvent extends infer Event
+  ? Event extends SessionEvent
+    ? Omit<Event, 'at'>
+    : never
+  : never;
+
+/**
+ * What happens to the application's sessions, as a stream: subscribe to `events$`. Each event follows the fact it
+ * reports. A listener that throws is logged and goes on listening; it disturbs neither the request nor other listeners.
+ */
+@Injectable()
+export class SessionEvents {
+  readonly #logger = new Logger('SessionEvents');
+  readonly #subject = new Subject<SessionEvent>();
+
+  /** Hot: a subscriber sees what happens from then on. Completes when the application closes. */
+  readonly events$: Observable<SessionEvent> = new Observable((subscriber) => {
+    return this.#subject.subscribe({
+      next: (event) => {
+        subscriber.next(event);
+      },
+      complete: () => {
+        subscriber.complete();
+      },
+    });
+  });
+
+  /** @internal */
+  emit(event: NewSessionEvent, at: number): void {
+    this.#subject.next({ ...event, at: new Date(at) } as SessionEvent);
+  }
+
+  /** @internal */
+  close(): void {
+    this.#subject.complete();
+  }
+}

@@ -1,0 +1,43 @@
+export { SessionAuthModule } from './session-auth.module.js';
+export { SESSION_AUTH_OPTIONS } from './session-auth.tokens.js';
+export { SESSION_STORE } from './session/session-store.js';
+export type {
+  CookieOptions,
+  Duration,
+  LifetimeOptions,
+  ResolvedSessionAuthOptions,
+  RoutePattern,
+  SessionAuthOptions,
+} from './session-auth.options.js';
+export type { SessionAuthOptionsFactory } from './session-auth.module.js';
+export type { RedisCommands, RedisOptions } from './redis/redis.options.js';
+export { RedisSessionStore } from './redis/redis-session.store.js';
+export type { RedisSessionStoreOptions } from './redis/redis-session.store.js';
+
+export { SessionGuard } from './access/session.guard.js';
+export { CurrentSession, CurrentUser, Public } from './access/decorators.js';
+export { LoginGuard } from './login/login.guard.js';
+export type { LoginGuardOptions } from './login/login.guard.js';
+export { SessionAuthService } from './login/session-auth.service.js';
+export type { LogInOptions } from './login/session-auth.service.js';
+export { UserSerializer } from './serializer/user.serializer.js';
+
+export { SessionEvents } from './events/session-events.js';
+export type { SessionEvent } from './events/session-events.js';
+export type { Device, SessionInfo, SessionRequest } from './session/session.types.js';
+
+export {
+  CookieNotSendableException,
+  InvalidOptionError,
+  LoginFailedException,
+  MalformedLoginException,
+  SessionAuthConfigurationError,
+  SessionConflictException,
+  SessionNotSerializableException,
+  SessionStoreUnavailableException,
+  SessionUnavailableException,
+  UnauthenticatedException,
+  UserLookupFailedException,
+  UserNotSerializableException,
+} from './session-auth.errors.js';
+export type { SessionAuthErrorCode } from './session-auth.errors.js';

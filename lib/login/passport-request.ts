@@ -1,0 +1,101 @@
+import { dataOf, type LiveSession } from '../session/live-session.js';
+import { requestSessionOf } from '../session/request-session.js';
+import type { SessionRequest } from '../session/session.types.js';
+import type { LogInOptions, SessionAuthService } from './session-auth.service.js';
+
+type Done = (error?: unknown) => void;
+
+/** What Passport's `request.logIn()` takes, and what this module's login takes. */
+export interface PassportLogInOptions extends LogInOptions {
+  /** `false` sets `request.user` for this request alone. Default `true`. */
+  session?: boolean;
+  /** Passport 0.6: carry everything over. The same as naming every key in `keep`. */
+  keepSessionInfo?: boolean;
+}
+
+/** What Passport's `request.logOut()` takes. */
+export interface PassportLogOutOptions {
+  /** Passport 0.6: keep what the session holds besides the user. */
+  keepSessionInfo?: boolean;
+}
+
+/** Passport 0.7's methods of the request, each with a callback or, when none is given, a promise. */
+export interface PassportRequestMethods {
+  logIn(user: unknown, options?: PassportLogInOptions | Done, done?: Done): Promise<void> | undefined;
+  logOut(options?: PassportLogOutOptions | Done, done?: Done): Promise<void> | undefined;
+  isAuthenticated(): boolean;
+  isUnauthenticated(): boolean;
+}
+
+type PassportRequest = SessionRequest &
+  PassportRequestMethods & { login: PassportRequestMethods['logIn']; logout: PassportRequestMethods['logOut'] };
+
+/**
+ * Gives requests Passport's methods, by way of the service: code written for Passport works unchanged. The functions are
+ * made once per application; a request is only handed them.
+ */
+export function passportMethods(service: SessionAuthService): (request: SessionRequest) => void {
+  function logIn(this: SessionRequest, user: unknown, options?: PassportLogInOptions | Done, done?: Done) {
+    return settle(options, done, (given) => passportLogIn(service, this, user, given));
+  }
+
+  function logOut(this: SessionRequest, options?: PassportLogOutOptions | Done, done?: Done) {
+    return settle(options, done, (given) => passportLogOut(this, given));
+  }
+
+  return (bare) => {
+    const request = bare as PassportRequest;
+    request.login = request.logIn = logIn;
+    request.logout = request.logOut = logOut;
+    request.isAuthenticated = isAuthenticated;
+    request.isUnauthenticated = isUnauthenticated;
+  };
+}
+
+async function passportLogIn(
+  service: SessionAuthService,
+  request: SessionRequest,
+  user: unknown,
+  { session = true, keepSessionInfo = false, ...options }: PassportLogInOptions,
+): Promise<void> {
+  if (!session) {
+    request.user = user;
+    return;
+  }
+  const everything = keepSessionInfo && request.session ? Object.keys(dataOf(request.session as LiveSession)) : [];
+  await service.logIn(request, user, { ...options, keep: [...(options.keep ?? []), ...everything] });
+}
+
+async function passportLogOut(
+  request: SessionRequest,
+  { keepSessionInfo = false }: PassportLogOutOptions,
+): Promise<void> {
+  const { passport: _passport, ...rest } = request.session ? dataOf(request.session as LiveSession) : {};
+  request.user = null;
+  await requestSessionOf(request)?.logOut(keepSessionInfo ? rest : {});
+}
+
+function isAuthenticated(this: SessionRequest): boolean {
+  return Boolean(this.user);
+}
+
+function isUnauthenticated(this: SessionRequest): boolean {
+  return !this.user;
+}
+
+/** Runs the work for a caller that gave options, a callback, both or neither. */
+function settle<Options extends object>(
+  options: Options | Done | undefined,
+  done: Done | undefined,
+  work: (options: Partial<Options>) => Promise<void>,
+): Promise<void> | undefined {
+  const callback = typeof options === 'function' ? options : done;
+  const running = work(typeof options === 'object' ? options : {});
+  if (callback === undefined) {
+    return running;
+  }
+  void running.then(() => {
+    callback();
+  }, callback);
+  return undefined;
+}

@@ -1,0 +1,111 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { SessionUnavailableException, UnauthenticatedException } from '../session-auth.errors.js';
+import { type Duration, milliseconds, type ResolvedSessionAuthOptions } from '../session-auth.options.js';
+import { SESSION_AUTH_OPTIONS } from '../session-auth.tokens.js';
+import { UserSerializers } from '../serializer/user-serializers.js';
+import { expiresAt } from '../lifetime/lifetime.policy.js';
+import { type LiveSession, dataOf } from '../session/live-session.js';
+import { type RequestSession, requestSessionOf } from '../session/request-session.js';
+import type { SessionInfo, SessionRequest } from '../session/session.types.js';
+
+/** How to log a user in. */
+export interface LogInOptions {
+  /**
+   * Top-level keys of the present session to carry into the new one, such as `['returnTo']`. Default none. Nothing is
+   * ever carried from one user's session into another's.
+   */
+  keep?: string[];
+  /** This session's own idle and absolute limit, for "remember me". Default those of `lifetime`. */
+  remember?: Duration;
+  /** How the user proved who they are, in a word of your own: `'password'`, `'webauthn'`. */
+  method?: string;
+}
+
+/** Logs users in and out, from anywhere that has the request. */
+@Injectable()
+export class SessionAuthService {
+  constructor(
+    @Inject(UserSerializers) private readonly serializers: UserSerializers,
+    @Inject(SESSION_AUTH_OPTIONS) private readonly options: ResolvedSessionAuthOptions,
+  ) {}
+
+  /**
+   * Logs this user in: a new session under a new id, committed to the store when it resolves; then the old session has
+   * ended and `request.user` is the user.
+   *
+   * @throws SessionStoreUnavailableException (503) when the store does not answer
+   * @throws CookieNotSendableException (500) when the cookie could not reach the browser; nothing is stored then
+   * @throws UserNotSerializableException (500) when no serializer takes the user
+   * @throws SessionUnavailableException (500) on a route without a session
+   */
+  async logIn(request: SessionRequest, user: unknown, options: LogInOptions = {}): Promise<void> {
+    const session = sessionOf(request);
+    const { userId, passport } = await this.serializers.serialize(user);
+    const device = this.options.device === false ? undefined : this.options.device(request);
+    await session.logIn({
+      login: {
+        userId,
+        ...(options.method !== undefined && { method: options.method }),
+        ...(device !== undefined && { device }),
+      },
+      data: { ...kept(request, session, userId, options.keep ?? []), passport },
+      ...(options.remember !== undefined && { remember: milliseconds('remember', options.remember) }),
+      user,
+    });
+  }
+
+  /**
+   * Logs out: the session has ended in the store when it resolves, nothing in flight can bring it back, and the answer
+   * has the browser forget the cookie. Does nothing for a request without a session.
+   *
+   * @throws SessionStoreUnavailableException (503) when the store does not answer: the user is still logged in
+   */
+  async logOut(request: SessionRequest): Promise<void> {
+    await sessionOf(request).logOut();
+    request.user = null;
+  }
+
+  /**
+   * The caller's own session. Asks the store nothing.
+   *
+   * @throws UnauthenticatedException (401) when the caller is not logged in
+   */
+  current(request: SessionRequest): SessionInfo {
+    const record = sessionOf(request).stored;
+    if (record?.login === undefined) {
+      throw new UnauthenticatedException();
+    }
+    return {
+      handle: record.handle,
+      createdAt: new Date(record.createdAt),
+      authenticatedAt: new Date(record.login.at),
+      seenAt: new Date(record.seenAt),
+      expiresAt: new Date(expiresAt(record, this.options.lifetime)),
+      device: record.login.device ?? {},
+    };
+  }
+}
+
+/** The session of a request that must have one. */
+function sessionOf(request: SessionRequest): RequestSession {
+  const session = requestSessionOf(request);
+  if (session === undefined) {
+    throw new SessionUnavailableException();
+  }
+  return session;
+}
+
+/** What a login keeps of the session before it: the named keys, unless they are another user's. */
+function kept(
+  request: SessionRequest,
+  { stored }: RequestSession,
+  userId: string,
+  keys: readonly string[],
+): Record<string, unknown> {
+  const sameUser = stored?.login === undefined || stored.login.userId === userId;
+  if (!sameUser || request.session === undefined) {
+    return {};
+  }
+  const data = dataOf(request.session as LiveSession);
+  return Object.fromEntries(keys.filter((key) => Object.hasOwn(data, key)).map((key) => [key, data[key]]));
+}

@@ -1,0 +1,142 @@
+import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { DiscoveryService } from '@nestjs/core';
+import passport from 'passport';
+import { SessionAuthConfigurationError } from '../session-auth.errors.js';
+import type { SessionRequest, SessionResponse } from '../session/session.types.js';
+import { nameOfStrategy } from './strategy-names.js';
+
+/** What a strategy said of credentials it turned down. */
+export interface Refusal {
+  /** The strategy's own words, where it has any. */
+  readonly message: string | undefined;
+  /** The status it asked for; 401 unless it did. */
+  readonly status: number;
+}
+
+/** How an authentication ended. A strategy that redirected or answered by itself never ends. */
+export type Authentication = { readonly outcome: 'passed' } | { readonly outcome: 'refused'; readonly refusal: Refusal };
+
+/** A strategy while it runs: Passport has lent it its actions. */
+type Strategy = passport.Strategy & { fail(challenge?: unknown, status?: number): void; pass(): void };
+
+/** Passport's default, for an application whose strategies say nothing. */
+const UNAUTHORIZED = 401;
+
+/**
+ * This application's own Passport: its own Authenticator with the strategies found among its providers, so that two
+ * applications in one process never meet.
+ */
+@Injectable()
+export class ApplicationPassport implements OnModuleInit {
+  private readonly authenticator = new passport.Passport();
+  private readonly names: string[] = [];
+
+  constructor(@Inject(DiscoveryService) private readonly discovery: DiscoveryService) {}
+
+  onModuleInit(): void {
+    for (const { instance } of this.discovery.getProviders()) {
+      if (isStrategy(instance)) {
+        const name = nameOfStrategy(instance);
+        if (name !== undefined) {
+          this.names.push(name);
+          this.authenticator.use(name, instance);
+        }
+      }
+    }
+  }
+
+  /**
+   * Runs the named strategies, the first that succeeds logging the user in by `request.logIn`. All of Passport's options
+   * hold, redirects included: then the answer has been given and the promise stays open, as the request is over.
+   *
+   * @throws what a strategy or the login failed with; SessionAuthConfigurationError for an unknown strategy
+   */
+  authenticate(
+    names: readonly string[],
+    options: passport.AuthenticateOptions,
+    request: SessionRequest,
+    response: SessionResponse,
+  ): Promise<Authentication> {
+    this.refuseUnknown(names);
+    const refusals: Refusal[] = [];
+    return new Promise((resolve, reject) => {
+      const strategies = names.map((name) => this.listening(name, refusals));
+      const handler = this.authenticator.authenticate(strategies as never, { ...options, failWithError: true }) as (
+        request: SessionRequest,
+        response: SessionResponse,
+        next: (error?: unknown) => void,
+      ) => void;
+      handler(request, response, (error) => {
+        if (error === undefined || error === null) {
+          resolve({ outcome: 'passed' });
+        } else if (isRefusal(error)) {
+          const refusal = refusals.find(({ message }) => message !== undefined) ?? refusals[0];
+          resolve({ outcome: 'refused', refusal: refusal ?? { message: undefined, status: UNAUTHORIZED } });
+        } else {
+          reject(error instanceof Error ? error : new Error('A Passport strategy failed.', { cause: error }));
+        }
+      });
+    });
+  }
+
+  /** The strategy for one run, with its refusals overheard: Passport keeps their words to itself. */
+  private listening(name: string, refusals: Refusal[]): Strategy {
+    const strategy = Object.create(this.strategy(name) as object) as Strategy;
+    const { authenticate } = strategy;
+    strategy.authenticate = function (this: Strategy, ...args: unknown[]) {
+      const { fail } = this;
+      this.fail = (challenge, status) => {
+        refusals.push({ message: messageOf(challenge), status: statusOf(challenge, status) });
+        fail(challenge, status);
+      };
+      // A strategy that abstains (as 'session' always does) has logged nobody in (nestjs/passport#1505).
+      this.pass = () => {
+        this.fail();
+      };
+      Reflect.apply(authenticate, this, args);
+    };
+    return strategy;
+  }
+
+  private strategy(name: string): passport.Strategy | undefined {
+    // Passport's own look-up; its types leave it out.
+    return (this.authenticator as unknown as { _strategy(name: string): passport.Strategy | undefined })._strategy(name);
+  }
+
+  private refuseUnknown(names: readonly string[]): void {
+    const unknown = names.find((name) => this.strategy(name) === undefined);
+    if (unknown !== undefined) {
+      throw new SessionAuthConfigurationError(
+        'unknown_strategy',
+        `No provider is a Passport strategy named "${unknown}" (found: ${this.names.join(', ') || 'none'}). ` +
+          'Add it to the providers of a module: @Injectable() class LocalStrategy extends PassportStrategy(Strategy) {...}',
+      );
+    }
+  }
+}
+
+function isStrategy(instance: unknown): instance is passport.Strategy {
+  return (
+    instance instanceof passport.Strategy ||
+    // Of another copy of passport-strategy, as each strategy package may bring.
+    (typeof instance === 'object' &&
+      instance !== null &&
+      'authenticate' in instance &&
+      typeof instance.authenticate === 'function' &&
+      nameOfStrategy(instance as passport.Strategy) !== undefined)
+  );
+}
+
+function isRefusal(error: unknown): boolean {
+  return error instanceof Error && error.name === 'AuthenticationError';
+}
+
+function messageOf(challenge: unknown): string | undefined {
+  const message: unknown =
+    typeof challenge === 'object' && challenge !== null && 'message' in challenge ? challenge.message : undefined;
+  return typeof message === 'string' ? message : undefined;
+}
+
+function statusOf(challenge: unknown, status: number | undefined): number {
+  return status ?? (typeof challenge === 'number' ? challenge : UNAUTHORIZED);
+}

@@ -1,0 +1,25 @@
+import passport from 'passport';
+
+type Strategy = passport.Strategy;
+
+/**
+ * Under which names strategies were registered on passport's process-wide singleton.
+ *
+ * `@nestjs/passport` tells a strategy's name (`PassportStrategy(Strategy, 'name')`) to that singleton alone, where the
+ * strategy of a second application displaces it. So each registration is noted as it happens; nothing else changes.
+ */
+const names = new WeakMap<Strategy, string>();
+
+const { use } = passport;
+passport.use = function (this: typeof passport, ...args: [Strategy] | [string, Strategy]) {
+  const [name, strategy] = args.length === 1 ? [args[0].name, args[0]] : args;
+  if (name !== undefined) {
+    names.set(strategy, name);
+  }
+  return Reflect.apply(use, this, args) as typeof passport;
+};
+
+/** The name a strategy goes by: the one it was registered under, else its own. */
+export function nameOfStrategy(strategy: Strategy): string | undefined {
+  return names.get(strategy) ?? strategy.name;
+}

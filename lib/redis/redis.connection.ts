@@ -1,0 +1,117 @@
+import { Logger, type OnApplicationShutdown } from '@nestjs/common';
+import { createClient, createCluster, createSentinel } from 'redis';
+import { within } from '../session/deadline.js';
+import type { RedisCommands, RedisOptions } from './redis.options.js';
+
+/** What this module asks of a client that it opened itself. */
+interface OwnedClient extends RedisCommands {
+  on(event: string, listener: (error: Error) => void): unknown;
+  connect(): Promise<unknown>;
+  close(): Promise<unknown> | void;
+  destroy(): void;
+}
+
+/** Longest pause between two attempts to reconnect, in milliseconds: Redis is back in use soon after it is back. */
+const LONGEST_PAUSE = 250;
+
+/** What every client of ours gets: nothing queues while disconnected, and the module's own deadline is the only one. */
+const CLIENT_DEFAULTS = { disableOfflineQueue: true, commandOptions: { timeout: undefined } } as const;
+
+/** The module's connection to Redis: opened at boot, kept, and closed with the application. A given client is left alone. */
+export class RedisConnection implements OnApplicationShutdown {
+  readonly client: RedisCommands;
+  readonly #owned: OwnedClient | undefined;
+  readonly #logger = new Logger('SessionAuthModule');
+  #reported = false;
+
+  constructor(
+    options: RedisOptions,
+    private readonly timeout: number,
+  ) {
+    this.#owned = options.client === undefined ? createOwned(options) : undefined;
+    this.client = this.#owned ?? (options.client as RedisCommands);
+  }
+
+  /**
+   * Connects, and waits a moment for it, so that the first request finds Redis there. Out of reach, it goes on trying:
+   * the application starts all the same.
+   */
+  async open(): Promise<void> {
+    const client = this.#owned;
+    if (client === undefined) {
+      return;
+    }
+    client.on('error', (error) => {
+      this.#report(error);
+    });
+    client.on('ready', () => {
+      if (this.#reported) {
+        this.#reported = false;
+        this.#logger.log('Redis is back.');
+      }
+    });
+    const connecting = client.connect().catch((error: unknown) => {
+      this.#report(error);
+    });
+    await within(this.timeout, connecting).catch(() => {
+      this.#report(new Error('no connection yet'));
+    });
+  }
+
+  /** After the last request has been answered: Nest closes the server before it calls this. */
+  async onApplicationShutdown(): Promise<void> {
+    const client = this.#owned;
+    if (client === undefined) {
+      return;
+    }
+    try {
+      await within(this.timeout, Promise.resolve(client.close()));
+    } catch {
+      destroy(client); // Not connected, or hung: there is nothing to wait for.
+    }
+  }
+
+  /** Once per outage. The address stays out of the log: it may hold a password. */
+  #report(error: unknown): void {
+    if (!this.#reported) {
+      this.#reported = true;
+      this.#logger.error(`Redis cannot be reached; trying on. (${describe(error)})`);
+    }
+  }
+}
+
+function createOwned(options: Exclude<RedisOptions, { client: RedisCommands }>): OwnedClient {
+  const socket = { reconnectStrategy: (attempt: number) => Math.min(10 * 2 ** attempt, LONGEST_PAUSE) };
+  if (options.cluster !== undefined) {
+    const { defaults, ...cluster } = options.cluster;
+    return createCluster({
+      ...cluster,
+      defaults: { ...CLIENT_DEFAULTS, ...defaults, socket: { ...socket, ...defaults?.socket } },
+    } as Parameters<typeof createCluster>[0]) as unknown as OwnedClient;
+  }
+  if (options.sentinel !== undefined) {
+    const { nodeClientOptions: node, ...sentinel } = options.sentinel;
+    return createSentinel({
+      ...sentinel,
+      nodeClientOptions: { ...CLIENT_DEFAULTS, ...node, socket: { ...socket, ...node?.socket } },
+    } as Parameters<typeof createSentinel>[0]) as unknown as OwnedClient;
+  }
+  return createClient({
+    ...CLIENT_DEFAULTS,
+    ...options,
+    socket: { ...socket, ...options.socket },
+  } as Parameters<typeof createClient>[0]) as unknown as OwnedClient;
+}
+
+function destroy(client: OwnedClient): void {
+  try {
+    client.destroy();
+  } catch {
+    // It was never open.
+  }
+}
+
+function describe(error: unknown): string {
+  const { code, message } = error as NodeJS.ErrnoException;
+  return [code, message].filter(Boolean).join(' ') || String(error);
+}

@@ -1,0 +1,110 @@
+import { Inject, Injectable, type OnModuleInit, Scope, type Type } from '@nestjs/common';
+import { DiscoveryService, ModuleRef } from '@nestjs/core';
+import { SessionAuthConfigurationError, UserNotSerializableException } from '../session-auth.errors.js';
+import { SESSION_AUTH_OPTIONS } from '../session-auth.tokens.js';
+import type { ResolvedSessionAuthOptions } from '../session-auth.options.js';
+import type { UserRestorer } from '../session/session.runtime.js';
+import type { SessionRequest } from '../session/session.types.js';
+import { UserSerializer } from './user.serializer.js';
+
+/** What the session keeps under `passport`: the payload where Passport keeps it, and which serializer made it. */
+export interface SerializedUser {
+  readonly user: unknown;
+  readonly serializer: string;
+}
+
+/** The application's {@link UserSerializer}s, found among its providers. */
+@Injectable()
+export class UserSerializers implements UserRestorer, OnModuleInit {
+  private serializers: readonly UserSerializer[] = [];
+
+  constructor(
+    @Inject(DiscoveryService) private readonly discovery: DiscoveryService,
+    @Inject(ModuleRef) private readonly moduleRef: ModuleRef,
+    @Inject(SESSION_AUTH_OPTIONS) private readonly options: ResolvedSessionAuthOptions,
+  ) {}
+
+  async onModuleInit(): Promise<void> {
+    const found = this.options.serializers
+      ? await Promise.all(this.options.serializers.map((type) => this.instanceOf(type)))
+      : this.discover();
+    this.serializers = inOrder(found);
+  }
+
+  /** What the session is to keep of this user, and by what the store knows them. */
+  async serialize(user: unknown): Promise<{ userId: string; passport: SerializedUser }> {
+    const serializer = this.serializers.find((one) => one.supports(user));
+    if (serializer === undefined) {
+      throw new UserNotSerializableException('No UserSerializer supports this user: see its method supports(user).');
+    }
+    const { name } = serializer.constructor;
+    const userId = serializer.userId(user);
+    if (typeof userId !== 'string' || userId === '') {
+      throw new UserNotSerializableException(
+        `${name}.userId(user) gave no text. Users without an "id" need a userId() of their own.`,
+      );
+    }
+    const payload = await serializer.serializeUser(user);
+    if (payload === undefined || payload === null) {
+      throw new UserNotSerializableException(`${name}.serializeUser(user) gave nothing to keep.`);
+    }
+    return { userId, passport: { user: payload, serializer: name } };
+  }
+
+  async restore(passport: unknown, request: SessionRequest): Promise<unknown> {
+    const { user, serializer: name } = passport as SerializedUser;
+    // With one kind of user the class may be renamed; with several, a wrong guess would be another user.
+    const serializer =
+      this.serializers.length === 1
+        ? this.serializers[0]
+        : this.serializers.find((one) => one.constructor.name === name);
+    if (serializer === undefined) {
+      throw new Error(`No provider is the UserSerializer "${name}" that this session was made by.`);
+    }
+    return serializer.deserializeUser(user, request);
+  }
+
+  private discover(): UserSerializer[] {
+    const wrappers = this.discovery
+      .getProviders()
+      .filter(({ metatype }) => typeof metatype === 'function' && metatype.prototype instanceof UserSerializer);
+    const scoped = wrappers.find((wrapper) => wrapper.scope === Scope.REQUEST || !wrapper.isDependencyTreeStatic());
+    if (scoped !== undefined) {
+      throw new SessionAuthConfigurationError(
+        'no_serializer',
+        `${scoped.name} is request-scoped (or depends on a provider that is), but users are restored before any ` +
+          `such provider exists. Make it a singleton; deserializeUser() is given the request.`,
+      );
+    }
+    const instances = this.discovery.getProviders().map((wrapper): unknown => wrapper.instance);
+    return [...new Set(instances.filter((instance) => instance instanceof UserSerializer))];
+  }
+
+  private async instanceOf(type: Type<UserSerializer>): Promise<UserSerializer> {
+    try {
+      return this.moduleRef.get(type, { strict: false });
+    } catch {
+      return this.moduleRef.create(type); // Named in the options, but a provider nowhere.
+    }
+  }
+}
+
+/** Those that choose their users first, the one that takes any user last. */
+function inOrder(found: readonly UserSerializer[]): readonly UserSerializer[] {
+  if (found.length === 0) {
+    throw new SessionAuthConfigurationError(
+      'no_serializer',
+      'SessionAuthModule found no UserSerializer. Add one to the providers of any module: ' +
+        '@Injectable() class AppUserSerializer extends UserSerializer { serializeUser(user) {...} deserializeUser(payload) {...} }',
+    );
+  }
+  const takesAny = (one: UserSerializer): boolean => one.supports === UserSerializer.prototype.supports;
+  const [first, second] = found.filter(takesAny);
+  if (first !== undefined && second !== undefined) {
+    throw new SessionAuthConfigurationError(
+      'no_serializer',
+      `${first.constructor.name} and ${second.constructor.name} both take every user. Override supports(user) in all but one.`,
+    );
+  }
+  return [...found.filter((one) => !takesAny(one)), ...found.filter(takesAny)];
+}

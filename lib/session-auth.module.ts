@@ -1,0 +1,193 @@
+import {
+  ConfigurableModuleBuilder,
+  Inject,
+  Logger,
+  type MiddlewareConsumer,
+  Module,
+  type NestModule,
+  type OnApplicationShutdown,
+} from '@nestjs/common';
+import { ApplicationConfig, DiscoveryModule, HttpAdapterHost } from '@nestjs/core';
+import type { Store } from 'express-session';
+import { SessionEvents } from './events/session-events.js';
+import { lifetimePolicy } from './lifetime/lifetime.policy.js';
+import { passportMethods } from './login/passport-request.js';
+import { SessionAuthService } from './login/session-auth.service.js';
+import { MemorySessionStore } from './memory/memory-session.store.js';
+import { ApplicationPassport } from './passport/application-passport.js';
+import { RedisConnection } from './redis/redis.connection.js';
+import { RedisSessionStore } from './redis/redis-session.store.js';
+import { UserSerializers } from './serializer/user-serializers.js';
+import { type ResolvedSessionAuthOptions, resolveOptions, type SessionAuthOptions } from './session-auth.options.js';
+import { SESSION_AUTH_OPTIONS } from './session-auth.tokens.js';
+import { CLOCK, type Clock, systemClock } from './session/clock.js';
+import { PlainStoreAdapter } from './session/plain-store.adapter.js';
+import { routeMatcher } from './session/route-matcher.js';
+import { SessionCookies } from './session/session-cookies.js';
+import { SessionMiddleware } from './session/session.middleware.js';
+import { type AtomicSessionStore, SESSION_STORE } from './session/session-store.js';
+
+const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } = new ConfigurableModuleBuilder<SessionAuthOptions>()
+  .setClassMethodName('forRoot')
+  .setFactoryMethodName('createSessionAuthOptions')
+  .setExtras({}, (definition) => ({ ...definition, global: true }))
+  .build();
+
+/** What the class of `forRootAsync({ useClass })` and `useExisting` implements. */
+export interface SessionAuthOptionsFactory {
+  createSessionAuthOptions(): SessionAuthOptions | Promise<SessionAuthOptions>;
+}
+
+const CONNECTION = Symbol('nestjs-session-auth:connection');
+
+/** The least time between two lines in the log about a store that does not answer, in milliseconds. */
+const STORE_ERROR_LOG_INTERVAL = 10_000;
+
+/**
+ * Cookie-session login by one import.
+ *
+ * ```ts
+ * @Module({
+ *   imports: [
+ *     SessionAuthModule.forRoot({
+ *       secret: process.env.SESSION_SECRET,
+ *       redis: { url: process.env.REDIS_URL },
+ *     }),
+ *   ],
+ *   providers: [AppUserSerializer, LocalStrategy],
+ * })
+ * export class AppModule {}
+ * ```
+ *
+ * Global, and mounted for every route before any other module's middleware, whatever the import order. `forRootAsync`
+ * takes `imports`, `inject` and one of `useFactory`, `useClass` and `useExisting`; classes implement
+ * `createSessionAuthOptions()`.
+ *
+ * @throws SessionAuthConfigurationError while the application boots, when an option or provider is wrong or missing
+ */
+@Module({
+  imports: [DiscoveryModule],
+  providers: [
+    {
+      provide: SESSION_AUTH_OPTIONS,
+      inject: [MODULE_OPTIONS_TOKEN],
+      useFactory: (options: SessionAuthOptions) => resolveOptions(options, process.env['NODE_ENV']),
+    },
+    { provide: CLOCK, useValue: systemClock },
+    { provide: CONNECTION, inject: [SESSION_AUTH_OPTIONS], useFactory: openConnection },
+    { provide: SESSION_STORE, inject: [SESSION_AUTH_OPTIONS, CLOCK, SessionEvents, CONNECTION], useFactory: createStore },
+    SessionEvents,
+    UserSerializers,
+    ApplicationPassport,
+    SessionAuthService,
+  ],
+  exports: [SESSION_AUTH_OPTIONS, SESSION_STORE, CLOCK, SessionEvents, ApplicationPassport, SessionAuthService],
+})
+export class SessionAuthModule extends ConfigurableModuleClass implements NestModule, OnApplicationShutdown {
+  private readonly logger = new Logger(SessionAuthModule.name);
+
+  constructor(
+    @Inject(SESSION_AUTH_OPTIONS) private readonly options: ResolvedSessionAuthOptions,
+    @Inject(SESSION_STORE) private readonly store: Store,
+    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(SessionEvents) private readonly events: SessionEvents,
+    @Inject(UserSerializers) private readonly users: UserSerializers,
+    @Inject(SessionAuthService) private readonly service: SessionAuthService,
+    @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
+    @Inject(ApplicationConfig) private readonly application: ApplicationConfig,
+  ) {
+    super();
+    for (const warning of options.warnings) {
+      this.logger.warn(warning);
+    }
+    this.logStoreErrors();
+  }
+
+  /**
+   * Mounts the middleware. Nest calls every module's `configure()` before it mounts the middleware of any, so what goes
+   * straight to the adapter here comes first, whatever the import order (nest-session#276).
+   */
+  configure(_consumer: MiddlewareConsumer): void {
+    const isExcluded = routeMatcher(this.options.exclude, this.application.getGlobalPrefix());
+    this.host.httpAdapter.use(this.createMiddleware(isExcluded).use);
+  }
+
+  onApplicationShutdown(): void {
+    this.events.close();
+  }
+
+  private createMiddleware(isExcluded: ReturnType<typeof routeMatcher>): SessionMiddleware {
+    const { options, clock, events, users, logger, store: expressStore } = this;
+    const logged = new Set<string>();
+    return new SessionMiddleware(
+      {
+        store: isAtomic(expressStore) ? expressStore : new PlainStoreAdapter(expressStore, clock, options.redisTimeout),
+        expressStore,
+        cookies: new SessionCookies(options.secrets, options.cookie),
+        lifetime: lifetimePolicy(options.lifetime),
+        clock,
+        events,
+        users,
+        logger,
+        logOnce: (message) => {
+          if (!logged.has(message)) {
+            logged.add(message);
+            logger.error(message);
+          }
+        },
+        options,
+        equip: passportMethods(this.service),
+      },
+      isExcluded,
+    );
+  }
+
+  private logStoreErrors(): void {
+    let loggedAt = -Infinity;
+    this.events.events$.subscribe((event) => {
+      if (event.type === 'store-error' && event.at.getTime() - loggedAt >= STORE_ERROR_LOG_INTERVAL) {
+        loggedAt = event.at.getTime();
+        this.logger.error(`The session store failed (${event.operation}): ${String(event.error)}`);
+      }
+    });
+  }
+}
+
+async function openConnection(options: ResolvedSessionAuthOptions): Promise<RedisConnection | null> {
+  if (options.redis === undefined) {
+    return null;
+  }
+  const connection = new RedisConnection(options.redis, options.redisTimeout);
+  await connection.open();
+  return connection;
+}
+
+function createStore(
+  options: ResolvedSessionAuthOptions,
+  clock: Clock,
+  events: SessionEvents,
+  connection: RedisConnection | null,
+): Store {
+  const lifetime = lifetimePolicy(options.lifetime);
+  if (options.store !== undefined) {
+    return options.store;
+  }
+  if (connection === null) {
+    new Logger(SessionAuthModule.name).log('Sessions are kept in memory: they end with this process.');
+    return new MemorySessionStore(clock, lifetime);
+  }
+  return new RedisSessionStore({
+    client: connection.client,
+    prefix: options.prefix,
+    timeout: options.redisTimeout,
+    clock,
+    lifetime,
+    onUnreadable: (handle) => {
+      events.emit({ type: 'ended', handle, reason: 'unreadable' }, clock.now());
+    },
+  });
+}
+
+function isAtomic(store: Store): store is Store & AtomicSessionStore {
+  return store instanceof RedisSessionStore || store instanceof MemorySessionStore;
+}

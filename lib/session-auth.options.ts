@@ -1,0 +1,326 @@
+import type { RequestMethod, Type } from '@nestjs/common';
+import type { Store } from 'express-session';
+import ms from 'ms';
+import { pathToRegexp } from 'path-to-regexp';
+import { InvalidOptionError } from './session-auth.errors.js';
+import type { RedisOptions } from './redis/redis.options.js';
+import type { UserSerializer } from './serializer/user.serializer.js';
+import type { Device, SessionRequest } from './session/session.types.js';
+
+/** Milliseconds, or a string the `ms` package reads: `'15m'`, `'1h'`, `'30 days'`. Always more than zero. */
+export type Duration = number | string;
+
+/** The session cookie's attributes. It is always HttpOnly; its expiry follows from {@link LifetimeOptions}. */
+export interface CookieOptions {
+  /** Default `__Host-sid` in production, `sid` elsewhere. The `__Host-` and `__Secure-` rules (RFC 6265bis) are checked at boot. */
+  name?: string;
+  /** Default `/`. Matches on segment boundaries; requests outside it have no session. */
+  path?: string;
+  /** Default none: the cookie goes to this host alone. */
+  domain?: string;
+  /** Default `'lax'`. `'none'` needs `secure`. */
+  sameSite?: 'lax' | 'strict' | 'none';
+  /** Default `true` in production, `'auto'` (secure when the request is) elsewhere. `false` is refused in production. */
+  secure?: boolean | 'auto';
+  /** Default `false`. CHIPS: a cookie jar for each top-level site. Needs `secure`. */
+  partitioned?: boolean;
+}
+
+/** How long a session lives: until the earlier of `seen + idle` and `created + absolute`. */
+export interface LifetimeOptions {
+  /** A session unused for so long ends (OWASP ASVS 7.3.1). Default `'1h'`. */
+  idle?: Duration;
+  /** A session ends after so long, however busy (OWASP ASVS 7.3.2). Default `'24h'`. */
+  absolute?: Duration;
+  /**
+   * How often activity is written down and the cookie renewed. Default a tenth of `idle`; a session may end by so much
+   * earlier than `idle` says.
+   */
+  touchEvery?: Duration;
+}
+
+/** A route, as Nest's `MiddlewareConsumer.exclude()` takes it. */
+export type RoutePattern = string | { path: string; method: RequestMethod };
+
+/** Options of `SessionAuthModule.forRoot()`. Only `secret` is required. */
+export interface SessionAuthOptions {
+  /**
+   * Signs the cookie. Of several, the first signs and all verify; a cookie signed by an older one is signed anew on its
+   * next use. At least 32 bytes each: a boot error in production, a warning elsewhere. Missing is a boot error, not a
+   * type error, so that `process.env.SESSION_SECRET` compiles.
+   */
+  secret: string | string[] | undefined;
+  /** Where sessions live. Absent, or `url` undefined: in this process's memory, refused in production. */
+  redis?: RedisOptions;
+  /** Any existing express-session store instead, with the weaker promises its contract allows. */
+  store?: Store;
+  /** Prefix of every key. Default `'sess:'`. Braces are refused: they would move the Redis Cluster hash tag. */
+  prefix?: string;
+  cookie?: CookieOptions;
+  lifetime?: LifetimeOptions;
+  /**
+   * What a request meets while the store is out of reach. It always goes on without `req.session` and `req.user`, and
+   * keeps its cookie; guarded routes answer 503 (`'fail'`, the default) or 401 (`'anonymous'`).
+   */
+  onStoreError?: 'fail' | 'anonymous';
+  /** Longest wait for the store to answer a command. Default 500 ms. Nothing queues while disconnected. */
+  redisTimeout?: Duration;
+  /** What to remember of the device that logs in. Default its ip and user agent; `false` remembers nothing. */
+  device?: false | ((request: SessionRequest) => Device);
+  /** The user serializers, where discovery among the providers is not wanted. */
+  serializers?: Type<UserSerializer>[];
+  /** Routes that never touch a session. */
+  exclude?: RoutePattern[];
+}
+
+/** {@link SessionAuthOptions} with every default filled in and every duration in milliseconds. */
+export interface ResolvedSessionAuthOptions {
+  readonly secrets: readonly [string, ...string[]];
+  readonly redis: RedisOptions | undefined;
+  readonly store: Store | undefined;
+  readonly prefix: string;
+  readonly cookie: Readonly<Required<Omit<CookieOptions, 'domain'>> & Pick<CookieOptions, 'domain'>>;
+  readonly lifetime: Readonly<Record<keyof LifetimeOptions, number>>;
+  readonly onStoreError: 'fail' | 'anonymous';
+  readonly redisTimeout: number;
+  readonly device: false | ((request: SessionRequest) => Device);
+  readonly serializers: readonly Type<UserSerializer>[] | undefined;
+  readonly exclude: readonly RoutePattern[];
+  /** Things worth a warning that are no errors outside production. */
+  readonly warnings: readonly string[];
+}
+
+const KNOWN_OPTIONS: Record<keyof SessionAuthOptions, true> = {
+  secret: true,
+  redis: true,
+  store: true,
+  prefix: true,
+  cookie: true,
+  lifetime: true,
+  onStoreError: true,
+  redisTimeout: true,
+  device: true,
+  serializers: true,
+  exclude: true,
+};
+
+const KNOWN_COOKIE_OPTIONS: Record<keyof CookieOptions, true> = {
+  name: true,
+  path: true,
+  domain: true,
+  sameSite: true,
+  secure: true,
+  partitioned: true,
+};
+
+const KNOWN_LIFETIME_OPTIONS: Record<keyof LifetimeOptions, true> = { idle: true, absolute: true, touchEvery: true };
+
+/** Least length of a secret, in bytes: the block of HMAC-SHA-256's security (RFC 2104, section 3). */
+const SECRET_BYTES = 32;
+
+/** RFC 6265, section 4.1.1: a cookie's name is an RFC 2616 token. */
+const COOKIE_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+
+/**
+ * Checks the options and fills in the defaults.
+ *
+ * @throws InvalidOptionError that names the option, what is wrong with it and the remedy
+ */
+export function resolveOptions(options: SessionAuthOptions, env: string | undefined): ResolvedSessionAuthOptions {
+  const production = env === 'production';
+  const warnings: string[] = [];
+  refuseUnknown(options, KNOWN_OPTIONS, '');
+  return {
+    secrets: resolveSecrets(options.secret, production, warnings),
+    ...resolveStore(options, production),
+    prefix: resolvePrefix(options.prefix ?? 'sess:'),
+    cookie: resolveCookie(options.cookie ?? {}, production),
+    lifetime: resolveLifetime(options.lifetime ?? {}),
+    onStoreError: oneOf('onStoreError', options.onStoreError ?? 'fail', ['fail', 'anonymous']),
+    redisTimeout: milliseconds('redisTimeout', options.redisTimeout ?? 500),
+    device: resolveDevice(options.device),
+    serializers: options.serializers,
+    exclude: resolveExclude(options.exclude ?? []),
+    warnings,
+  };
+}
+
+/**
+ * A duration in milliseconds.
+ *
+ * @throws InvalidOptionError for anything but a whole or broken number above zero
+ */
+export function milliseconds(option: string, duration: Duration): number {
+  const value = typeof duration === 'string' && duration !== '' ? ms(duration as ms.StringValue) : duration;
+  if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0) {
+    throw new InvalidOptionError(
+      option,
+      `${JSON.stringify(duration)} is no duration above zero`,
+      `Give milliseconds or a string such as "15m".`,
+    );
+  }
+  return value;
+}
+
+function refuseUnknown(options: object, known: Record<string, true>, path: string): void {
+  for (const key of Object.keys(options)) {
+    if (!Object.hasOwn(known, key)) {
+      throw new InvalidOptionError(path + key, 'there is no such option', `Known: ${Object.keys(known).join(', ')}.`);
+    }
+  }
+}
+
+function oneOf<const T extends string>(option: string, value: T, allowed: readonly T[]): T {
+  if (!allowed.includes(value)) {
+    throw new InvalidOptionError(option, `${JSON.stringify(value)} is not known`, `Choose ${allowed.join(' or ')}.`);
+  }
+  return value;
+}
+
+function resolveSecrets(
+  secret: SessionAuthOptions['secret'],
+  production: boolean,
+  warnings: string[],
+): readonly [string, ...string[]] {
+  const [first, ...older] = Array.isArray(secret) ? secret : [secret];
+  const remedy = 'Give the output of "openssl rand -base64 32", by an environment variable.';
+  if (![first, ...older].every((one) => typeof one === 'string' && one !== '') || first === undefined) {
+    throw new InvalidOptionError('secret', 'it is missing or empty', remedy);
+  }
+  if ([first, ...older].some((one) => Buffer.byteLength(one as string) < SECRET_BYTES)) {
+    const problem = `it is shorter than ${SECRET_BYTES} bytes`;
+    if (production) {
+      throw new InvalidOptionError('secret', problem, remedy);
+    }
+    warnings.push(`Option "secret": ${problem}, which production refuses. ${remedy}`);
+  }
+  return [first, ...(older as string[])];
+}
+
+function resolveStore(
+  { redis, store }: SessionAuthOptions,
+  production: boolean,
+): Pick<ResolvedSessionAuthOptions, 'redis' | 'store'> {
+  if (redis !== undefined && store !== undefined) {
+    throw new InvalidOptionError('store', 'it is given beside "redis"', 'Give one of the two.');
+  }
+  if (store !== undefined) {
+    for (const method of ['get', 'set', 'destroy'] as const) {
+      if (typeof store[method] !== 'function') {
+        throw new InvalidOptionError('store', `it has no method "${method}"`, 'Give an express-session Store.');
+      }
+    }
+    return { redis: undefined, store };
+  }
+  const used = redis !== undefined && usesRedis(redis) ? redis : undefined;
+  if (used === undefined && production) {
+    throw new InvalidOptionError(
+      'redis',
+      'it is missing, and sessions in memory end with the process and are not shared',
+      'Give { url }, { cluster }, { sentinel } or { client }.',
+    );
+  }
+  return { redis: used, store: undefined };
+}
+
+function usesRedis(redis: RedisOptions): boolean {
+  const given = (['url', 'cluster', 'sentinel', 'client'] as const).filter((key) => key in redis);
+  if (given.length !== 1) {
+    throw new InvalidOptionError('redis', `it holds ${given.join(' and ') || 'no server'}`, 'Give exactly one of url, cluster, sentinel and client.');
+  }
+  if (given[0] !== 'url') {
+    return true;
+  }
+  if (redis.url === undefined || redis.url === '') {
+    return false;
+  }
+  if (!/^rediss?:\/\//.test(redis.url) || !URL.canParse(redis.url)) {
+    throw new InvalidOptionError('redis.url', 'it is no redis:// or rediss:// address', 'As in redis://localhost:6379.');
+  }
+  return true;
+}
+
+function resolvePrefix(prefix: string): string {
+  if (/[{}]/.test(prefix)) {
+    throw new InvalidOptionError('prefix', 'it holds a brace, which would move the cluster hash tag', 'Use other characters.');
+  }
+  return prefix;
+}
+
+function resolveCookie(cookie: CookieOptions, production: boolean): ResolvedSessionAuthOptions['cookie'] {
+  refuseUnknown(cookie, KNOWN_COOKIE_OPTIONS, 'cookie.');
+  const resolved = {
+    name: cookie.name ?? (production ? '__Host-sid' : 'sid'),
+    path: cookie.path ?? '/',
+    domain: cookie.domain,
+    sameSite: oneOf('cookie.sameSite', cookie.sameSite ?? 'lax', ['lax', 'strict', 'none']),
+    secure: cookie.secure ?? (production ? true : 'auto'),
+    partitioned: cookie.partitioned ?? false,
+  };
+  if (!COOKIE_NAME.test(resolved.name)) {
+    throw new InvalidOptionError('cookie.name', 'it holds characters a cookie name cannot', 'Use letters, digits, "-" and "_".');
+  }
+  if (!resolved.path.startsWith('/')) {
+    throw new InvalidOptionError('cookie.path', 'it does not start with "/"', 'Give an absolute path, such as "/app".');
+  }
+  checkSecurity(resolved, production);
+  return resolved;
+}
+
+/** RFC 6265bis, section 4.1.3 (name prefixes) and 5.7 (SameSite=None, Partitioned need Secure). */
+function checkSecurity(cookie: ResolvedSessionAuthOptions['cookie'], production: boolean): void {
+  if (![true, false, 'auto'].includes(cookie.secure)) {
+    throw new InvalidOptionError('cookie.secure', `${JSON.stringify(cookie.secure)} is not known`, 'Choose true, false or "auto".');
+  }
+  if (production && cookie.secure === false) {
+    throw new InvalidOptionError('cookie.secure', 'an insecure cookie is refused in production', 'Leave it out, or give true.');
+  }
+  if (/^__(host|secure)-/i.test(cookie.name) && cookie.secure !== true) {
+    throw new InvalidOptionError('cookie.name', `browsers refuse "${cookie.name}" without Secure`, 'Set cookie.secure to true, or give another name.');
+  }
+  if (/^__host-/i.test(cookie.name) && (cookie.path !== '/' || cookie.domain !== undefined)) {
+    throw new InvalidOptionError('cookie.name', `browsers refuse "${cookie.name}" with a domain, or a path other than "/"`, 'Name it "__Secure-sid".');
+  }
+  if (cookie.sameSite === 'none' && cookie.secure === false) {
+    throw new InvalidOptionError('cookie.sameSite', 'browsers refuse "none" without Secure', 'Set cookie.secure to true.');
+  }
+  if (cookie.partitioned && cookie.secure === false) {
+    throw new InvalidOptionError('cookie.partitioned', 'browsers refuse it without Secure', 'Set cookie.secure to true.');
+  }
+}
+
+function resolveLifetime(lifetime: LifetimeOptions): ResolvedSessionAuthOptions['lifetime'] {
+  refuseUnknown(lifetime, KNOWN_LIFETIME_OPTIONS, 'lifetime.');
+  const idle = milliseconds('lifetime.idle', lifetime.idle ?? '1h');
+  const touchEvery = milliseconds('lifetime.touchEvery', lifetime.touchEvery ?? idle / 10);
+  if (touchEvery >= idle) {
+    throw new InvalidOptionError('lifetime.touchEvery', 'it is not shorter than "lifetime.idle", so busy sessions would end', 'Leave it out for a tenth of "idle".');
+  }
+  return { idle, absolute: milliseconds('lifetime.absolute', lifetime.absolute ?? '24h'), touchEvery };
+}
+
+function resolveDevice(device: SessionAuthOptions['device']): ResolvedSessionAuthOptions['device'] {
+  if (device !== undefined && device !== false && typeof device !== 'function') {
+    throw new InvalidOptionError('device', 'it is neither false nor a function', 'Give (request) => ({ ip, userAgent, label }).');
+  }
+  return device ?? deviceOfRequest;
+}
+
+/** The default `device`: the address Express made out (behind a trusted proxy the client's), or the socket's. */
+function deviceOfRequest(request: SessionRequest): Device {
+  const ip = request.ip ?? request.socket.remoteAddress;
+  const userAgent = request.headers['user-agent'];
+  return { ...(ip !== undefined && { ip }), ...(userAgent !== undefined && { userAgent: userAgent.slice(0, 256) }) };
+}
+
+function resolveExclude(patterns: RoutePattern[]): readonly RoutePattern[] {
+  for (const pattern of patterns) {
+    const path = typeof pattern === 'string' ? pattern : pattern.path;
+    try {
+      pathToRegexp(path);
+    } catch (error) {
+      throw new InvalidOptionError('exclude', `"${path}" is no route pattern (${(error as Error).message})`, 'Name the wildcard, as in "assets/{*path}".');
+    }
+  }
+  return patterns;
+}

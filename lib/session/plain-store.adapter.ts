@@ -1,0 +1,93 @@
+import session, { type SessionData, type Store } from 'express-session';
+import type { Clock } from './clock.js';
+import { within } from './deadline.js';
+import type { Cookie } from './session-cookies.js';
+import type { SessionRecord } from './session-record.js';
+import type { AtomicSessionStore, FoundSession, SaveOutcome } from './session-store.js';
+
+/** Where a foreign store keeps what is ours and not the application's. */
+const OURS = '__session';
+
+type StoredData = SessionData & { [OURS]?: Omit<SessionRecord, 'handle' | 'data'> };
+
+const CookieClass = session.Cookie as unknown as new (attributes: object) => Cookie;
+
+/**
+ * Drives any express-session store by its plain contract (`get`, `set`, `destroy`). That contract has no conditional
+ * write, so what the module's own stores do in one step is a read and a write here: between the two, another request of
+ * the same session can still lose a write or bring back what was ended. Sessions are kept under their handle, so that
+ * this store, too, holds no secret.
+ */
+export class PlainStoreAdapter implements AtomicSessionStore {
+  constructor(
+    private readonly store: Store,
+    private readonly clock: Clock,
+    private readonly timeout: number,
+  ) {}
+
+  async find(handle: string): Promise<FoundSession | undefined> {
+    const stored = await this.#call<StoredData | null | undefined>((done) => {
+      this.store.get(handle, done as (error: unknown, data?: SessionData | null) => void);
+    });
+    if (typeof stored !== 'object' || stored === null || stored[OURS] === undefined) {
+      return undefined;
+    }
+    const { cookie: _cookie, [OURS]: ours, ...values } = stored;
+    return { record: { ...ours, handle, data: JSON.stringify(values) }, values: structuredClone(values) };
+  }
+
+  insert(record: SessionRecord, expiresAt: number): Promise<void> {
+    return this.#write(record, expiresAt);
+  }
+
+  async update(record: SessionRecord, expiresAt: number): Promise<SaveOutcome> {
+    const current = (await this.find(record.handle))?.record;
+    if (current === undefined) {
+      return { outcome: 'gone' };
+    }
+    if (current.version !== record.version - 1) {
+      return { outcome: 'stale', current };
+    }
+    await this.#write(record, expiresAt);
+    return { outcome: 'saved' };
+  }
+
+  async extend({ handle }: SessionRecord, seenAt: number, expiresAt: number): Promise<boolean> {
+    const current = (await this.find(handle))?.record;
+    if (current !== undefined && current.seenAt < seenAt) {
+      await this.#write({ ...current, seenAt }, expiresAt);
+    }
+    return current !== undefined;
+  }
+
+  async remove(handle: string): Promise<boolean> {
+    await this.#call<void>((done) => {
+      this.store.destroy(handle, done);
+    });
+    return true; // The contract does not tell whether there was one.
+  }
+
+  #write({ handle, data, ...ours }: SessionRecord, expiresAt: number): Promise<void> {
+    // Stores take a session's time to live from its cookie, some from `expires`, some from `maxAge`.
+    const cookie = new CookieClass({ maxAge: expiresAt - this.clock.now() });
+    const stored: StoredData = { ...(JSON.parse(data) as object), [OURS]: ours, cookie };
+    return this.#call<void>((done) => {
+      this.store.set(handle, stored, done);
+    });
+  }
+
+  /** A store's method as a promise that does not outlast the timeout. */
+  #call<T>(method: (done: (error?: unknown, result?: T) => void) => void): Promise<T> {
+    const result = new Promise<T>((resolve, reject) => {
+      method((error, value) => {
+        // Some file stores report "there is none" so; express-session takes it for that.
+        if (error && (error as NodeJS.ErrnoException).code !== 'ENOENT') {
+          reject(error instanceof Error ? error : new Error('The session store failed.', { cause: error }));
+        } else {
+          resolve(value as T);
+        }
+      });
+    });
+    return within(this.timeout, result);
+  }
+}

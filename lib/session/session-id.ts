@@ -1,0 +1,58 @@
+import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+
+/**
+ * A session id is `handle.secret`. The handle names the session and is public; the secret is what the browser must show,
+ * and only its SHA-256 is ever stored.
+ */
+export interface SessionId {
+  readonly handle: string;
+  readonly secret: string;
+}
+
+/** Characters of the handle that choose the Redis Cluster slot. */
+const TAG_LENGTH = 8;
+const HANDLE = /^[\w-]{20}$/;
+const SECRET = /^[\w-]{43}$/;
+
+/** A new id: 256 random bits of secret (NIST SP 800-63B-4, 5.1 asks for 64), 72 of handle. */
+export function newSessionId(tag: string = randomText(6)): SessionId {
+  return { handle: tag + randomText(9), secret: randomText(32) };
+}
+
+/** The slot tag of everything that belongs to this user: it depends on the user id alone, so no secret's rotation moves it. */
+export function tagOfUser(userId: string): string {
+  return createHash('sha256').update(userId).digest('base64url').slice(0, TAG_LENGTH);
+}
+
+/** The part of the handle that is the Redis Cluster hash tag. */
+export function tagOfHandle(handle: string): string {
+  return handle.slice(0, TAG_LENGTH);
+}
+
+/** `handle.secret`, as it stands signed in the cookie. */
+export function formatSessionId(id: SessionId): string {
+  return `${id.handle}.${id.secret}`;
+}
+
+/** The two parts of an id, or `undefined` where the text is none of ours. */
+export function parseSessionId(text: string): SessionId | undefined {
+  const dot = text.indexOf('.');
+  const id = { handle: text.slice(0, dot), secret: text.slice(dot + 1) };
+  return HANDLE.test(id.handle) && SECRET.test(id.secret) ? id : undefined;
+}
+
+/** What is stored of a secret. It has 256 bits of its own, so a plain hash is as good as a slow one. */
+export function hashSecret(secret: string): string {
+  return createHash('sha256').update(secret).digest('base64url');
+}
+
+/** Whether the secret is the one whose hash was stored; takes as long for a near miss as for a far one. */
+export function secretMatches(secret: string, storedHash: string): boolean {
+  const presented = Buffer.from(hashSecret(secret));
+  const stored = Buffer.from(storedHash);
+  return presented.length === stored.length && timingSafeEqual(presented, stored);
+}
+
+function randomText(bytes: number): string {
+  return randomBytes(bytes).toString('base64url');
+}

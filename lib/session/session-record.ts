@@ -1,0 +1,62 @@
+import type { Device } from './session.types.js';
+
+/** Who logged in on a session. */
+export interface LoginRecord {
+  readonly userId: string;
+  /** When they proved who they are. */
+  readonly at: number;
+  /** How they did, in the application's own word. */
+  readonly method?: string;
+  readonly device?: Device;
+}
+
+/** A session as a store keeps it. Times are milliseconds since 1970. */
+export interface SessionRecord {
+  readonly handle: string;
+  readonly secretHash: string;
+  /** Counts the writes of `data`: a save names the version it was made from. */
+  readonly version: number;
+  readonly createdAt: number;
+  readonly seenAt: number;
+  /** This session's own idle limit; `null` where the cookie ends with the browser. */
+  readonly idle?: number | null;
+  /** This session's own absolute limit. */
+  readonly absolute?: number;
+  readonly login?: LoginRecord;
+  /** What the application keeps in `req.session`, as JSON text: an object. */
+  readonly data: string;
+}
+
+/** The keys of `req.session` that a request added, changed or (`undefined`) deleted, with their new JSON. */
+export type SessionChanges = ReadonlyMap<string, unknown>;
+
+/** The top-level keys by which `after` differs from `before`; a nested change counts for its top-level key. */
+export function changesBetween(before: string, after: string): SessionChanges {
+  const old = JSON.parse(before) as Record<string, unknown>;
+  const now = JSON.parse(after) as Record<string, unknown>;
+  const changes = new Map<string, unknown>();
+  for (const key of Object.keys(old)) {
+    if (!Object.hasOwn(now, key)) {
+      changes.set(key, undefined);
+    }
+  }
+  for (const [key, value] of Object.entries(now)) {
+    if (!Object.hasOwn(old, key) || JSON.stringify(old[key]) !== JSON.stringify(value)) {
+      changes.set(key, value);
+    }
+  }
+  return changes;
+}
+
+/** `data` with the changes of another request laid over it. */
+export function applyChanges(data: string, changes: SessionChanges): string {
+  const merged = JSON.parse(data) as Record<string, unknown>;
+  for (const [key, value] of changes) {
+    if (value === undefined) {
+      delete merged[key];
+    } else {
+      merged[key] = value;
+    }
+  }
+  return JSON.stringify(merged);
+}

@@ -1,0 +1,38 @@
+import type { SessionRecord } from './session-record.js';
+
+/** Injection token of the session store in use: an `express-session` `Store`, whichever options chose it. */
+export const SESSION_STORE = Symbol('nestjs-session-auth:session-store');
+
+/** A session as it was found: its record, and its data parsed, for the finder to change. */
+export interface FoundSession {
+  readonly record: SessionRecord;
+  readonly values: Record<string, unknown>;
+}
+
+/** How a save went: written; changed by somebody since (`current` is what stands there); or ended since. */
+export type SaveOutcome =
+  { outcome: 'saved' } | { outcome: 'stale'; current: SessionRecord } | { outcome: 'gone' };
+
+/**
+ * What the request loop asks of a store. Each method is one atomic step. All reject when the store cannot be reached;
+ * "not found" is never a rejection.
+ */
+export interface AtomicSessionStore {
+  /** The session, or `undefined` when there is none: unknown, run out, ended, or unreadable (which is then removed). */
+  find(handle: string): Promise<FoundSession | undefined>;
+
+  /** Writes a new session. Rejects when the handle is taken, and changes nothing then. */
+  insert(record: SessionRecord, expiresAt: number): Promise<void>;
+
+  /**
+   * Replaces a session, only if it still exists and its version is the one before `record.version`. It never creates
+   * one: what was ended while a request ran stays ended.
+   */
+  update(record: SessionRecord, expiresAt: number): Promise<SaveOutcome>;
+
+  /** Notes activity and moves the expiry, whatever the version. False when the session is gone. */
+  extend(record: SessionRecord, seenAt: number, expiresAt: number): Promise<boolean>;
+
+  /** Ends a session. False when there was none. */
+  remove(handle: string): Promise<boolean>;
+}

@@ -1,0 +1,131 @@
+import { UserLookupFailedException } from '../session-auth.errors.js';
+import { commitFirst } from './commit-first.js';
+import { RequestSession, requestSessionOf } from './request-session.js';
+import { type RouteMatcher } from './route-matcher.js';
+import { secretMatches } from './session-id.js';
+import type { PresentedId } from './session-cookies.js';
+import type { FoundSession } from './session-store.js';
+import type { SessionRuntime } from './session.runtime.js';
+import type { SessionRequest, SessionResponse } from './session.types.js';
+
+export type Next = (error?: unknown) => void;
+
+/**
+ * A request's whole story, top to bottom:
+ *
+ *     cookie -> verified id -> one GET -> req.session, req.user -> guards, handler -> commit -> headers
+ *
+ * It takes nothing but a Node request and response.
+ */
+export class SessionMiddleware {
+  constructor(
+    private readonly runtime: SessionRuntime,
+    private readonly isExcluded: RouteMatcher,
+  ) {}
+
+  readonly use = (request: SessionRequest, response: SessionResponse, next: Next): void => {
+    const { cookies, equip } = this.runtime;
+    if (requestSessionOf(request) !== undefined || this.isExcluded(request) || !cookies.covers(request)) {
+      next();
+      return;
+    }
+    const session = new RequestSession(request, response, this.runtime);
+    equip(request);
+    this.commitBefore(response, session, next);
+    const presented = cookies.read(request);
+    if (presented.length === 0) {
+      session.begin();
+      next();
+      return;
+    }
+    void this.load(request, session, presented).then(() => {
+      next();
+    }, next);
+  };
+
+  /** Fills `req.session` and `req.user`. A store or a user database that fails is for the guards to answer. */
+  private async load(request: SessionRequest, session: RequestSession, presented: PresentedId[]): Promise<void> {
+    try {
+      const found = await this.find(session, presented);
+      if (found === undefined) {
+        session.begin();
+        return;
+      }
+      session.resume(found.session, found.id);
+      await this.restoreUser(request, session, found.session);
+    } catch (error) {
+      session.giveUp(error);
+    }
+  }
+
+  /** The first presented id that names a live session and shows its secret: a dead cookie does not hide a live one. */
+  private async find(
+    session: RequestSession,
+    presented: PresentedId[],
+  ): Promise<{ id: PresentedId; session: FoundSession } | undefined> {
+    const { store, lifetime, clock } = this.runtime;
+    for (const id of presented) {
+      const found = await session.ask('find', store.find(id.handle));
+      if (
+        found !== undefined &&
+        secretMatches(id.secret, found.record.secretHash) &&
+        clock.now() < lifetime.expiresAt(found.record)
+      ) {
+        return { id, session: found };
+      }
+    }
+    return undefined;
+  }
+
+  /** Restores the user once per request. Gone: the session ends. Cannot be looked up: guarded routes answer 503. */
+  private async restoreUser(
+    request: SessionRequest,
+    session: RequestSession,
+    { record, values }: FoundSession,
+  ): Promise<void> {
+    const passport = values['passport'] as { user?: unknown } | undefined;
+    if (record.login === undefined || passport?.user === undefined) {
+      return;
+    }
+    let user: unknown;
+    try {
+      user = await this.runtime.users.restore(passport, request);
+    } catch (error) {
+      this.runtime.logger.error('deserializeUser failed; guarded routes answer 503.', error);
+      session.failure = new UserLookupFailedException(error);
+      return;
+    }
+    if (user === undefined || user === null || user === false) {
+      await session.dismiss();
+      return;
+    }
+    session.user = user;
+    request.user = user;
+  }
+
+  /** Whoever follows a redirect or receives a 200 finds the data saved; a failed save is an error, not a 200. */
+  private commitBefore(response: SessionResponse, session: RequestSession, next: Next): void {
+    commitFirst(response, {
+      commit: (streaming) => (streaming ? this.commitLate(session) : session.commit()),
+      headers: () => {
+        session.writeCookie();
+      },
+      failed: (error) => {
+        session.dropCookie();
+        next(error);
+      },
+    });
+  }
+
+  /** The status has gone out: what a handler changes after a stream's first byte is still saved, but cannot fail it. */
+  private commitLate(session: RequestSession): Promise<void> | undefined {
+    return session.commit()?.then(
+      () => {
+        this.runtime.logger.warn('A session was changed after the answer had begun. It was saved, but late.');
+      },
+      (error: unknown) => {
+        this.runtime.logger.error('A session changed after the answer had begun could not be saved.', error);
+      },
+    );
+  }
+}

@@ -1,0 +1,47 @@
+import type { Logger } from '@nestjs/common';
+import type { Store } from 'express-session';
+import type { SessionEvents } from '../events/session-events.js';
+import type { ResolvedSessionAuthOptions } from '../session-auth.options.js';
+import type { Clock } from './clock.js';
+import type { SessionCookies } from './session-cookies.js';
+import type { SessionRecord } from './session-record.js';
+import type { AtomicSessionStore } from './session-store.js';
+import type { SessionRequest } from './session.types.js';
+
+/** The part of a session that its end depends on. */
+export type Lived = Pick<SessionRecord, 'createdAt' | 'seenAt' | 'idle' | 'absolute'>;
+
+/** When sessions end, and when activity is worth writing down. */
+export interface LifetimePolicy {
+  /** A new session's idle limit, in milliseconds. */
+  readonly idle: number;
+  expiresAt(session: Lived): number;
+  touchDue(session: Lived, now: number): boolean;
+}
+
+/** Who restores the user of a session. */
+export interface UserRestorer {
+  /**
+   * The user whose payload the session keeps; `undefined` when there is none any more. Rejects when nobody can say.
+   * @param passport what stands under `session.passport`
+   */
+  restore(passport: unknown, request: SessionRequest): Promise<unknown>;
+}
+
+/** What every request of one application shares. */
+export interface SessionRuntime {
+  readonly store: AtomicSessionStore;
+  /** The same store as third-party code may take it, at `req.sessionStore`. */
+  readonly expressStore: Store;
+  readonly cookies: SessionCookies;
+  readonly lifetime: LifetimePolicy;
+  readonly clock: Clock;
+  readonly events: SessionEvents;
+  readonly users: UserRestorer;
+  readonly logger: Logger;
+  /** Logs an error in the application's set-up the first time it shows. */
+  readonly logOnce: (message: string) => void;
+  readonly options: Pick<ResolvedSessionAuthOptions, 'onStoreError'>;
+  /** Gives a request `logIn`, `logOut` and the rest of Passport's methods. */
+  readonly equip: (request: SessionRequest) => void;
+}

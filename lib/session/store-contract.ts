@@ -1,0 +1,133 @@
+import session, { type SessionData } from 'express-session';
+import type { Clock } from './clock.js';
+import { LiveSession } from './live-session.js';
+import type { Cookie } from './session-cookies.js';
+import { hashSecret, parseSessionId, secretMatches } from './session-id.js';
+import { applyChanges, changesBetween, type SessionRecord } from './session-record.js';
+import type { AtomicSessionStore, FoundSession } from './session-store.js';
+import type { LifetimePolicy } from './session.runtime.js';
+
+export type StoreCallback<T = unknown> = (error?: unknown, result?: T) => void;
+
+/** Hands a promise's result to the callback of an express-session store method, or on, when there is none. */
+export function answer<T>(work: Promise<T>, callback: StoreCallback<T> | undefined): Promise<T | undefined> {
+  if (callback === undefined) {
+    return work;
+  }
+  return work.then(
+    (result) => {
+      callback(null, result);
+      return result;
+    },
+    (error: unknown) => {
+      callback(error);
+      return undefined;
+    },
+  );
+}
+
+const CookieClass = session.Cookie as unknown as new (attributes: object) => Cookie;
+
+/**
+ * express-session's store contract on top of the atomic steps, for third-party code that takes `req.sessionStore` and a
+ * session id (`handle.secret`). Reading an id shows its secret; a handle alone opens nothing.
+ */
+export class StoreContract {
+  /** What was read, by the object it was handed out as: saving such an object never creates a session. */
+  readonly #read = new WeakMap<object, SessionRecord>();
+
+  constructor(
+    private readonly store: AtomicSessionStore,
+    private readonly lifetime: LifetimePolicy,
+    private readonly clock: Clock,
+  ) {}
+
+  async get(sid: string): Promise<SessionData | null> {
+    const found = await this.#find(sid);
+    return found ? this.dataOf(found) : null;
+  }
+
+  async set(sid: string, data: SessionData): Promise<void> {
+    if (data instanceof LiveSession) {
+      await new Promise<void>((resolve, reject) => {
+        (data as LiveSession).save((error) => {
+          if (error) {
+            reject(error as Error);
+          } else {
+            resolve();
+          }
+        });
+      });
+      return;
+    }
+    const { cookie, ...values } = data;
+    const text = JSON.stringify(values);
+    const read = this.#read.get(data) ?? (await this.#find(sid))?.record;
+    if (read === undefined) {
+      await this.#insert(sid, text, cookie);
+    } else {
+      await this.#update(read, text);
+    }
+  }
+
+  async touch(sid: string): Promise<void> {
+    const found = await this.#find(sid);
+    if (found !== undefined) {
+      const seenAt = this.clock.now();
+      await this.store.extend(found.record, seenAt, this.lifetime.expiresAt({ ...found.record, seenAt }));
+    }
+  }
+
+  /** Takes a whole id or, as `ids()` gives them, a handle. */
+  async destroy(sid: string): Promise<void> {
+    await this.store.remove(sid.split('.', 1)[0] ?? sid);
+  }
+
+  /** What express-session's contract calls a session's data: its values, and a cookie that tells when it ends. */
+  dataOf({ record, values }: FoundSession): SessionData {
+    const cookie = new CookieClass({ expires: new Date(this.lifetime.expiresAt(record)) });
+    const data: SessionData = { ...values, cookie };
+    this.#read.set(data, record);
+    return data;
+  }
+
+  async #find(sid: string): Promise<FoundSession | undefined> {
+    const id = parseSessionId(sid);
+    const found = id && (await this.store.find(id.handle));
+    return found && secretMatches(id.secret, found.record.secretHash) ? found : undefined;
+  }
+
+  async #insert(sid: string, data: string, cookie: SessionData['cookie'] | undefined): Promise<void> {
+    const id = parseSessionId(sid);
+    if (id === undefined) {
+      throw new Error('A session id of this store is "handle.secret", as this module issues it.');
+    }
+    const now = this.clock.now();
+    const idle = cookie?.originalMaxAge;
+    const record: SessionRecord = {
+      handle: id.handle,
+      secretHash: hashSecret(id.secret),
+      version: 1,
+      createdAt: now,
+      seenAt: now,
+      ...(typeof idle === 'number' && { idle }),
+      data,
+    };
+    await this.store.insert(record, this.lifetime.expiresAt(record));
+  }
+
+  /** Saves over what was read; over a newer version, only what differs from what was read. */
+  async #update(read: SessionRecord, data: string): Promise<void> {
+    const seenAt = this.clock.now();
+    const changes = changesBetween(read.data, data);
+    let current = read;
+    for (;;) {
+      const next = { ...current, version: current.version + 1, seenAt, data: applyChanges(current.data, changes) };
+      const saved = await this.store.update(next, this.lifetime.expiresAt(next));
+      if (saved.outcome !== 'stale') {
+        return;
+      }
+      current = saved.current;
+    }
+  }
+}
