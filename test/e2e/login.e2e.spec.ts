@@ -1,0 +1,59 @@
+import { RedisServer } from '../support/redis-server.js';
+import { TestApplication } from '../support/application.js';
+
+describe.each(['memory', 'redis'])('login with sessions in %s', (where) => {
+  let redis: RedisServer | undefined;
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    redis = where === 'redis' ? await RedisServer.start() : undefined;
+    application = await TestApplication.start({ options: { redis: { url: redis?.url } } });
+  });
+
+  afterAll(async () => {
+    await application.close();
+    await redis?.stop();
+  });
+
+  it('turns away who is not logged in', async () => {
+    const answer = await application.browser().get('/me');
+
+    expect(answer.status).toBe(401);
+    expect(answer.json()).toEqual({ statusCode: 401, code: 'unauthenticated', message: 'You are not logged in.' });
+    expect(answer.setCookies).toEqual([]);
+  });
+
+  it('lets in who has logged in, from one request to the next', async () => {
+    const browser = await application.loggedIn();
+
+    expect((await browser.get('/me')).json()).toEqual({ id: '1', name: 'Ada' });
+    expect((await browser.get('/me')).json()).toEqual({ id: '1', name: 'Ada' });
+  });
+
+  it('turns away a wrong password', async () => {
+    const browser = application.browser();
+    const answer = await browser.post('/login', { json: { username: 'ada', password: 'wrong' } });
+
+    expect(answer.status).toBe(401);
+    expect(answer.json()).toMatchObject({ code: 'login_failed' });
+    expect(answer.setCookies).toEqual([]);
+  });
+
+  it('forgets who has logged out', async () => {
+    const browser = await application.loggedIn();
+    const before = browser.fork();
+    const answer = await browser.post('/logout');
+
+    expect(answer.status).toBe(204);
+    expect(answer.setCookies).toEqual(['sid=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax']);
+    expect((await browser.get('/me')).status).toBe(401);
+    expect((await before.get('/me')).status).toBe(401);
+  });
+
+  it('keeps what an anonymous visitor stored', async () => {
+    const browser = application.browser();
+    await browser.request('PUT', '/session/color', { json: { value: 'blue' } });
+
+    expect((await browser.get('/session')).json()).toEqual({ color: 'blue' });
+  });
+});
