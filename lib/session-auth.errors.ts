@@ -83,7 +83,11 @@ export class SessionStoreUnavailableException extends ServiceUnavailableExceptio
 
   constructor(cause?: unknown) {
     super(
-      body(HttpStatus.SERVICE_UNAVAILABLE, 'session_store_unavailable', 'The session store cannot be reached. Try again.'),
+      body(
+        HttpStatus.SERVICE_UNAVAILABLE,
+        'session_store_unavailable',
+        'The session store cannot be reached. Try again.',
+      ),
       { cause },
     );
   }

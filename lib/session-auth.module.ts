@@ -75,7 +75,11 @@ const STORE_ERROR_LOG_INTERVAL = 10_000;
     },
     { provide: CLOCK, useValue: systemClock },
     { provide: CONNECTION, inject: [SESSION_AUTH_OPTIONS], useFactory: openConnection },
-    { provide: SESSION_STORE, inject: [SESSION_AUTH_OPTIONS, CLOCK, SessionEvents, CONNECTION], useFactory: createStore },
+    {
+      provide: SESSION_STORE,
+      inject: [SESSION_AUTH_OPTIONS, CLOCK, SessionEvents, CONNECTION],
+      useFactory: createStore,
+    },
     SessionEvents,
     UserSerializers,
     ApplicationPassport,

@@ -226,7 +226,11 @@ function resolveStore(
 function usesRedis(redis: RedisOptions): boolean {
   const given = (['url', 'cluster', 'sentinel', 'client'] as const).filter((key) => key in redis);
   if (given.length !== 1) {
-    throw new InvalidOptionError('redis', `it holds ${given.join(' and ') || 'no server'}`, 'Give exactly one of url, cluster, sentinel and client.');
+    throw new InvalidOptionError(
+      'redis',
+      `it holds ${given.join(' and ') || 'no server'}`,
+      'Give exactly one of url, cluster, sentinel and client.',
+    );
   }
   if (given[0] !== 'url') {
     return true;
@@ -235,14 +239,22 @@ function usesRedis(redis: RedisOptions): boolean {
     return false;
   }
   if (!/^rediss?:\/\//.test(redis.url) || !URL.canParse(redis.url)) {
-    throw new InvalidOptionError('redis.url', 'it is no redis:// or rediss:// address', 'As in redis://localhost:6379.');
+    throw new InvalidOptionError(
+      'redis.url',
+      'it is no redis:// or rediss:// address',
+      'As in redis://localhost:6379.',
+    );
   }
   return true;
 }
 
 function resolvePrefix(prefix: string): string {
   if (/[{}]/.test(prefix)) {
-    throw new InvalidOptionError('prefix', 'it holds a brace, which would move the cluster hash tag', 'Use other characters.');
+    throw new InvalidOptionError(
+      'prefix',
+      'it holds a brace, which would move the cluster hash tag',
+      'Use other characters.',
+    );
   }
   return prefix;
 }
@@ -258,7 +270,11 @@ function resolveCookie(cookie: CookieOptions, production: boolean): ResolvedSess
     partitioned: cookie.partitioned ?? false,
   };
   if (!COOKIE_NAME.test(resolved.name)) {
-    throw new InvalidOptionError('cookie.name', 'it holds characters a cookie name cannot', 'Use letters, digits, "-" and "_".');
+    throw new InvalidOptionError(
+      'cookie.name',
+      'it holds characters a cookie name cannot',
+      'Use letters, digits, "-" and "_".',
+    );
   }
   if (!resolved.path.startsWith('/')) {
     throw new InvalidOptionError('cookie.path', 'it does not start with "/"', 'Give an absolute path, such as "/app".');
@@ -270,22 +286,46 @@ function resolveCookie(cookie: CookieOptions, production: boolean): ResolvedSess
 /** RFC 6265bis, section 4.1.3 (name prefixes) and 5.7 (SameSite=None, Partitioned need Secure). */
 function checkSecurity(cookie: ResolvedSessionAuthOptions['cookie'], production: boolean): void {
   if (![true, false, 'auto'].includes(cookie.secure)) {
-    throw new InvalidOptionError('cookie.secure', `${JSON.stringify(cookie.secure)} is not known`, 'Choose true, false or "auto".');
+    throw new InvalidOptionError(
+      'cookie.secure',
+      `${JSON.stringify(cookie.secure)} is not known`,
+      'Choose true, false or "auto".',
+    );
   }
   if (production && cookie.secure === false) {
-    throw new InvalidOptionError('cookie.secure', 'an insecure cookie is refused in production', 'Leave it out, or give true.');
+    throw new InvalidOptionError(
+      'cookie.secure',
+      'an insecure cookie is refused in production',
+      'Leave it out, or give true.',
+    );
   }
   if (/^__(host|secure)-/i.test(cookie.name) && cookie.secure !== true) {
-    throw new InvalidOptionError('cookie.name', `browsers refuse "${cookie.name}" without Secure`, 'Set cookie.secure to true, or give another name.');
+    throw new InvalidOptionError(
+      'cookie.name',
+      `browsers refuse "${cookie.name}" without Secure`,
+      'Set cookie.secure to true, or give another name.',
+    );
   }
   if (/^__host-/i.test(cookie.name) && (cookie.path !== '/' || cookie.domain !== undefined)) {
-    throw new InvalidOptionError('cookie.name', `browsers refuse "${cookie.name}" with a domain, or a path other than "/"`, 'Name it "__Secure-sid".');
+    throw new InvalidOptionError(
+      'cookie.name',
+      `browsers refuse "${cookie.name}" with a domain, or a path other than "/"`,
+      'Name it "__Secure-sid".',
+    );
   }
   if (cookie.sameSite === 'none' && cookie.secure === false) {
-    throw new InvalidOptionError('cookie.sameSite', 'browsers refuse "none" without Secure', 'Set cookie.secure to true.');
+    throw new InvalidOptionError(
+      'cookie.sameSite',
+      'browsers refuse "none" without Secure',
+      'Set cookie.secure to true.',
+    );
   }
   if (cookie.partitioned && cookie.secure === false) {
-    throw new InvalidOptionError('cookie.partitioned', 'browsers refuse it without Secure', 'Set cookie.secure to true.');
+    throw new InvalidOptionError(
+      'cookie.partitioned',
+      'browsers refuse it without Secure',
+      'Set cookie.secure to true.',
+    );
   }
 }
 
@@ -294,14 +334,22 @@ function resolveLifetime(lifetime: LifetimeOptions): ResolvedSessionAuthOptions[
   const idle = milliseconds('lifetime.idle', lifetime.idle ?? '1h');
   const touchEvery = milliseconds('lifetime.touchEvery', lifetime.touchEvery ?? idle / 10);
   if (touchEvery >= idle) {
-    throw new InvalidOptionError('lifetime.touchEvery', 'it is not shorter than "lifetime.idle", so busy sessions would end', 'Leave it out for a tenth of "idle".');
+    throw new InvalidOptionError(
+      'lifetime.touchEvery',
+      'it is not shorter than "lifetime.idle", so busy sessions would end',
+      'Leave it out for a tenth of "idle".',
+    );
   }
   return { idle, absolute: milliseconds('lifetime.absolute', lifetime.absolute ?? '24h'), touchEvery };
 }
 
 function resolveDevice(device: SessionAuthOptions['device']): ResolvedSessionAuthOptions['device'] {
   if (device !== undefined && device !== false && typeof device !== 'function') {
-    throw new InvalidOptionError('device', 'it is neither false nor a function', 'Give (request) => ({ ip, userAgent, label }).');
+    throw new InvalidOptionError(
+      'device',
+      'it is neither false nor a function',
+      'Give (request) => ({ ip, userAgent, label }).',
+    );
   }
   return device ?? deviceOfRequest;
 }
@@ -319,7 +367,11 @@ function resolveExclude(patterns: RoutePattern[]): readonly RoutePattern[] {
     try {
       pathToRegexp(path);
     } catch (error) {
-      throw new InvalidOptionError('exclude', `"${path}" is no route pattern (${(error as Error).message})`, 'Name the wildcard, as in "assets/{*path}".');
+      throw new InvalidOptionError(
+        'exclude',
+        `"${path}" is no route pattern (${(error as Error).message})`,
+        'Name the wildcard, as in "assets/{*path}".',
+      );
     }
   }
   return patterns;

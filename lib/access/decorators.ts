@@ -37,11 +37,13 @@ export function CurrentUser(property?: string | Pipe, ...pipes: Pipe[]): Paramet
  * @throws SessionStoreUnavailableException (503) when the store could not be reached
  * @throws SessionUnavailableException (500) on a route without a session
  */
-export const CurrentSession: () => ParameterDecorator = createParamDecorator((_: unknown, context: ExecutionContext) => {
-  const request = requestOf(context);
-  const { failure } = requestSessionOf(request) ?? {};
-  if (request.session === undefined) {
-    throw failure ?? new SessionUnavailableException();
-  }
-  return request.session;
-});
+export const CurrentSession: () => ParameterDecorator = createParamDecorator(
+  (_: unknown, context: ExecutionContext) => {
+    const request = requestOf(context);
+    const { failure } = requestSessionOf(request) ?? {};
+    if (request.session === undefined) {
+      throw failure ?? new SessionUnavailableException();
+    }
+    return request.session;
+  },
+);

@@ -50,7 +50,10 @@ export class SessionGuard implements CanActivate {
       throw new WsException(reason.getResponse());
     }
     if (reason.getStatus() >= 500 && context.getType() === 'http') {
-      context.switchToHttp().getResponse<{ setHeader?(name: string, value: string): void }>().setHeader?.('Retry-After', String(RETRY_AFTER));
+      context
+        .switchToHttp()
+        .getResponse<{ setHeader?(name: string, value: string): void }>()
+        .setHeader?.('Retry-After', String(RETRY_AFTER));
     }
     throw reason;
   }

@@ -32,9 +32,7 @@ export class MemorySessionStore extends session.Store implements AtomicSessionSt
 
   find(handle: string): Promise<FoundSession | undefined> {
     const record = this.#live(handle);
-    return Promise.resolve(
-      record && { record, values: JSON.parse(record.data) as Record<string, unknown> },
-    );
+    return Promise.resolve(record && { record, values: JSON.parse(record.data) as Record<string, unknown> });
   }
 
   insert(record: SessionRecord, expiresAt: number): Promise<void> {

@@ -14,7 +14,8 @@ export interface Refusal {
 }
 
 /** How an authentication ended. A strategy that redirected or answered by itself never ends. */
-export type Authentication = { readonly outcome: 'passed' } | { readonly outcome: 'refused'; readonly refusal: Refusal };
+export type Authentication =
+  { readonly outcome: 'passed' } | { readonly outcome: 'refused'; readonly refusal: Refusal };
 
 /** A strategy while it runs: Passport has lent it its actions. */
 type Strategy = passport.Strategy & { fail(challenge?: unknown, status?: number): void; pass(): void };
@@ -100,7 +101,9 @@ export class ApplicationPassport implements OnModuleInit {
 
   private strategy(name: string): passport.Strategy | undefined {
     // Passport's own look-up; its types leave it out.
-    return (this.authenticator as unknown as { _strategy(name: string): passport.Strategy | undefined })._strategy(name);
+    return (this.authenticator as unknown as { _strategy(name: string): passport.Strategy | undefined })._strategy(
+      name,
+    );
   }
 
   private refuseUnknown(names: readonly string[]): void {

@@ -55,9 +55,7 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
 
   async insert(record: SessionRecord, expiresAt: number): Promise<void> {
     const options = { NX: true, PX: this.#ttl(expiresAt) } as const;
-    const reply = await this.#command((client) =>
-      client.set(this.#key(record.handle), encodeRecord(record), options),
-    );
+    const reply = await this.#command((client) => client.set(this.#key(record.handle), encodeRecord(record), options));
     if (reply === null) {
       throw new Error('This session exists already.');
     }

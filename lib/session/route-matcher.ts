@@ -17,7 +17,10 @@ export function routeMatcher(patterns: readonly RoutePattern[], globalPrefix: st
     const { path, method } = typeof pattern === 'string' ? { path: pattern, method: RequestMethod.ALL } : pattern;
     const bare = `/${path.replace(/^\/+/, '')}`;
     const paths = prefix === '' ? [bare] : [bare, `/${prefix}${bare}`];
-    return { regexp: pathToRegexp(paths).regexp, method: method === RequestMethod.ALL ? undefined : RequestMethod[method] };
+    return {
+      regexp: pathToRegexp(paths).regexp,
+      method: method === RequestMethod.ALL ? undefined : RequestMethod[method],
+    };
   });
   return (request) =>
     routes.length > 0 &&

@@ -10,8 +10,7 @@ export interface FoundSession {
 }
 
 /** How a save went: written; changed by somebody since (`current` is what stands there); or ended since. */
-export type SaveOutcome =
-  { outcome: 'saved' } | { outcome: 'stale'; current: SessionRecord } | { outcome: 'gone' };
+export type SaveOutcome = { outcome: 'saved' } | { outcome: 'stale'; current: SessionRecord } | { outcome: 'gone' };
 
 /**
  * What the request loop asks of a store. Each method is one atomic step. All reject when the store cannot be reached;
