@@ -1,3 +1,4 @@
+import { Server as TlsServer } from 'node:tls';
 import {
   ConfigurableModuleBuilder,
   Inject,
@@ -5,6 +6,7 @@ import {
   type MiddlewareConsumer,
   Module,
   type NestModule,
+  type OnApplicationBootstrap,
   type OnApplicationShutdown,
 } from '@nestjs/common';
 import { ApplicationConfig, DiscoveryModule, HttpAdapterHost } from '@nestjs/core';
@@ -24,6 +26,7 @@ import { CLOCK, type Clock, systemClock } from './session/clock.js';
 import { PlainStoreAdapter } from './session/plain-store.adapter.js';
 import { routeMatcher } from './session/route-matcher.js';
 import { SessionCookies } from './session/session-cookies.js';
+import { SessionKeeper } from './session/session-keeper.js';
 import { SessionMiddleware } from './session/session.middleware.js';
 import { type AtomicSessionStore, SESSION_STORE } from './session/session-store.js';
 
@@ -87,7 +90,10 @@ const STORE_ERROR_LOG_INTERVAL = 10_000;
   ],
   exports: [SESSION_AUTH_OPTIONS, SESSION_STORE, CLOCK, SessionEvents, ApplicationPassport, SessionAuthService],
 })
-export class SessionAuthModule extends ConfigurableModuleClass implements NestModule, OnApplicationShutdown {
+export class SessionAuthModule
+  extends ConfigurableModuleClass
+  implements NestModule, OnApplicationBootstrap, OnApplicationShutdown
+{
   private readonly logger = new Logger(SessionAuthModule.name);
 
   constructor(
@@ -116,6 +122,21 @@ export class SessionAuthModule extends ConfigurableModuleClass implements NestMo
     this.host.httpAdapter.use(this.createMiddleware(isExcluded).use);
   }
 
+  /** A Secure cookie and no TLS in sight: nobody will be able to log in (expressjs/session#281). */
+  onApplicationBootstrap(): void {
+    const { httpAdapter } = this.host;
+    if (this.options.cookie.secure !== true || httpAdapter?.getType() !== 'express') {
+      return;
+    }
+    const express = httpAdapter.getInstance<{ get(setting: string): unknown }>();
+    if (!(httpAdapter.getHttpServer() instanceof TlsServer) && express.get('trust proxy') === false) {
+      this.logger.warn(
+        'The session cookie is Secure, but this server speaks plain HTTP and trusts no proxy: logins will fail with ' +
+          'cookie_not_sendable. Behind a proxy that ends TLS: app.set("trust proxy", 1).',
+      );
+    }
+  }
+
   onApplicationShutdown(): void {
     this.events.close();
   }
@@ -123,14 +144,17 @@ export class SessionAuthModule extends ConfigurableModuleClass implements NestMo
   private createMiddleware(isExcluded: ReturnType<typeof routeMatcher>): SessionMiddleware {
     const { options, clock, events, users, logger, store: expressStore } = this;
     const logged = new Set<string>();
+    const lifetime = lifetimePolicy(options.lifetime);
+    const store = isAtomic(expressStore)
+      ? expressStore
+      : new PlainStoreAdapter(expressStore, clock, options.redisTimeout);
     return new SessionMiddleware(
       {
-        store: isAtomic(expressStore) ? expressStore : new PlainStoreAdapter(expressStore, clock, options.redisTimeout),
+        keeper: new SessionKeeper(store, lifetime, clock, events),
         expressStore,
         cookies: new SessionCookies(options.secrets, options.cookie),
-        lifetime: lifetimePolicy(options.lifetime),
+        lifetime,
         clock,
-        events,
         users,
         logger,
         logOnce: (message) => {

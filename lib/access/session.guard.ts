@@ -6,9 +6,6 @@ import type { SessionRequest } from '../session/session.types.js';
 import { IS_PUBLIC } from './decorators.js';
 import { requestOf } from './request-of.js';
 
-/** Seconds after which a client may try again, when it was the store or the user database that failed. */
-const RETRY_AFTER = 1;
-
 /**
  * Lets a request through when its user was restored from its session. Use it on a class, on a method, or for every route
  * as `{ provide: APP_GUARD, useClass: SessionGuard }`; `@Public()` routes need no login.
@@ -48,12 +45,6 @@ export class SessionGuard implements CanActivate {
       // Installed wherever there is a WebSocket context; never loaded where there is none.
       const { WsException } = await import('@nestjs/websockets');
       throw new WsException(reason.getResponse());
-    }
-    if (reason.getStatus() >= 500 && context.getType() === 'http') {
-      context
-        .switchToHttp()
-        .getResponse<{ setHeader?(name: string, value: string): void }>()
-        .setHeader?.('Retry-After', String(RETRY_AFTER));
     }
     throw reason;
   }

@@ -1,4 +1,4 @@
-import { UserLookupFailedException } from '../session-auth.errors.js';
+import { SessionNotSerializableException, UserLookupFailedException } from '../session-auth.errors.js';
 import { commitFirst } from './commit-first.js';
 import { RequestSession, requestSessionOf } from './request-session.js';
 import { type RouteMatcher } from './route-matcher.js';
@@ -46,7 +46,7 @@ export class SessionMiddleware {
   /** Fills `req.session` and `req.user`. A store or a user database that fails is for the guards to answer. */
   private async load(request: SessionRequest, session: RequestSession, presented: PresentedId[]): Promise<void> {
     try {
-      const found = await this.find(session, presented);
+      const found = await this.find(presented);
       if (found === undefined) {
         session.begin();
         return;
@@ -59,19 +59,11 @@ export class SessionMiddleware {
   }
 
   /** The first presented id that names a live session and shows its secret: a dead cookie does not hide a live one. */
-  private async find(
-    session: RequestSession,
-    presented: PresentedId[],
-  ): Promise<{ id: PresentedId; session: FoundSession } | undefined> {
-    const { store, lifetime, clock } = this.runtime;
+  private async find(presented: PresentedId[]): Promise<{ id: PresentedId; session: FoundSession } | undefined> {
     for (const id of presented) {
-      const found = await session.ask('find', store.find(id.handle));
-      if (
-        found !== undefined &&
-        secretMatches(id.secret, found.record.secretHash) &&
-        clock.now() < lifetime.expiresAt(found.record)
-      ) {
-        return { id, session: found };
+      const session = await this.runtime.keeper.find(id.handle);
+      if (session !== undefined && secretMatches(id.secret, session.record.secretHash)) {
+        return { id, session };
       }
     }
     return undefined;
@@ -96,7 +88,7 @@ export class SessionMiddleware {
       return;
     }
     if (user === undefined || user === null || user === false) {
-      await session.dismiss();
+      await session.dismiss(record);
       return;
     }
     session.user = user;
@@ -108,10 +100,13 @@ export class SessionMiddleware {
     commitFirst(response, {
       commit: (streaming) => (streaming ? this.commitLate(session) : session.commit()),
       headers: () => {
-        session.writeCookie();
+        session.writeHeaders();
       },
       failed: (error) => {
         session.dropCookie();
+        if (error instanceof SessionNotSerializableException) {
+          this.runtime.logger.error(error.message, error.cause);
+        }
         next(error);
       },
     });

@@ -1,11 +1,10 @@
 import type { Logger } from '@nestjs/common';
 import type { Store } from 'express-session';
-import type { SessionEvents } from '../events/session-events.js';
 import type { ResolvedSessionAuthOptions } from '../session-auth.options.js';
 import type { Clock } from './clock.js';
 import type { SessionCookies } from './session-cookies.js';
+import type { SessionKeeper } from './session-keeper.js';
 import type { SessionRecord } from './session-record.js';
-import type { AtomicSessionStore } from './session-store.js';
 import type { SessionRequest } from './session.types.js';
 
 /** The part of a session that its end depends on. */
@@ -30,13 +29,12 @@ export interface UserRestorer {
 
 /** What every request of one application shares. */
 export interface SessionRuntime {
-  readonly store: AtomicSessionStore;
+  readonly keeper: SessionKeeper;
   /** The same store as third-party code may take it, at `req.sessionStore`. */
   readonly expressStore: Store;
   readonly cookies: SessionCookies;
   readonly lifetime: LifetimePolicy;
   readonly clock: Clock;
-  readonly events: SessionEvents;
   readonly users: UserRestorer;
   readonly logger: Logger;
   /** Logs an error in the application's set-up the first time it shows. */

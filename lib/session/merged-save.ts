@@ -1,0 +1,40 @@
+import { SessionConflictException } from '../session-auth.errors.js';
+import { applyChanges, changesBetween, type SessionRecord } from './session-record.js';
+import type { SaveOutcome } from './session-store.js';
+
+/** How often a save that met a newer version merges and tries again before it gives up. */
+const MOST_ATTEMPTS = 20;
+
+export interface Save {
+  /** What the store held when the session was loaded, or last written by this request. */
+  readonly loaded: SessionRecord;
+  /** What it is to hold: the data, and of the rest what this request changed. */
+  readonly data: string;
+  readonly change: Partial<Pick<SessionRecord, 'seenAt' | 'idle'>>;
+  readonly update: (record: SessionRecord) => Promise<SaveOutcome>;
+}
+
+/**
+ * Saves over the version that was loaded. Over a newer one, only the top-level keys that this request changed are laid
+ * over what stands there, and it is tried again.
+ *
+ * @returns what the store holds now; `undefined` when the session ended meanwhile
+ * @throws SessionConflictException (503) when others kept being faster: never a silent loss
+ */
+export async function saveMerged({ loaded, data, change, update }: Save): Promise<SessionRecord | undefined> {
+  let current = loaded;
+  let next = data;
+  for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+    const record: SessionRecord = { ...current, ...change, version: current.version + 1, data: next };
+    const saved = await update(record);
+    if (saved.outcome === 'saved') {
+      return record;
+    }
+    if (saved.outcome === 'gone') {
+      return undefined;
+    }
+    current = saved.current;
+    next = applyChanges(current.data, changesBetween(loaded.data, data));
+  }
+  throw new SessionConflictException();
+}

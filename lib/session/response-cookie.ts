@@ -1,0 +1,82 @@
+import type { LiveSession } from './live-session.js';
+import type { Cookie } from './session-cookies.js';
+import type { SessionId } from './session-id.js';
+import type { SessionRecord } from './session-record.js';
+import type { Lived, SessionRuntime } from './session.runtime.js';
+import type { SessionRequest, SessionResponse } from './session.types.js';
+
+/** What one answer says of the session cookie: nothing, unless it is to be issued, renewed or forgotten. */
+export class ResponseCookie {
+  #saying: 'nothing' | 'issue' | 'forget' = 'nothing';
+
+  constructor(
+    private readonly request: SessionRequest,
+    private readonly response: SessionResponse,
+    private readonly runtime: Pick<SessionRuntime, 'cookies' | 'lifetime'>,
+  ) {}
+
+  /** The browser is to get the cookie, with an expiry that follows from the session's. */
+  issue(): void {
+    this.#saying = 'issue';
+  }
+
+  /** The browser is to forget the cookie. */
+  forget(): void {
+    this.#saying = 'forget';
+  }
+
+  /** The browser is to keep what it has. */
+  keep(): void {
+    this.#saying = 'nothing';
+  }
+
+  /** The cookie of a session, with the configured attributes, for the application to see and change. */
+  of(lived: Lived): Cookie {
+    return this.#dated(this.runtime.cookies.for(this.request), lived);
+  }
+
+  /** Sets the header. Called once, right before the headers go. */
+  write(id: SessionId, session: LiveSession | undefined, stored: SessionRecord | undefined): void {
+    const value = this.#value(id, session, stored);
+    if (value === undefined) {
+      return;
+    }
+    const others = [this.response.getHeader('Set-Cookie') ?? []].flat().map(String);
+    this.response.setHeader('Set-Cookie', [...others, value]);
+    // Nobody else may get this answer from a cache, and the cookie with it (RFC 6265, section 8.1; RFC 9111, 7.3).
+    this.response.setHeader('Cache-Control', 'no-store');
+  }
+
+  /** Why a cookie issued now would not reach the browser; `undefined` when it would. */
+  whyUnsendable(): string | undefined {
+    if (this.response.headersSent) {
+      return 'The session cookie cannot be sent any more: the answer has begun. Log in before it does.';
+    }
+    const cookie = (this.request.session?.cookie as Cookie | undefined) ?? this.runtime.cookies.for(this.request);
+    return this.runtime.cookies.sendable(cookie, this.request)
+      ? undefined
+      : 'The session cookie is Secure, but this connection is not, so it cannot be sent and nothing is stored. Behind ' +
+          'a proxy that ends TLS, tell Express to trust it: app.set("trust proxy", 1).';
+  }
+
+  #value(id: SessionId, session: LiveSession | undefined, stored: SessionRecord | undefined): string | undefined {
+    const { cookies } = this.runtime;
+    const issuing = this.#saying === 'issue' && session !== undefined && stored !== undefined;
+    if (!issuing && this.#saying !== 'forget') {
+      return undefined;
+    }
+    const cookie = issuing ? this.#dated(session.cookie as Cookie, stored) : cookies.for(this.request);
+    if (!cookies.sendable(cookie, this.request)) {
+      return undefined;
+    }
+    return issuing ? cookies.issue(id, cookie) : cookies.expire(cookie);
+  }
+
+  /** Has the cookie end with the session. */
+  #dated(cookie: Cookie, lived: Lived): Cookie {
+    const { lifetime } = this.runtime;
+    cookie.expires = lived.idle === null ? null : new Date(lifetime.expiresAt(lived));
+    cookie.originalMaxAge = lived.idle === undefined ? lifetime.idle : lived.idle;
+    return cookie;
+  }
+}

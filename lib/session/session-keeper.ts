@@ -1,0 +1,107 @@
+import type { SessionEvents } from '../events/session-events.js';
+import { SessionStoreUnavailableException } from '../session-auth.errors.js';
+import type { Clock } from './clock.js';
+import { saveMerged } from './merged-save.js';
+import { hashSecret, type SessionId } from './session-id.js';
+import type { SessionRecord } from './session-record.js';
+import type { AtomicSessionStore, FoundSession } from './session-store.js';
+import type { LifetimePolicy } from './session.runtime.js';
+
+/**
+ * The store as requests use it: each step dated by the lifetime policy, each failure a 503 and an event, each fact
+ * reported after it is one.
+ */
+export class SessionKeeper {
+  constructor(
+    private readonly store: AtomicSessionStore,
+    private readonly lifetime: LifetimePolicy,
+    private readonly clock: Clock,
+    private readonly events: SessionEvents,
+  ) {}
+
+  /** The live session of this handle. */
+  async find(handle: string): Promise<FoundSession | undefined> {
+    const found = await this.#ask('find', this.store.find(handle));
+    return found && this.clock.now() < this.lifetime.expiresAt(found.record) ? found : undefined;
+  }
+
+  /** A new session, not stored yet. */
+  newRecord({ handle, secret }: SessionId, data: string): SessionRecord {
+    const now = this.clock.now();
+    return { handle, secretHash: hashSecret(secret), version: 1, createdAt: now, seenAt: now, data };
+  }
+
+  insert(record: SessionRecord): Promise<void> {
+    return this.#ask('insert', this.store.insert(record, this.lifetime.expiresAt(record)));
+  }
+
+  /** Saves data over what was loaded, merged with what others wrote meanwhile; `undefined` when the session has ended. */
+  async save(
+    loaded: SessionRecord,
+    data: string,
+    change: Partial<Pick<SessionRecord, 'seenAt' | 'idle'>>,
+  ): Promise<SessionRecord | undefined> {
+    const saved = await saveMerged({
+      loaded,
+      data,
+      change,
+      update: (record) => this.#ask('update', this.store.update(record, this.lifetime.expiresAt(record))),
+    });
+    if (saved === undefined) {
+      const { handle, login } = loaded;
+      this.#report({ type: 'save-dropped', handle, ...(login && { userId: login.userId }) });
+    }
+    return saved;
+  }
+
+  /** Writes activity down. Nobody waits for it: what the record becomes is returned at once, a failure is an event. */
+  touch(record: SessionRecord): SessionRecord {
+    const seenAt = this.clock.now();
+    const touched = { ...record, seenAt };
+    this.store.extend(record, seenAt, this.lifetime.expiresAt(touched)).catch((error: unknown) => {
+      this.#report({ type: 'touch-failed', handle: record.handle, error });
+    });
+    return touched;
+  }
+
+  /** A user's new session; then the end of the one it replaces, in another slot and so a second step. */
+  async logIn(record: SessionRecord, userId: string, replaced: SessionRecord | undefined): Promise<void> {
+    await this.insert(record);
+    try {
+      await (replaced && this.end(replaced));
+    } catch (error) {
+      // The login fails as a whole. Nobody was told the new id, so what a dead store may keep of it is harmless.
+      await this.store.remove(record.handle).catch(() => undefined);
+      throw error;
+    }
+    const method = record.login?.method;
+    this.#report({ type: 'logged-in', userId, handle: record.handle, ...(method !== undefined && { method }) });
+  }
+
+  /** Ends a session at its user's or the application's wish. */
+  async end({ handle, login }: SessionRecord): Promise<void> {
+    await this.#ask('remove', this.store.remove(handle));
+    if (login !== undefined) {
+      this.#report({ type: 'logged-out', handle, userId: login.userId });
+    }
+  }
+
+  /** Ends a session whose user is gone. */
+  async dismiss({ handle }: SessionRecord): Promise<void> {
+    await this.#ask('remove', this.store.remove(handle));
+    this.#report({ type: 'ended', handle, reason: 'user-gone' });
+  }
+
+  async #ask<T>(operation: string, answer: Promise<T>): Promise<T> {
+    try {
+      return await answer;
+    } catch (error) {
+      this.#report({ type: 'store-error', operation, error });
+      throw new SessionStoreUnavailableException(error);
+    }
+  }
+
+  #report(event: Parameters<SessionEvents['emit']>[0]): void {
+    this.events.emit(event, this.clock.now());
+  }
+}
