@@ -125,7 +125,7 @@ export class SessionAuthModule
   /** A Secure cookie and no TLS in sight: nobody will be able to log in (expressjs/session#281). */
   onApplicationBootstrap(): void {
     const { httpAdapter } = this.host;
-    if (this.options.cookie.secure !== true || httpAdapter?.getType() !== 'express') {
+    if (this.options.cookie.secure !== true || httpAdapter.getType() !== 'express') {
       return;
     }
     const express = httpAdapter.getInstance<{ get(setting: string): unknown }>();

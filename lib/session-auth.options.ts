@@ -155,7 +155,7 @@ export function milliseconds(option: string, duration: Duration): number {
   if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0) {
     throw new InvalidOptionError(
       option,
-      `${JSON.stringify(duration)} is no duration above zero`,
+      `${typeof duration === 'string' ? JSON.stringify(duration) : duration} is no duration above zero`,
       `Give milliseconds or a string such as "15m".`,
     );
   }
@@ -224,7 +224,10 @@ function resolveStore(
 }
 
 function usesRedis(redis: RedisOptions): boolean {
-  const given = (['url', 'cluster', 'sentinel', 'client'] as const).filter((key) => key in redis);
+  const given = (['url', 'cluster', 'sentinel', 'client'] as const).filter((key) => redis[key] !== undefined);
+  if (given.length === 0 && 'url' in redis) {
+    return false;
+  }
   if (given.length !== 1) {
     throw new InvalidOptionError(
       'redis',
@@ -232,10 +235,10 @@ function usesRedis(redis: RedisOptions): boolean {
       'Give exactly one of url, cluster, sentinel and client.',
     );
   }
-  if (given[0] !== 'url') {
+  if (redis.url === undefined) {
     return true;
   }
-  if (redis.url === undefined || redis.url === '') {
+  if (redis.url === '') {
     return false;
   }
   if (!/^rediss?:\/\//.test(redis.url) || !URL.canParse(redis.url)) {

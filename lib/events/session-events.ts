@@ -1,5 +1,6 @@
 import { Injectable, Logger } from '@nestjs/common';
-import { Observable, Subject } from 'rxjs';
+import { type Observable, Subject } from 'rxjs';
+import { GuardedObservable } from './guarded-observable.js';
 
 /** What every event says. The handle names the session; no event ever carries its secret. */
 interface EventBase {
@@ -43,20 +44,13 @@ export class SessionEvents {
   readonly #subject = new Subject<SessionEvent>();
 
   /** Hot: a subscriber sees what happens from then on. Completes when the application closes. */
-  readonly events$: Observable<SessionEvent> = new Observable((subscriber) => {
-    return this.#subject.subscribe({
-      next: (event) => {
-        subscriber.next(event);
-      },
-      complete: () => {
-        subscriber.complete();
-      },
-    });
+  readonly events$: Observable<SessionEvent> = new GuardedObservable(this.#subject, (error) => {
+    this.#logger.error('A listener to session events threw.', error);
   });
 
   /** @internal */
   emit(event: NewSessionEvent, at: number): void {
-    this.#subject.next({ ...event, at: new Date(at) } as SessionEvent);
+    this.#subject.next({ ...event, at: new Date(at) });
   }
 
   /** @internal */

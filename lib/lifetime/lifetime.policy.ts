@@ -1,5 +1,5 @@
 import type { ResolvedSessionAuthOptions } from '../session-auth.options.js';
-import type { LifetimePolicy, Lived } from '../session/session.runtime.js';
+import type { LifetimePolicy, Lived } from '../session/lifetime-policy.js';
 
 type Limits = ResolvedSessionAuthOptions['lifetime'];
 

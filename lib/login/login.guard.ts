@@ -16,6 +16,8 @@ import { CLOCK, type Clock } from '../session/clock.js';
 import { requestSessionOf } from '../session/request-session.js';
 import type { PassportLogInOptions } from './passport-request.js';
 
+const UNAUTHORIZED: number = HttpStatus.UNAUTHORIZED;
+
 /** Options of {@link LoginGuard}: those of the login, and whatever Passport and the strategy take. */
 export interface LoginGuardOptions extends PassportLogInOptions {
   /** Redirects after a success, instead of going on to the handler. */
@@ -62,12 +64,14 @@ export function LoginGuard(strategy: string | string[], options: LoginGuardOptio
       if (failure !== undefined) {
         throw failure;
       }
-      const ended = await this.passport.authenticate(names, options, request, responseOf(context)).catch((error) => {
-        if (error instanceof HttpException && error.getStatus() === Number(HttpStatus.UNAUTHORIZED)) {
-          this.report(error.message);
-        }
-        throw error;
-      });
+      const ended = await this.passport
+        .authenticate(names, options, request, responseOf(context))
+        .catch((error: unknown) => {
+          if (error instanceof HttpException && error.getStatus() === UNAUTHORIZED) {
+            this.report(error.message);
+          }
+          throw error;
+        });
       if (ended.outcome === 'refused') {
         const exception = exceptionFor(ended.refusal);
         this.report(exception.message);
@@ -85,7 +89,7 @@ export function LoginGuard(strategy: string | string[], options: LoginGuardOptio
 }
 
 function exceptionFor({ status, message }: Refusal): HttpException {
-  return status === Number(HttpStatus.UNAUTHORIZED)
+  return status === UNAUTHORIZED
     ? new LoginFailedException(message)
     : new MalformedLoginException(status, message ?? 'The credentials could not be read.');
 }

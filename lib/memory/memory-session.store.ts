@@ -2,7 +2,7 @@ import session, { type SessionData } from 'express-session';
 import type { Clock } from '../session/clock.js';
 import type { SessionRecord } from '../session/session-record.js';
 import type { AtomicSessionStore, FoundSession, SaveOutcome } from '../session/session-store.js';
-import type { LifetimePolicy } from '../session/session.runtime.js';
+import type { LifetimePolicy } from '../session/lifetime-policy.js';
 import { answer, StoreContract, type StoreCallback } from '../session/store-contract.js';
 
 interface Entry {

@@ -18,7 +18,10 @@ export type Authentication =
   { readonly outcome: 'passed' } | { readonly outcome: 'refused'; readonly refusal: Refusal };
 
 /** A strategy while it runs: Passport has lent it its actions. */
-type Strategy = passport.Strategy & { fail(challenge?: unknown, status?: number): void; pass(): void };
+type Strategy = Record<'authenticate', (this: Strategy, ...args: unknown[]) => unknown> & {
+  fail(challenge?: unknown, status?: number): void;
+  pass(): void;
+};
 
 /** Passport's default, for an application whose strategies say nothing. */
 const UNAUTHORIZED = 401;
@@ -82,10 +85,10 @@ export class ApplicationPassport implements OnModuleInit {
 
   /** The strategy for one run, with its refusals overheard: Passport keeps their words to itself. */
   private listening(name: string, refusals: Refusal[]): Strategy {
-    const strategy = Object.create(this.strategy(name) as object) as Strategy;
-    const { authenticate } = strategy;
+    const registered = this.strategy(name) as unknown as Strategy;
+    const strategy = Object.create(registered) as Strategy;
     strategy.authenticate = function (this: Strategy, ...args: unknown[]) {
-      const { fail } = this;
+      const fail = this.fail.bind(this);
       this.fail = (challenge, status) => {
         refusals.push({ message: messageOf(challenge), status: statusOf(challenge, status) });
         fail(challenge, status);
@@ -94,7 +97,7 @@ export class ApplicationPassport implements OnModuleInit {
       this.pass = () => {
         this.fail();
       };
-      Reflect.apply(authenticate, this, args);
+      registered.authenticate.apply(this, args);
     };
     return strategy;
   }

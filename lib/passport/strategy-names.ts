@@ -10,13 +10,13 @@ type Strategy = passport.Strategy;
  */
 const names = new WeakMap<Strategy, string>();
 
-const { use } = passport;
-passport.use = function (this: typeof passport, ...args: [Strategy] | [string, Strategy]) {
+const use = passport.use.bind(passport) as (...args: unknown[]) => typeof passport;
+passport.use = function (...args: [Strategy] | [string, Strategy]) {
   const [name, strategy] = args.length === 1 ? [args[0].name, args[0]] : args;
   if (name !== undefined) {
     names.set(strategy, name);
   }
-  return Reflect.apply(use, this, args) as typeof passport;
+  return use(...args);
 };
 
 /** The name a strategy goes by: the one it was registered under, else its own. */

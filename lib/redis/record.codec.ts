@@ -65,13 +65,13 @@ function isStoredRecord(value: unknown): value is StoredRecord {
   if (typeof value !== 'object' || value === null) {
     return false;
   }
-  const { seen, v, created, secret, data, login } = value as Partial<StoredRecord>;
+  const { seen, v, created, secret, data, login } = value as Record<string, unknown>;
   return (
     Number.isSafeInteger(seen) &&
     Number.isSafeInteger(v) &&
     Number.isSafeInteger(created) &&
     typeof secret === 'string' &&
-    (login === undefined || typeof login.userId === 'string') &&
+    (login === undefined || typeof login?.userId === 'string') &&
     typeof data === 'object' &&
     data !== null &&
     !Array.isArray(data)

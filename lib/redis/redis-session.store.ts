@@ -4,7 +4,7 @@ import type { Clock } from '../session/clock.js';
 import { within } from '../session/deadline.js';
 import type { SessionRecord } from '../session/session-record.js';
 import type { AtomicSessionStore, FoundSession, SaveOutcome } from '../session/session-store.js';
-import type { LifetimePolicy } from '../session/session.runtime.js';
+import type { LifetimePolicy } from '../session/lifetime-policy.js';
 import { answer, StoreContract, type StoreCallback } from '../session/store-contract.js';
 import { handleOfKey, scanPattern, sessionKey } from './keys.js';
 import { decodeRecord, encodeRecord } from './record.codec.js';

@@ -7,7 +7,7 @@ import type { RedisCommands, RedisOptions } from './redis.options.js';
 interface OwnedClient extends RedisCommands {
   on(event: string, listener: (error: Error) => void): unknown;
   connect(): Promise<unknown>;
-  close(): Promise<unknown> | void;
+  close(): unknown;
   destroy(): void;
 }
 
@@ -87,20 +87,20 @@ function createOwned(options: Exclude<RedisOptions, { client: RedisCommands }>):
     return createCluster({
       ...cluster,
       defaults: { ...CLIENT_DEFAULTS, ...defaults, socket: { ...socket, ...defaults?.socket } },
-    } as Parameters<typeof createCluster>[0]) as unknown as OwnedClient;
+    });
   }
   if (options.sentinel !== undefined) {
     const { nodeClientOptions: node, ...sentinel } = options.sentinel;
     return createSentinel({
       ...sentinel,
       nodeClientOptions: { ...CLIENT_DEFAULTS, ...node, socket: { ...socket, ...node?.socket } },
-    } as Parameters<typeof createSentinel>[0]) as unknown as OwnedClient;
+    });
   }
   return createClient({
     ...CLIENT_DEFAULTS,
     ...options,
     socket: { ...socket, ...options.socket },
-  } as Parameters<typeof createClient>[0]) as unknown as OwnedClient;
+  });
 }
 
 function destroy(client: OwnedClient): void {

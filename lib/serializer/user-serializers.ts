@@ -61,7 +61,7 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
     if (serializer === undefined) {
       throw new Error(`No provider is the UserSerializer "${name}" that this session was made by.`);
     }
-    return serializer.deserializeUser(user, request);
+    return await serializer.deserializeUser(user, request);
   }
 
   private discover(): UserSerializer[] {
@@ -80,12 +80,10 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
     return [...new Set(instances.filter((instance) => instance instanceof UserSerializer))];
   }
 
-  private async instanceOf(type: Type<UserSerializer>): Promise<UserSerializer> {
-    try {
-      return this.moduleRef.get(type, { strict: false });
-    } catch {
-      return this.moduleRef.create(type); // Named in the options, but a provider nowhere.
-    }
+  /** The provider of this class; made here when it is named in the options but a provider nowhere. */
+  private instanceOf(type: Type<UserSerializer>): Promise<UserSerializer> {
+    const provider = this.discovery.getProviders().find((wrapper) => wrapper.metatype === type);
+    return provider ? Promise.resolve(provider.instance as UserSerializer) : this.moduleRef.create(type);
   }
 }
 

@@ -36,7 +36,7 @@ export abstract class UserSerializer<User = unknown, Payload = unknown> {
   /** By what the user is known in the store: unique over all kinds of user, and never changing. Default `String(user.id)`. */
   userId(user: User): string {
     const { id } = user as { id?: unknown };
-    return id === undefined || id === null ? '' : String(id as string | number | bigint);
+    return id === undefined || id === null ? '' : `${id as string | number | bigint}`;
   }
 
   /** Whether this serializer is for this user. Default `true`. */

@@ -17,6 +17,8 @@ interface Call {
   readonly last: boolean;
 }
 
+type Method = (...args: unknown[]) => unknown;
+
 /** Headers that described the answer that was dropped. */
 const ENTITY_HEADERS =
   /^(content-(type|length|encoding|language|range|disposition|location)|transfer-encoding|etag|last-modified|location|set-cookie|cache-control|expires|accept-ranges|link)$/;
@@ -27,12 +29,10 @@ const ENTITY_HEADERS =
  */
 export function commitFirst(response: SessionResponse, hooks: CommitHooks): void {
   onHeaders(response, () => hooks.headers());
-  const original = {
-    writeHead: response.writeHead,
-    flushHeaders: response.flushHeaders,
-    write: response.write,
-    end: response.end,
-  };
+  const writeHead = response.writeHead.bind(response) as Method;
+  const flushHeaders = response.flushHeaders.bind(response);
+  const write = response.write.bind(response) as Method;
+  const end = response.end.bind(response) as Method;
   let state: 'fresh' | 'held' | 'open' | 'failed' = 'fresh';
   let streaming = false;
   let held: Call[] = [];
@@ -80,18 +80,18 @@ export function commitFirst(response: SessionResponse, hooks: CommitHooks): void
   };
 
   response.writeHead = function (...args: unknown[]) {
-    const run = (): unknown => Reflect.apply(original.writeHead, response, args);
+    const run = (): unknown => writeHead(...args);
     return pass({ run, last: false }, response) as SessionResponse;
   };
   response.flushHeaders = function () {
-    pass({ run: () => original.flushHeaders.call(response), last: false }, undefined);
+    pass({ run: flushHeaders, last: false }, undefined);
   };
   response.write = function (...args: unknown[]) {
-    const run = (): unknown => Reflect.apply(original.write, response, args);
+    const run = (): unknown => write(...args);
     return pass({ run, last: false }, false) as boolean;
   };
   response.end = function (...args: unknown[]) {
-    const run = (): unknown => Reflect.apply(original.end, response, args);
+    const run = (): unknown => end(...args);
     return pass({ run, last: true }, response) as SessionResponse;
   };
 }

@@ -29,8 +29,13 @@ export class LiveSession extends SessionClass {
     this.#owner = owner;
   }
 
+  /** `save()` as a promise. @internal */
+  commit(): Promise<void> {
+    return this.#owner.save(this);
+  }
+
   override save(callback?: Callback): this {
-    return this.#settle(this.#owner.save(this), callback);
+    return this.#settle(this.commit(), callback);
   }
 
   override reload(callback: Callback): this {

@@ -27,7 +27,7 @@ export class PlainStoreAdapter implements AtomicSessionStore {
 
   async find(handle: string): Promise<FoundSession | undefined> {
     const stored = await this.#call<StoredData | null | undefined>((done) => {
-      this.store.get(handle, done as (error: unknown, data?: SessionData | null) => void);
+      this.store.get(handle, done);
     });
     if (typeof stored !== 'object' || stored === null || stored[OURS] === undefined) {
       return undefined;
@@ -61,17 +61,17 @@ export class PlainStoreAdapter implements AtomicSessionStore {
   }
 
   async remove(handle: string): Promise<boolean> {
-    await this.#call<void>((done) => {
+    await this.#call<undefined>((done) => {
       this.store.destroy(handle, done);
     });
     return true; // The contract does not tell whether there was one.
   }
 
-  #write({ handle, data, ...ours }: SessionRecord, expiresAt: number): Promise<void> {
+  async #write({ handle, data, ...ours }: SessionRecord, expiresAt: number): Promise<void> {
     // Stores take a session's time to live from its cookie, some from `expires`, some from `maxAge`.
     const cookie = new CookieClass({ maxAge: expiresAt - this.clock.now() });
     const stored: StoredData = { ...(JSON.parse(data) as object), [OURS]: ours, cookie };
-    return this.#call<void>((done) => {
+    await this.#call<undefined>((done) => {
       this.store.set(handle, stored, done);
     });
   }

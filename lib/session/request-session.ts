@@ -193,12 +193,8 @@ export class RequestSession implements SessionOwner {
     if (!(session instanceof LiveSession) || !this.#isLive(session)) {
       return undefined;
     }
-    try {
-      if (this.#mustWrite(session, stringify(dataOf(session)))) {
-        return this.save(session);
-      }
-    } catch (error) {
-      return Promise.reject(error as Error);
+    if (this.#mustSave(session)) {
+      return this.save(session);
     }
     this.#touch();
     return undefined;
@@ -242,9 +238,17 @@ export class RequestSession implements SessionOwner {
     const now = this.runtime.clock.now();
     const session = new LiveSession(this.request, this, values);
     const cookie = this.#cookie.of(stored ?? { createdAt: now, seenAt: now });
-    session.cookie = cookie;
+    Reflect.set(session, 'cookie', cookie);
     this.#givenMaxAge = cookie.originalMaxAge;
     this.request.session = session;
+  }
+
+  #mustSave(session: LiveSession): boolean {
+    try {
+      return this.#mustWrite(session, stringify(dataOf(session)));
+    } catch {
+      return true; // Which then fails, and says why.
+    }
   }
 
   #mustWrite(session: LiveSession, data: string): boolean {

@@ -2,7 +2,8 @@ import type { LiveSession } from './live-session.js';
 import type { Cookie } from './session-cookies.js';
 import type { SessionId } from './session-id.js';
 import type { SessionRecord } from './session-record.js';
-import type { Lived, SessionRuntime } from './session.runtime.js';
+import type { Lived } from './lifetime-policy.js';
+import type { SessionRuntime } from './session.runtime.js';
 import type { SessionRequest, SessionResponse } from './session.types.js';
 
 /** What one answer says of the session cookie: nothing, unless it is to be issued, renewed or forgotten. */

@@ -5,7 +5,10 @@ import { formatSessionId, parseSessionId, type SessionId } from './session-id.js
 import type { SessionRequest } from './session.types.js';
 
 /** The attributes of a cookie, live on `req.session.cookie`: express-session's class, which its types keep private. */
-export type Cookie = session.Cookie & { serialize(name: string, value: string): string };
+export type Cookie = Omit<session.Cookie, 'expires'> & {
+  expires: Date | null;
+  serialize(name: string, value: string): string;
+};
 const CookieClass = session.Cookie as unknown as new (attributes: object) => Cookie;
 
 /** An id that a request showed, its signature verified. */

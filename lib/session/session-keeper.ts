@@ -5,7 +5,7 @@ import { saveMerged } from './merged-save.js';
 import { hashSecret, type SessionId } from './session-id.js';
 import type { SessionRecord } from './session-record.js';
 import type { AtomicSessionStore, FoundSession } from './session-store.js';
-import type { LifetimePolicy } from './session.runtime.js';
+import type { LifetimePolicy } from './lifetime-policy.js';
 
 /**
  * The store as requests use it: each step dated by the lifetime policy, each failure a 503 and an event, each fact

@@ -2,21 +2,10 @@ import type { Logger } from '@nestjs/common';
 import type { Store } from 'express-session';
 import type { ResolvedSessionAuthOptions } from '../session-auth.options.js';
 import type { Clock } from './clock.js';
+import type { LifetimePolicy } from './lifetime-policy.js';
 import type { SessionCookies } from './session-cookies.js';
 import type { SessionKeeper } from './session-keeper.js';
-import type { SessionRecord } from './session-record.js';
 import type { SessionRequest } from './session.types.js';
-
-/** The part of a session that its end depends on. */
-export type Lived = Pick<SessionRecord, 'createdAt' | 'seenAt' | 'idle' | 'absolute'>;
-
-/** When sessions end, and when activity is worth writing down. */
-export interface LifetimePolicy {
-  /** A new session's idle limit, in milliseconds. */
-  readonly idle: number;
-  expiresAt(session: Lived): number;
-  touchDue(session: Lived, now: number): boolean;
-}
 
 /** Who restores the user of a session. */
 export interface UserRestorer {

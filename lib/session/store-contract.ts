@@ -5,7 +5,7 @@ import type { Cookie } from './session-cookies.js';
 import { hashSecret, parseSessionId, secretMatches } from './session-id.js';
 import { applyChanges, changesBetween, type SessionRecord } from './session-record.js';
 import type { AtomicSessionStore, FoundSession } from './session-store.js';
-import type { LifetimePolicy } from './session.runtime.js';
+import type { LifetimePolicy } from './lifetime-policy.js';
 
 export type StoreCallback<T = unknown> = (error?: unknown, result?: T) => void;
 
@@ -49,15 +49,7 @@ export class StoreContract {
 
   async set(sid: string, data: SessionData): Promise<void> {
     if (data instanceof LiveSession) {
-      await new Promise<void>((resolve, reject) => {
-        (data as LiveSession).save((error) => {
-          if (error) {
-            reject(error as Error);
-          } else {
-            resolve();
-          }
-        });
-      });
+      await data.commit();
       return;
     }
     const { cookie, ...values } = data;
