@@ -234,13 +234,13 @@ export class RequestSession implements SessionOwner {
     this.#id = id;
     this.#stored = stored;
     this.#ended = false;
-    this.request.sessionID = formatSessionId(id);
     const now = this.runtime.clock.now();
+    this.request.sessionID = formatSessionId(id);
     const session = new LiveSession(this.request, this, values);
     const cookie = this.#cookie.of(stored ?? { createdAt: now, seenAt: now });
-    Reflect.set(session, 'cookie', cookie);
+    session.cookie = cookie;
     this.#givenMaxAge = cookie.originalMaxAge;
-    this.request.session = session;
+    Object.assign(this.request, { session });
   }
 
   #mustSave(session: LiveSession): boolean {
