@@ -9,7 +9,7 @@ import {
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
 } from '@nestjs/common';
-import { ApplicationConfig, DiscoveryModule, HttpAdapterHost } from '@nestjs/core';
+import { type AbstractHttpAdapter, ApplicationConfig, DiscoveryModule, HttpAdapterHost } from '@nestjs/core';
 import type { Store } from 'express-session';
 import { SessionEvents } from './events/session-events.js';
 import { lifetimePolicy } from './lifetime/lifetime.policy.js';
@@ -124,8 +124,9 @@ export class SessionAuthModule
 
   /** A Secure cookie and no TLS in sight: nobody will be able to log in (expressjs/session#281). */
   onApplicationBootstrap(): void {
-    const { httpAdapter } = this.host;
-    if (this.options.cookie.secure !== true || httpAdapter.getType() !== 'express') {
+    // Undefined in an application context, which serves nothing.
+    const httpAdapter = this.host.httpAdapter as AbstractHttpAdapter | undefined;
+    if (this.options.cookie.secure !== true || httpAdapter?.getType() !== 'express') {
       return;
     }
     const express = httpAdapter.getInstance<{ get(setting: string): unknown }>();

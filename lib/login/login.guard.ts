@@ -8,7 +8,7 @@ import {
   mixin,
   type Type,
 } from '@nestjs/common';
-import { LoginFailedException, MalformedLoginException } from '../session-auth.errors.js';
+import { LoginFailedException, MalformedLoginException, SessionUnavailableException } from '../session-auth.errors.js';
 import { SessionEvents } from '../events/session-events.js';
 import { ApplicationPassport, type Refusal } from '../passport/application-passport.js';
 import { requestOf, responseOf } from '../access/request-of.js';
@@ -45,7 +45,7 @@ export interface LoginGuardOptions extends PassportLogInOptions {
  * ```
  *
  * Answers 401 (code `login_failed`) to credentials the strategy turned down, with the strategy's message; 400 to
- * credentials it could not read; 503 when the session store does not answer.
+ * credentials it could not read; 500 (code `session_unavailable`) on a route without a session; 503 when the session store does not answer.
  */
 export function LoginGuard(strategy: string | string[], options: LoginGuardOptions = {}): Type<CanActivate> {
   const names = [strategy].flat();
@@ -60,9 +60,12 @@ export function LoginGuard(strategy: string | string[], options: LoginGuardOptio
 
     async canActivate(context: ExecutionContext): Promise<boolean> {
       const request = requestOf(context);
-      const { failure } = requestSessionOf(request) ?? {};
-      if (failure !== undefined) {
-        throw failure;
+      const session = requestSessionOf(request);
+      if (session === undefined && options.session !== false) {
+        throw new SessionUnavailableException();
+      }
+      if (session?.failure !== undefined) {
+        throw session.failure;
       }
       const ended = await this.passport
         .authenticate(names, options, request, responseOf(context))
