@@ -8,7 +8,12 @@ import {
   mixin,
   type Type,
 } from '@nestjs/common';
-import { LoginFailedException, MalformedLoginException, SessionUnavailableException } from '../session-auth.errors.js';
+import {
+  LoginFailedException,
+  MalformedLoginException,
+  SessionStoreUnavailableException,
+  SessionUnavailableException,
+} from '../session-auth.errors.js';
 import { SessionEvents } from '../events/session-events.js';
 import { ApplicationPassport, type Refusal } from '../passport/application-passport.js';
 import { requestOf, responseOf } from '../access/request-of.js';
@@ -45,7 +50,8 @@ export interface LoginGuardOptions extends PassportLogInOptions {
  * ```
  *
  * Answers 401 (code `login_failed`) to credentials the strategy turned down, with the strategy's message; 400 to
- * credentials it could not read; 500 (code `session_unavailable`) on a route without a session; 503 when the session store does not answer.
+ * credentials it could not read; 503 when the session store does not answer; 500 (code `session_unavailable`) on a
+ * route without a session.
  */
 export function LoginGuard(strategy: string | string[], options: LoginGuardOptions = {}): Type<CanActivate> {
   const names = [strategy].flat();
@@ -64,7 +70,7 @@ export function LoginGuard(strategy: string | string[], options: LoginGuardOptio
       if (session === undefined && options.session !== false) {
         throw new SessionUnavailableException();
       }
-      if (session?.failure !== undefined) {
+      if (session?.failure instanceof SessionStoreUnavailableException) {
         throw session.failure;
       }
       const ended = await this.passport

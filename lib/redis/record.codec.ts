@@ -71,9 +71,16 @@ function isStoredRecord(value: unknown): value is StoredRecord {
     Number.isSafeInteger(v) &&
     Number.isSafeInteger(created) &&
     typeof secret === 'string' &&
-    (login === undefined || typeof login?.userId === 'string') &&
+    isLogin(login) &&
     typeof data === 'object' &&
     data !== null &&
     !Array.isArray(data)
+  );
+}
+
+function isLogin(value: unknown): boolean {
+  return (
+    value === undefined ||
+    (typeof value === 'object' && value !== null && 'userId' in value && typeof value.userId === 'string')
   );
 }
