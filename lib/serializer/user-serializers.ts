@@ -33,6 +33,9 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
 
   /** What the session is to keep of this user, and by what the store knows them. */
   async serialize(user: unknown): Promise<{ userId: string; passport: SerializedUser }> {
+    if (user === undefined || user === null) {
+      throw new UserNotSerializableException('There is no user to log in.');
+    }
     const serializer = this.serializers.find((one) => one.supports(user));
     if (serializer === undefined) {
       throw new UserNotSerializableException('No UserSerializer supports this user: see its method supports(user).');

@@ -6,94 +6,120 @@ export interface CommitHooks {
   /** Before the first byte, and once more before the last of a stream. A promise holds the answer back until it settles. */
   commit(streaming: boolean): Promise<void> | undefined;
   /** Right before the headers go: the last moment to set one. */
-  headers(): void;
+  writeHeaders(): void;
   /** The commit before the first byte failed: nothing has been sent, and the handler's answer is dropped. */
-  failed(error: unknown): void;
+  fail(error: unknown): void;
 }
 
-/** One call of the handler's on the response; `last` is `end`. */
+/** The ways a handler answers. */
+type Method = 'writeHead' | 'flushHeaders' | 'write' | 'end';
+
+/** One call of the handler's on the response. */
 interface Call {
-  readonly run: () => unknown;
-  readonly last: boolean;
+  readonly method: Method;
+  readonly args: unknown[];
 }
-
-type Method = (...args: unknown[]) => unknown;
 
 /** Headers that described the answer that was dropped. */
 const ENTITY_HEADERS =
   /^(content-(type|length|encoding|language|range|disposition|location)|transfer-encoding|etag|last-modified|location|set-cookie|cache-control|expires|accept-ranges|link)$/;
+
+const GATE = Symbol('nestjs-session-auth:gate');
+type GatedResponse = SessionResponse & { [GATE]: Gate };
 
 /**
  * Lets nothing of an answer out before it is committed, however the handler writes it: `writeHead`, `flushHeaders`,
  * `write` (a stream's first chunk) and `end`. Calls made while the commit runs are kept and repeated in order after it.
  */
 export function commitFirst(response: SessionResponse, hooks: CommitHooks): void {
-  onHeaders(response, () => hooks.headers());
-  const writeHead = response.writeHead.bind(response) as Method;
-  const flushHeaders = response.flushHeaders.bind(response);
-  const write = response.write.bind(response) as Method;
-  const end = response.end.bind(response) as Method;
-  let state: 'fresh' | 'held' | 'open' | 'failed' = 'fresh';
-  let streaming = false;
-  let held: Call[] = [];
+  const gated = response as GatedResponse;
+  onHeaders(gated, writeHeaders);
+  gated[GATE] = new Gate(gated, hooks);
+  Object.assign(gated, GATED_METHODS);
+}
 
-  const hold = (commit: Promise<void>): void => {
-    state = 'held';
-    commit.then(release, (error: unknown) => {
-      state = 'failed';
-      held = [];
-      dropAnswer(response);
-      hooks.failed(error);
-    });
-  };
+class Gate {
+  readonly #originals: Record<Method, (...args: unknown[]) => unknown>;
+  #state: 'fresh' | 'held' | 'open' | 'failed' = 'fresh';
+  /** The answer has begun, and not with its end. */
+  #streaming = false;
+  #held: Call[] = [];
 
-  const release = (): void => {
-    state = 'open';
-    const calls = held;
-    held = [];
-    for (const call of calls) {
-      pass(call, undefined);
-    }
-    if (!response.writableEnded && !response.writableNeedDrain) {
-      response.emit('drain');
-    }
-  };
+  constructor(
+    private readonly response: SessionResponse,
+    readonly hooks: CommitHooks,
+  ) {
+    const { writeHead, flushHeaders, write, end } = response as unknown as Record<Method, () => unknown>;
+    this.#originals = { writeHead, flushHeaders, write, end };
+  }
 
-  /** Passes a call on, at once or after the commit; what the caller gets back meanwhile is `meanwhile`. */
-  const pass = (call: Call, meanwhile: unknown): unknown => {
-    if (state === 'failed' && response.writableEnded) {
-      return meanwhile; // The handler's stream goes on writing into an answer that is over.
+  /** Passes a call on, at once or after the commit; `undefined` when it waits. */
+  pass(call: Call): unknown {
+    const last = call.method === 'end';
+    if (this.#state === 'failed' && this.response.writableEnded) {
+      return undefined; // The handler's stream goes on writing into an answer that is over.
     }
-    if (state === 'fresh' || (state === 'open' && streaming && call.last)) {
-      const commit = hooks.commit(state === 'open');
-      state = 'open';
-      streaming = !call.last;
+    if (this.#state === 'fresh' || (this.#state === 'open' && this.#streaming && last)) {
+      const commit = this.hooks.commit(this.#state === 'open');
+      this.#state = 'open';
+      this.#streaming = !last;
       if (commit !== undefined) {
-        hold(commit);
+        this.#hold(commit);
       }
     }
-    if (state !== 'held') {
-      return call.run();
+    if (this.#state !== 'held') {
+      return this.#originals[call.method].apply(this.response, call.args);
     }
-    held.push(call);
-    return meanwhile;
-  };
+    this.#held.push(call);
+    return undefined;
+  }
 
-  response.writeHead = function (...args: unknown[]) {
-    const run = (): unknown => writeHead(...args);
-    return pass({ run, last: false }, response) as SessionResponse;
-  };
-  response.flushHeaders = function () {
-    pass({ run: flushHeaders, last: false }, undefined);
-  };
-  response.write = function (...args: unknown[]) {
-    const run = (): unknown => write(...args);
-    return pass({ run, last: false }, false) as boolean;
-  };
-  response.end = function (...args: unknown[]) {
-    const run = (): unknown => end(...args);
-    return pass({ run, last: true }, response) as SessionResponse;
-  };
+  #hold(commit: Promise<void>): void {
+    this.#state = 'held';
+    commit.then(
+      () => {
+        this.#release();
+      },
+      (error: unknown) => {
+        this.#state = 'failed';
+        this.#held = [];
+        dropAnswer(this.response);
+        this.hooks.fail(error);
+      },
+    );
+  }
+
+  #release(): void {
+    const calls = this.#held;
+    this.#state = 'open';
+    this.#held = [];
+    for (const call of calls) {
+      this.pass(call);
+    }
+    if (!this.response.writableEnded && !this.response.writableNeedDrain) {
+      this.response.emit('drain'); // Held writes answered false: their stream waits for it.
+    }
+  }
+}
+
+/** Shared by all responses: what is theirs alone is at `this[GATE]`. */
+const GATED_METHODS = {
+  writeHead(this: GatedResponse, ...args: unknown[]): unknown {
+    return this[GATE].pass({ method: 'writeHead', args }) ?? this;
+  },
+  flushHeaders(this: GatedResponse): void {
+    this[GATE].pass({ method: 'flushHeaders', args: [] });
+  },
+  write(this: GatedResponse, ...args: unknown[]): unknown {
+    return this[GATE].pass({ method: 'write', args }) ?? false;
+  },
+  end(this: GatedResponse, ...args: unknown[]): unknown {
+    return this[GATE].pass({ method: 'end', args }) ?? this;
+  },
+};
+
+function writeHeaders(this: SessionResponse): void {
+  (this as GatedResponse)[GATE].hooks.writeHeaders();
 }
 
 /** Forgets the answer so far, but not what other middleware said of every answer (CORS, security headers). */

@@ -13,14 +13,16 @@ import type { SessionRequest, SessionResponse } from './session.types.js';
 /** Seconds after which a client may try again, when it was the store or the user database that failed. */
 const RETRY_AFTER = 1;
 
-const sessions = new WeakMap<object, RequestSession>();
+/** Where a request keeps its session: a property costs the garbage collector less than a WeakMap's entry. */
+const SESSION = Symbol('nestjs-session-auth:session');
+type Bearer = Partial<Record<typeof SESSION, RequestSession>>;
 
 /** The session of a request (Node's or Express's own, or Fastify's with it at `raw`), if it has one. */
 export function requestSessionOf(request: unknown): RequestSession | undefined {
   if (typeof request !== 'object' || request === null) {
     return undefined;
   }
-  return sessions.get(request) ?? sessions.get((request as { raw?: object }).raw ?? request);
+  return (request as Bearer)[SESSION] ?? (request as { raw?: Bearer }).raw?.[SESSION];
 }
 
 /** What a new login writes down. */
@@ -61,8 +63,7 @@ export class RequestSession implements SessionOwner {
     private readonly runtime: SessionRuntime,
   ) {
     this.#cookie = new ResponseCookie(request, response, runtime);
-    sessions.set(request, this);
-    Object.assign(request, { sessionStore: runtime.expressStore });
+    Object.assign(request, { [SESSION]: this, sessionStore: runtime.expressStore });
   }
 
   /** What the store holds of this session. */
@@ -205,7 +206,8 @@ export class RequestSession implements SessionOwner {
     if (this.response.statusCode === 503 && (this.#failed || this.failure !== undefined)) {
       this.response.setHeader('Retry-After', RETRY_AFTER);
     }
-    this.#cookie.write(this.#id, this.request.session as LiveSession | undefined, this.#stored);
+    const { session } = this.request;
+    this.#cookie.write(this.#id, session instanceof LiveSession ? session : undefined, this.#stored);
   }
 
   /** The answer failed: whatever cookie was to go with it does not. */

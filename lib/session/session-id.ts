@@ -1,4 +1,4 @@
-import { createHash, randomBytes, timingSafeEqual } from 'node:crypto';
+import { createHash, randomFillSync, timingSafeEqual } from 'node:crypto';
 
 /**
  * A session id is `handle.secret`. The handle names the session and is public; the secret is what the browser must show,
@@ -53,6 +53,15 @@ export function secretMatches(secret: string, storedHash: string): boolean {
   return presented.length === stored.length && timingSafeEqual(presented, stored);
 }
 
+/** Random bytes for many ids, fetched at once: the generator's price is per call, and most ids are never shown. */
+const pool = Buffer.alloc(47 * 128);
+let used = pool.length;
+
 function randomText(bytes: number): string {
-  return randomBytes(bytes).toString('base64url');
+  if (used + bytes > pool.length) {
+    randomFillSync(pool);
+    used = 0;
+  }
+  used += bytes;
+  return pool.toString('base64url', used - bytes, used);
 }

@@ -99,10 +99,10 @@ export class SessionMiddleware {
   private commitBefore(response: SessionResponse, session: RequestSession, next: Next): void {
     commitFirst(response, {
       commit: (streaming) => (streaming ? this.commitLate(session) : session.commit()),
-      headers: () => {
+      writeHeaders: () => {
         session.writeHeaders();
       },
-      failed: (error) => {
+      fail: (error) => {
         session.dropCookie();
         if (error instanceof SessionNotSerializableException) {
           this.runtime.logger.error(error.message, error.cause);
