@@ -96,9 +96,6 @@ class Gate {
     for (const call of calls) {
       this.pass(call);
     }
-    if (!this.response.writableEnded && !this.response.writableNeedDrain) {
-      this.response.emit('drain'); // Held writes answered false: their stream waits for it.
-    }
   }
 }
 
@@ -111,7 +108,9 @@ const GATED_METHODS = {
     this[GATE].pass({ method: 'flushHeaders', args: [] });
   },
   write(this: GatedResponse, ...args: unknown[]): unknown {
-    return this[GATE].pass({ method: 'write', args }) ?? false;
+    // While it waits, "go on": under middleware that wraps the response (compression) no drain event of ours would reach
+    // the stream. What piles up is bounded by the time a commit may take.
+    return this[GATE].pass({ method: 'write', args }) ?? true;
   },
   end(this: GatedResponse, ...args: unknown[]): unknown {
     return this[GATE].pass({ method: 'end', args }) ?? this;
