@@ -1,10 +1,12 @@
 import {
   Body,
+  ConsoleLogger,
   Controller,
   Delete,
   Get,
   HttpCode,
   Injectable,
+  type LoggerService,
   type ModuleMetadata,
   Param,
   Post,
@@ -126,8 +128,14 @@ export interface TestApplicationOptions {
   /** Default: a serializer that keeps the user, and the `local` strategy that knows ada/lovelace and grace/hopper. */
   providers?: ModuleMetadata['providers'];
   controllers?: Type[];
+  /** Imported before the module, which must come first all the same. */
+  before?: ModuleMetadata['imports'];
+  /** In place of `SessionAuthModule.forRoot(options)`. */
+  module?: NonNullable<ModuleMetadata['imports']>[number];
   imports?: ModuleMetadata['imports'];
   clock?: TestClock;
+  /** Hears what is logged, from the first line on. Default: nobody does. */
+  logger?: LoggerService;
   /** Before the application starts. */
   configure?: (app: INestApplication) => void;
 }
@@ -145,19 +153,23 @@ export class TestApplication {
     options = {},
     providers = [SnapshotSerializer, LocalStrategy],
     controllers = [],
+    before = [],
+    module = SessionAuthModule.forRoot({ secret: SECRET, ...options }),
     imports = [],
+    logger = new ConsoleLogger({ logLevels: ['fatal'] }),
     clock = new TestClock(Date.now()),
     configure,
   }: TestApplicationOptions = {}): Promise<TestApplication> {
-    const module = await Test.createTestingModule({
-      imports: [SessionAuthModule.forRoot({ secret: SECRET, ...options }), ...imports],
+    const testing = await Test.createTestingModule({
+      imports: [...before, module, ...imports],
       providers,
       controllers: [TestController, ...controllers],
     })
+      .setLogger(logger)
       .overrideProvider(CLOCK)
       .useValue(clock)
       .compile();
-    const app = module.createNestApplication({ logger: ['fatal'] });
+    const app = testing.createNestApplication({ logger });
     configure?.(app);
     const events: SessionEvent[] = [];
     app.get(SessionEvents).events$.subscribe((event) => events.push(event));

@@ -1,0 +1,139 @@
+/** The rooms of lib, lowest rank first: a file imports from its own rank and from lower ones. */
+const RANKS = [
+  ['session-auth[.](options|errors|tokens)[.]ts$'],
+  ['session/', 'events/'],
+  ['passport/', 'serializer/', 'lifetime/'],
+  ['login/', 'access/', 'registry/'],
+  ['session-auth[.]module[.]ts$'],
+  ['index[.]ts$'],
+];
+const STORES = ['redis/', 'memory/'];
+const ENTRIES = ['health/', 'socket[.]io/', 'testing/'];
+
+const OPTIONS = '^lib/session-auth[.]options[.]ts$';
+const inLib = (...rooms) => rooms.flat(Infinity).map((room) => `^lib/${room}`);
+const ranks = (from, to) => inLib(RANKS.slice(from, to));
+const npm = (...names) => `(^|/)node_modules/(@types/)?(${names.join('|')})(/|$)`;
+
+/** Only files under `rooms` import the package. */
+const onlyIn = (rooms, name, ...packages) => ({
+  name,
+  severity: 'error',
+  from: { path: '^lib/', pathNot: inLib(rooms) },
+  to: { path: npm(...packages) },
+});
+
+/** @type {import('dependency-cruiser').IConfiguration} */
+module.exports = {
+  forbidden: [
+    {
+      name: 'no-cycles',
+      severity: 'error',
+      from: {},
+      to: { circular: true },
+    },
+    {
+      name: 'known-rooms-only',
+      comment: 'A new file or folder directly under lib needs a rank here, or no rule holds for it.',
+      severity: 'error',
+      from: { path: '^lib/', pathNot: inLib(RANKS.flat(), STORES, ENTRIES) },
+      to: {},
+    },
+    {
+      name: 'known-rooms-only-also-as-targets',
+      severity: 'error',
+      from: { path: '^lib/' },
+      to: { path: '^lib/', pathNot: inLib(RANKS.flat(), STORES, ENTRIES) },
+    },
+    {
+      name: 'options-import-no-room',
+      comment: 'Options may name the types of what they configure; they run nothing of it.',
+      severity: 'error',
+      from: { path: OPTIONS },
+      to: { path: ['^lib/', npm('express-session')], pathNot: ranks(0, 1), dependencyTypesNot: ['type-only'] },
+    },
+    ...RANKS.map((_, rank) => ({
+      name: `rank-${rank}-imports-down-only`,
+      severity: 'error',
+      from: { path: ranks(rank, rank + 1), pathNot: OPTIONS },
+      to: { path: ranks(rank + 1) },
+    })).slice(0, -1),
+    ...STORES.map((store) => ({
+      name: `${store.slice(0, -1)}-implements-the-session-contract-alone`,
+      severity: 'error',
+      from: { path: inLib(store) },
+      to: { path: '^lib/', pathNot: [...ranks(0, 2), ...inLib(store)] },
+    })),
+    {
+      name: 'stores-are-known-to-the-module-alone',
+      severity: 'error',
+      from: { path: '^lib/', pathNot: [...ranks(4), ...inLib(STORES), OPTIONS] },
+      to: { path: inLib(STORES) },
+    },
+    ...ENTRIES.map((entry) => ({
+      name: `nothing-imports-${entry.slice(0, -1).replace('[.]', '-')}`,
+      severity: 'error',
+      from: { path: '^lib/', pathNot: inLib(entry) },
+      to: { path: inLib(entry) },
+    })),
+    {
+      name: 'no-barrel-imports',
+      severity: 'error',
+      from: { path: '^lib/' },
+      to: { path: '^lib/.*\\bindex[.]ts$' },
+    },
+    {
+      name: 'express-session-in-session-and-stores',
+      comment: 'Whoever hands `req.session` on may name its type.',
+      severity: 'error',
+      from: { path: '^lib/(login/|access/|index[.]ts$|session-auth[.])' },
+      to: { path: npm('express-session'), dependencyTypesNot: ['type-only'] },
+    },
+    onlyIn(
+      ['session/', STORES, 'login/', 'access/', 'index[.]ts$', 'session-auth[.](options|module)[.]ts$'],
+      'express-session-nowhere-else',
+      'express-session',
+    ),
+    onlyIn(['redis/'], 'redis-in-redis', 'redis', '@redis', 'connect-redis'),
+    onlyIn(['passport/'], 'passport-in-passport', 'passport', 'passport-strategy'),
+    {
+      name: 'no-static-websockets',
+      comment: 'An optional peer: import() it where it is needed.',
+      severity: 'error',
+      from: { path: '^lib/' },
+      to: { path: npm('@nestjs/websockets'), dynamic: false },
+    },
+    {
+      name: 'no-graphql',
+      severity: 'error',
+      from: { path: '^lib/' },
+      to: { path: npm('@nestjs/graphql', 'graphql') },
+    },
+    {
+      name: 'declared-dependencies-only',
+      comment: 'What lib imports is a dependency or a peer; a devDependency is not there for users.',
+      severity: 'error',
+      from: { path: '^lib/' },
+      to: {
+        dependencyTypes: ['npm-dev', 'npm-no-pkg', 'npm-unknown', 'unknown', 'undetermined', 'npm-optional'],
+        dependencyTypesNot: ['npm', 'npm-peer'],
+      },
+    },
+    {
+      name: 'resolvable',
+      severity: 'error',
+      from: { path: '^lib/' },
+      to: { couldNotResolve: true },
+    },
+  ],
+  options: {
+    doNotFollow: { path: 'node_modules' },
+    tsConfig: { fileName: 'tsconfig.json' },
+    tsPreCompilationDeps: true,
+    enhancedResolveOptions: {
+      exportsFields: ['exports'],
+      conditionNames: ['import', 'node', 'default', 'types'],
+      mainFields: ['module', 'main', 'types'],
+    },
+  },
+};

@@ -1,0 +1,69 @@
+import { spawn } from 'node:child_process';
+import { once } from 'node:events';
+import { createServer } from 'node:net';
+import { setTimeout as sleep } from 'node:timers/promises';
+
+const READY_WITHIN = 60_000;
+const STOPPED_WITHIN = 5_000;
+
+/** Lets the exit handlers below run when this script is told to stop. */
+for (const signal of ['SIGINT', 'SIGTERM']) process.on(signal, () => process.exit(1));
+
+/**
+ * A process that runs beside this script and, with all that it starts, ends with it.
+ *
+ * @param {string} command
+ * @param {string[]} args
+ * @param {{ cwd: string, env?: NodeJS.ProcessEnv }} options
+ */
+export function start(command, args, options) {
+  const child = spawn(command, args, { ...options, stdio: ['ignore', 'pipe', 'pipe'], detached: true });
+  let output = '';
+  for (const stream of [child.stdout, child.stderr]) stream.on('data', (chunk) => (output += String(chunk)));
+  const exited = once(child, 'exit');
+
+  /** @param {NodeJS.Signals} signal */
+  const killGroup = (signal) => {
+    try {
+      if (child.pid) process.kill(-child.pid, signal);
+    } catch {
+      // The whole group has ended.
+    }
+  };
+  process.on('exit', () => {
+    killGroup('SIGKILL');
+  });
+
+  return {
+    output: () => output,
+
+    /**
+     * Waits until `ready` gives something truthy.
+     *
+     * @template T
+     * @param {(output: string) => T | Promise<T>} ready
+     */
+    async until(ready) {
+      for (const deadline = Date.now() + READY_WITHIN; Date.now() < deadline && child.exitCode === null;) {
+        const answer = await ready(output);
+        if (answer) return answer;
+        await Promise.race([exited, sleep(50)]);
+      }
+      throw new Error(`${command} ${args.join(' ')} did not start\n${output}`);
+    },
+
+    async stop() {
+      killGroup('SIGTERM');
+      await Promise.race([exited, sleep(STOPPED_WITHIN, undefined, { ref: false })]);
+      killGroup('SIGKILL');
+    },
+  };
+}
+
+export async function freePort() {
+  const server = createServer().listen(0, '127.0.0.1');
+  await once(server, 'listening');
+  const { port } = /** @type {import('node:net').AddressInfo} */ (server.address());
+  server.close();
+  return port;
+}
