@@ -1,3 +1,4 @@
+import type { Server } from 'node:http';
 import {
   Body,
   ConsoleLogger,
@@ -174,7 +175,7 @@ export class TestApplication {
     const events: SessionEvent[] = [];
     app.get(SessionEvents).events$.subscribe((event) => events.push(event));
     await app.listen(0, '127.0.0.1');
-    const { port } = (app.getHttpServer() as import('node:http').Server).address() as { port: number };
+    const { port } = (app.getHttpServer() as Server).address() as { port: number };
     return new TestApplication(app, `http://127.0.0.1:${port}`, clock, events);
   }
 

@@ -1,0 +1,58 @@
+import { Readable } from 'node:stream';
+import { gunzipSync } from 'node:zlib';
+import { buffer } from 'node:stream/consumers';
+import { Controller, Get, Res, StreamableFile } from '@nestjs/common';
+import compression from 'compression';
+import type { Response } from 'express';
+import { CurrentSession } from '../../lib/index.js';
+import { TestApplication } from '../support/application.js';
+
+/** More than any buffer between a stream and the socket holds. */
+const CHUNKS = 64;
+const CHUNK = 'x'.repeat(65_536);
+
+const lines = (): Readable => Readable.from(Array.from({ length: CHUNKS }, () => CHUNK), { objectMode: false });
+
+@Controller()
+class StreamController {
+  @Get('piped')
+  piped(@CurrentSession() session: Record<string, unknown>, @Res() response: Response): void {
+    session['seen'] = true;
+    response.type('text/plain');
+    lines().pipe(response);
+  }
+
+  @Get('file')
+  file(@CurrentSession() session: Record<string, unknown>): StreamableFile {
+    session['seen'] = true;
+    return new StreamableFile(lines(), { type: 'text/plain' });
+  }
+}
+
+describe('behind compression, as main.ts mounts it', () => {
+  let application: TestApplication;
+
+  beforeAll(async () => {
+    application = await TestApplication.start({
+      controllers: [StreamController],
+      configure: (app) => app.use(compression()),
+    });
+  });
+
+  afterAll(() => application.close());
+
+  it.each(['/piped', '/file'])('a stream that waits for its session to be saved arrives whole: GET %s', async (path) => {
+    const browser = application.browser();
+    const { body, headers } = await browser.open('GET', path, { headers: { 'accept-encoding': 'gzip' } });
+
+    expect(headers['content-encoding']).toBe('gzip');
+    expect(gunzipSync(await buffer(body)).length).toBe(CHUNKS * CHUNK.length);
+    expect((await browser.get('/session')).json()).toEqual({ seen: true });
+  });
+
+  it('a short answer is compressed and its cookie sent', async () => {
+    const browser = await application.loggedIn();
+
+    expect((await browser.get('/me')).json()).toEqual({ id: '1', name: 'Ada' });
+  });
+});
