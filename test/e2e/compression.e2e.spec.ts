@@ -7,9 +7,9 @@ import type { Response } from 'express';
 import { CurrentSession } from '../../lib/index.js';
 import { TestApplication } from '../support/application.js';
 
-/** More than any buffer between a stream and the socket holds. */
-const CHUNKS = 64;
-const CHUNK = 'x'.repeat(65_536);
+/** Chunks small enough for the compressor to take one and ask for no pause: it will then never say that a pause is over. */
+const CHUNKS = 500;
+const CHUNK = 'x'.repeat(1024);
 
 const lines = (): Readable => Readable.from(Array.from({ length: CHUNKS }, () => CHUNK), { objectMode: false });
 
