@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { SessionUnavailableException, UnauthenticatedException } from '../session-auth.errors.js';
-import { type Duration, milliseconds, type ResolvedSessionAuthOptions } from '../session-auth.options.js';
+import type { Duration, ResolvedSessionAuthOptions } from '../session-auth.options.js';
+import { milliseconds } from '../session-auth.validation.js';
 import { SESSION_AUTH_OPTIONS } from '../session-auth.tokens.js';
 import { UserSerializers } from '../serializer/user-serializers.js';
 import { expiresAt } from '../lifetime/lifetime.policy.js';

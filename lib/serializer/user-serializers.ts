@@ -1,4 +1,4 @@
-import { Inject, Injectable, type OnModuleInit, Scope, type Type } from '@nestjs/common';
+import { Inject, Injectable, type OnModuleInit, type Type } from '@nestjs/common';
 import { DiscoveryService, ModuleRef } from '@nestjs/core';
 import { SessionAuthConfigurationError, UserNotSerializableException } from '../session-auth.errors.js';
 import { SESSION_AUTH_OPTIONS } from '../session-auth.tokens.js';
@@ -40,7 +40,7 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
     if (serializer === undefined) {
       throw new UserNotSerializableException('No UserSerializer supports this user: see its method supports(user).');
     }
-    const { name } = serializer.constructor;
+    const name = nameOf(serializer);
     const userId = serializer.userId(user);
     if (typeof userId !== 'string' || userId === '') {
       throw new UserNotSerializableException(
@@ -58,9 +58,7 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
     const { user, serializer: name } = passport as SerializedUser;
     // With one kind of user the class may be renamed; with several, a wrong guess would be another user.
     const serializer =
-      this.serializers.length === 1
-        ? this.serializers[0]
-        : this.serializers.find((one) => one.constructor.name === name);
+      this.serializers.length === 1 ? this.serializers[0] : this.serializers.find((one) => nameOf(one) === name);
     if (serializer === undefined) {
       throw new Error(`No provider is the UserSerializer "${name}" that this session was made by.`);
     }
@@ -71,12 +69,12 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
     const wrappers = this.discovery
       .getProviders()
       .filter(({ metatype }) => typeof metatype === 'function' && metatype.prototype instanceof UserSerializer);
-    const scoped = wrappers.find((wrapper) => wrapper.scope === Scope.REQUEST || !wrapper.isDependencyTreeStatic());
+    const scoped = wrappers.find((wrapper) => wrapper.isTransient || !wrapper.isDependencyTreeStatic());
     if (scoped !== undefined) {
       throw new SessionAuthConfigurationError(
         'no_serializer',
-        `${scoped.name} is request-scoped (or depends on a provider that is), but users are restored before any ` +
-          `such provider exists. Make it a singleton; deserializeUser() is given the request.`,
+        `${scoped.name} is request-scoped or transient (or depends on a provider that is), but users are restored ` +
+          `before any such provider exists. Make it a singleton; deserializeUser() is given the request.`,
       );
     }
     const instances = this.discovery.getProviders().map((wrapper): unknown => wrapper.instance);
@@ -99,13 +97,26 @@ function inOrder(found: readonly UserSerializer[]): readonly UserSerializer[] {
         '@Injectable() class AppUserSerializer extends UserSerializer { serializeUser(user) {...} deserializeUser(payload) {...} }',
     );
   }
+  const twice = found.find((one, index) => found.findIndex((other) => nameOf(other) === nameOf(one)) < index);
+  if (twice !== undefined) {
+    throw new SessionAuthConfigurationError(
+      'no_serializer',
+      `Two UserSerializers are named ${nameOf(twice)}, and a session remembers its own by name. Provide it in one module ` +
+        'and export it from there, or rename one of the two.',
+    );
+  }
   const takesAny = (one: UserSerializer): boolean => one.supports === UserSerializer.prototype.supports;
   const [first, second] = found.filter(takesAny);
   if (first !== undefined && second !== undefined) {
     throw new SessionAuthConfigurationError(
       'no_serializer',
-      `${first.constructor.name} and ${second.constructor.name} both take every user. Override supports(user) in all but one.`,
+      `${nameOf(first)} and ${nameOf(second)} both take every user. Override supports(user) in all but one.`,
     );
   }
   return [...found.filter((one) => !takesAny(one)), ...found.filter(takesAny)];
+}
+
+/** What a session remembers a serializer by. */
+function nameOf(serializer: UserSerializer): string {
+  return serializer.constructor.name;
 }

@@ -14,11 +14,14 @@ const CookieClass = session.Cookie as unknown as new (attributes: object) => Coo
 
 /**
  * Drives any express-session store by its plain contract (`get`, `set`, `destroy`). That contract has no conditional
- * write, so what the module's own stores do in one step is a read and a write here: between the two, another request of
- * the same session can still lose a write or bring back what was ended. Sessions are kept under their handle, so that
- * this store, too, holds no secret.
+ * write, so what the module's own stores do in one step is a read and a write here: between the two, another process can
+ * still lose a write to the same session or bring back what was ended. Sessions are kept under their handle, so that this
+ * store, too, holds no secret.
  */
 export class PlainStoreAdapter implements AtomicSessionStore {
+  /** The last of what is under way, by handle: within this process at least, nothing comes between a read and its write. */
+  readonly #underWay = new Map<string, Promise<unknown>>();
+
   constructor(
     private readonly store: Store,
     private readonly clock: Clock,
@@ -40,31 +43,49 @@ export class PlainStoreAdapter implements AtomicSessionStore {
     return this.#write(record, expiresAt);
   }
 
-  async update(record: SessionRecord, expiresAt: number): Promise<SaveOutcome> {
-    const current = (await this.find(record.handle))?.record;
-    if (current === undefined) {
-      return { outcome: 'gone' };
-    }
-    if (current.version !== record.version - 1) {
-      return { outcome: 'stale', current };
-    }
-    await this.#write(record, expiresAt);
-    return { outcome: 'saved' };
-  }
-
-  async extend({ handle }: SessionRecord, seenAt: number, expiresAt: number): Promise<boolean> {
-    const current = (await this.find(handle))?.record;
-    if (current !== undefined && current.seenAt < seenAt) {
-      await this.#write({ ...current, seenAt }, expiresAt);
-    }
-    return current !== undefined;
-  }
-
-  async remove(handle: string): Promise<boolean> {
-    await this.#call<undefined>((done) => {
-      this.store.destroy(handle, done);
+  update(record: SessionRecord, expiresAt: number): Promise<SaveOutcome> {
+    return this.#inTurn(record.handle, async () => {
+      const current = (await this.find(record.handle))?.record;
+      if (current === undefined) {
+        return { outcome: 'gone' };
+      }
+      if (current.version !== record.version - 1) {
+        return { outcome: 'stale', current };
+      }
+      await this.#write(record, expiresAt);
+      return { outcome: 'saved' };
     });
-    return true; // The contract does not tell whether there was one.
+  }
+
+  extend({ handle }: SessionRecord, seenAt: number, expiresAt: number): Promise<boolean> {
+    return this.#inTurn(handle, async () => {
+      const current = (await this.find(handle))?.record;
+      if (current !== undefined && current.seenAt < seenAt) {
+        await this.#write({ ...current, seenAt }, expiresAt);
+      }
+      return current !== undefined;
+    });
+  }
+
+  remove(handle: string): Promise<boolean> {
+    return this.#inTurn(handle, async () => {
+      await this.#call<undefined>((done) => {
+        this.store.destroy(handle, done);
+      });
+      return true; // The contract does not tell whether there was one.
+    });
+  }
+
+  #inTurn<T>(handle: string, work: () => Promise<T>): Promise<T> {
+    const turn = (this.#underWay.get(handle) ?? Promise.resolve()).then(work, work);
+    this.#underWay.set(handle, turn);
+    const leave = (): void => {
+      if (this.#underWay.get(handle) === turn) {
+        this.#underWay.delete(handle);
+      }
+    };
+    turn.then(leave, leave);
+    return turn;
   }
 
   async #write({ handle, data, ...ours }: SessionRecord, expiresAt: number): Promise<void> {

@@ -1,0 +1,313 @@
+import ms from 'ms';
+import { pathToRegexp } from 'path-to-regexp';
+import { InvalidOptionError } from './session-auth.errors.js';
+import type {
+  CookieOptions,
+  Duration,
+  LifetimeOptions,
+  ResolvedSessionAuthOptions,
+  RoutePattern,
+  SessionAuthOptions,
+} from './session-auth.options.js';
+import type { RedisOptions } from './redis/redis.options.js';
+import type { Device, SessionRequest } from './session/session.types.js';
+
+const KNOWN_OPTIONS: Record<keyof SessionAuthOptions, true> = {
+  secret: true,
+  redis: true,
+  store: true,
+  prefix: true,
+  cookie: true,
+  lifetime: true,
+  onStoreError: true,
+  redisTimeout: true,
+  device: true,
+  serializers: true,
+  exclude: true,
+};
+
+const KNOWN_COOKIE_OPTIONS: Record<keyof CookieOptions, true> = {
+  name: true,
+  path: true,
+  domain: true,
+  sameSite: true,
+  secure: true,
+  partitioned: true,
+};
+
+const KNOWN_LIFETIME_OPTIONS: Record<keyof LifetimeOptions, true> = { idle: true, absolute: true, touchEvery: true };
+
+/** Least length of a secret, in bytes: the block of HMAC-SHA-256's security (RFC 2104, section 3). */
+const SECRET_BYTES = 32;
+
+/** RFC 6265, section 4.1.1: a cookie's name is an RFC 2616 token. */
+const COOKIE_NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** What its path may hold: printable ASCII, but no ";" (which ends the attribute), nor, as the `cookie` package has it, "<". */
+const COOKIE_PATH = /^\/[\x20-:=-~]*$/;
+const COOKIE_DOMAIN = /^\.?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i;
+
+/**
+ * Checks the options and fills in the defaults.
+ *
+ * @throws InvalidOptionError that names the option, what is wrong with it and the remedy
+ */
+export function resolveOptions(options: SessionAuthOptions, env: string | undefined): ResolvedSessionAuthOptions {
+  const production = env === 'production';
+  const warnings: string[] = [];
+  refuseUnknown(options, KNOWN_OPTIONS, '');
+  return {
+    secrets: resolveSecrets(options.secret, production, warnings),
+    ...resolveStore(options, production),
+    prefix: resolvePrefix(options.prefix ?? 'sess:'),
+    cookie: resolveCookie(options.cookie ?? {}, production),
+    lifetime: resolveLifetime(options.lifetime ?? {}),
+    onStoreError: oneOf('onStoreError', options.onStoreError ?? 'fail', ['fail', 'anonymous']),
+    redisTimeout: milliseconds('redisTimeout', options.redisTimeout ?? 500),
+    device: resolveDevice(options.device),
+    serializers: options.serializers,
+    exclude: resolveExclude(options.exclude ?? []),
+    warnings,
+  };
+}
+
+/**
+ * A duration in milliseconds.
+ *
+ * @throws InvalidOptionError for anything but a whole or broken number above zero
+ */
+export function milliseconds(option: string, duration: Duration): number {
+  const value = typeof duration === 'string' && duration !== '' ? ms(duration as ms.StringValue) : duration;
+  if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0) {
+    throw new InvalidOptionError(
+      option,
+      `${typeof duration === 'string' ? JSON.stringify(duration) : duration} is no duration above zero`,
+      `Give milliseconds or a string such as "15m".`,
+    );
+  }
+  return value;
+}
+
+function refuseUnknown(options: object, known: Record<string, true>, path: string): void {
+  for (const key of Object.keys(options)) {
+    if (!Object.hasOwn(known, key)) {
+      throw new InvalidOptionError(path + key, 'there is no such option', `Known: ${Object.keys(known).join(', ')}.`);
+    }
+  }
+}
+
+function oneOf<const T extends string>(option: string, value: T, allowed: readonly T[]): T {
+  if (!allowed.includes(value)) {
+    throw new InvalidOptionError(option, `${JSON.stringify(value)} is not known`, `Choose ${allowed.join(' or ')}.`);
+  }
+  return value;
+}
+
+function resolveSecrets(
+  secret: SessionAuthOptions['secret'],
+  production: boolean,
+  warnings: string[],
+): readonly [string, ...string[]] {
+  const [first, ...older] = Array.isArray(secret) ? secret : [secret];
+  const remedy = 'Give the output of "openssl rand -base64 32", by an environment variable.';
+  if (![first, ...older].every((one) => typeof one === 'string' && one !== '') || first === undefined) {
+    throw new InvalidOptionError('secret', 'it is missing or empty', remedy);
+  }
+  if ([first, ...older].some((one) => Buffer.byteLength(one as string) < SECRET_BYTES)) {
+    const problem = `it is shorter than ${SECRET_BYTES} bytes`;
+    if (production) {
+      throw new InvalidOptionError('secret', problem, remedy);
+    }
+    warnings.push(`Option "secret": ${problem}, which production refuses. ${remedy}`);
+  }
+  return [first, ...(older as string[])];
+}
+
+function resolveStore(
+  { redis, store }: SessionAuthOptions,
+  production: boolean,
+): Pick<ResolvedSessionAuthOptions, 'redis' | 'store'> {
+  if (redis !== undefined && store !== undefined) {
+    throw new InvalidOptionError('store', 'it is given beside "redis"', 'Give one of the two.');
+  }
+  if (store !== undefined) {
+    for (const method of ['get', 'set', 'destroy'] as const) {
+      if (typeof store[method] !== 'function') {
+        throw new InvalidOptionError('store', `it has no method "${method}"`, 'Give an express-session Store.');
+      }
+    }
+    return { redis: undefined, store };
+  }
+  const used = redis !== undefined && usesRedis(redis) ? redis : undefined;
+  if (used === undefined && production) {
+    throw new InvalidOptionError(
+      'redis',
+      'it is missing, and sessions in memory end with the process and are not shared',
+      'Give { url }, { cluster }, { sentinel } or { client }.',
+    );
+  }
+  return { redis: used, store: undefined };
+}
+
+function usesRedis(redis: RedisOptions): boolean {
+  const given = (['url', 'cluster', 'sentinel', 'client'] as const).filter((key) => redis[key] !== undefined);
+  if (given.length === 0 && 'url' in redis) {
+    return false;
+  }
+  if (given.length !== 1) {
+    throw new InvalidOptionError(
+      'redis',
+      `it holds ${given.join(' and ') || 'no server'}`,
+      'Give exactly one of url, cluster, sentinel and client.',
+    );
+  }
+  if (redis.url === undefined) {
+    return true;
+  }
+  if (redis.url === '') {
+    return false;
+  }
+  if (!/^rediss?:\/\//.test(redis.url) || !URL.canParse(redis.url)) {
+    throw new InvalidOptionError(
+      'redis.url',
+      'it is no redis:// or rediss:// address',
+      'As in redis://localhost:6379.',
+    );
+  }
+  return true;
+}
+
+function resolvePrefix(prefix: string): string {
+  if (/[{}]/.test(prefix)) {
+    throw new InvalidOptionError(
+      'prefix',
+      'it holds a brace, which would move the cluster hash tag',
+      'Use other characters.',
+    );
+  }
+  return prefix;
+}
+
+function resolveCookie(cookie: CookieOptions, production: boolean): ResolvedSessionAuthOptions['cookie'] {
+  refuseUnknown(cookie, KNOWN_COOKIE_OPTIONS, 'cookie.');
+  const resolved = {
+    name: cookie.name ?? (production ? '__Host-sid' : 'sid'),
+    path: cookie.path ?? '/',
+    domain: cookie.domain,
+    sameSite: oneOf('cookie.sameSite', cookie.sameSite ?? 'lax', ['lax', 'strict', 'none']),
+    secure: cookie.secure ?? (production ? true : 'auto'),
+    partitioned: cookie.partitioned ?? false,
+  };
+  if (!COOKIE_NAME.test(resolved.name)) {
+    throw new InvalidOptionError(
+      'cookie.name',
+      'it holds characters a cookie name cannot',
+      'Use letters, digits, "-" and "_".',
+    );
+  }
+  if (!COOKIE_PATH.test(resolved.path)) {
+    throw new InvalidOptionError(
+      'cookie.path',
+      'it does not start with "/", or holds characters a path cannot',
+      'Give an absolute path, URL-encoded, such as "/app".',
+    );
+  }
+  if (resolved.domain !== undefined && !COOKIE_DOMAIN.test(resolved.domain)) {
+    throw new InvalidOptionError('cookie.domain', 'it is no host name', 'As in "example.com"; or leave it out.');
+  }
+  checkSecurity(resolved, production);
+  return resolved;
+}
+
+/** RFC 6265bis, section 4.1.3 (name prefixes) and 5.7 (SameSite=None, Partitioned need Secure). */
+function checkSecurity(cookie: ResolvedSessionAuthOptions['cookie'], production: boolean): void {
+  if (![true, false, 'auto'].includes(cookie.secure)) {
+    throw new InvalidOptionError(
+      'cookie.secure',
+      `${JSON.stringify(cookie.secure)} is not known`,
+      'Choose true, false or "auto".',
+    );
+  }
+  if (production && cookie.secure === false) {
+    throw new InvalidOptionError(
+      'cookie.secure',
+      'an insecure cookie is refused in production',
+      'Leave it out, or give true.',
+    );
+  }
+  if (/^__(host|secure)-/i.test(cookie.name) && cookie.secure !== true) {
+    throw new InvalidOptionError(
+      'cookie.name',
+      `browsers refuse "${cookie.name}" without Secure`,
+      'Set cookie.secure to true, or give another name.',
+    );
+  }
+  if (/^__host-/i.test(cookie.name) && (cookie.path !== '/' || cookie.domain !== undefined)) {
+    throw new InvalidOptionError(
+      'cookie.name',
+      `browsers refuse "${cookie.name}" with a domain, or a path other than "/"`,
+      'Name it "__Secure-sid".',
+    );
+  }
+  if (cookie.sameSite === 'none' && cookie.secure === false) {
+    throw new InvalidOptionError(
+      'cookie.sameSite',
+      'browsers refuse "none" without Secure',
+      'Set cookie.secure to true.',
+    );
+  }
+  if (cookie.partitioned && cookie.secure === false) {
+    throw new InvalidOptionError(
+      'cookie.partitioned',
+      'browsers refuse it without Secure',
+      'Set cookie.secure to true.',
+    );
+  }
+}
+
+function resolveLifetime(lifetime: LifetimeOptions): ResolvedSessionAuthOptions['lifetime'] {
+  refuseUnknown(lifetime, KNOWN_LIFETIME_OPTIONS, 'lifetime.');
+  const idle = milliseconds('lifetime.idle', lifetime.idle ?? '1h');
+  const touchEvery = milliseconds('lifetime.touchEvery', lifetime.touchEvery ?? idle / 10);
+  if (touchEvery >= idle) {
+    throw new InvalidOptionError(
+      'lifetime.touchEvery',
+      'it is not shorter than "lifetime.idle", so busy sessions would end',
+      'Leave it out for a tenth of "idle".',
+    );
+  }
+  return { idle, absolute: milliseconds('lifetime.absolute', lifetime.absolute ?? '24h'), touchEvery };
+}
+
+function resolveDevice(device: SessionAuthOptions['device']): ResolvedSessionAuthOptions['device'] {
+  if (device !== undefined && device !== false && typeof device !== 'function') {
+    throw new InvalidOptionError(
+      'device',
+      'it is neither false nor a function',
+      'Give (request) => ({ ip, userAgent, label }).',
+    );
+  }
+  return device ?? deviceOfRequest;
+}
+
+/** The default `device`: the address Express made out (behind a trusted proxy the client's), or the socket's. */
+function deviceOfRequest(request: SessionRequest): Device {
+  const ip = request.ip ?? request.socket.remoteAddress;
+  const userAgent = request.headers['user-agent'];
+  return { ...(ip !== undefined && { ip }), ...(userAgent !== undefined && { userAgent: userAgent.slice(0, 256) }) };
+}
+
+function resolveExclude(patterns: RoutePattern[]): readonly RoutePattern[] {
+  for (const pattern of patterns) {
+    const path = typeof pattern === 'string' ? pattern : pattern.path;
+    try {
+      pathToRegexp(path);
+    } catch (error) {
+      throw new InvalidOptionError(
+        'exclude',
+        `"${path}" is no route pattern (${(error as Error).message})`,
+        'Name the wildcard, as in "assets/{*path}".',
+      );
+    }
+  }
+  return patterns;
+}

@@ -1,0 +1,235 @@
+import { RequestMethod } from '@nestjs/common';
+import session from 'express-session';
+import { InvalidOptionError, type SessionAuthOptions, type SessionRequest } from '../../lib/index.js';
+import { milliseconds, resolveOptions } from '../../lib/session-auth.validation.js';
+import { SECRET } from '../support/application.js';
+
+const MINUTE = 60_000;
+const store = new session.MemoryStore();
+const REDIS = { url: 'redis://localhost:6379' };
+const client = {} as never;
+
+type Given = Partial<Record<keyof SessionAuthOptions, unknown>>;
+
+function resolve(options: Given = {}, env?: string) {
+  return resolveOptions({ secret: SECRET, ...options } as SessionAuthOptions, env);
+}
+
+/** What resolving these options is refused with. */
+function refusal(options: Given, env?: string): InvalidOptionError {
+  try {
+    resolve(options, env);
+  } catch (error) {
+    expect(error).toBeInstanceOf(InvalidOptionError);
+    return error as InvalidOptionError;
+  }
+  throw new Error('nothing was refused');
+}
+
+describe('the defaults', () => {
+  it('are those of the documentation, with every duration in milliseconds', () => {
+    expect(resolve()).toEqual({
+      secrets: [SECRET],
+      redis: undefined,
+      store: undefined,
+      prefix: 'sess:',
+      cookie: { name: 'sid', path: '/', domain: undefined, sameSite: 'lax', secure: 'auto', partitioned: false },
+      lifetime: { idle: 60 * MINUTE, absolute: 24 * 60 * MINUTE, touchEvery: 6 * MINUTE },
+      onStoreError: 'fail',
+      redisTimeout: 500,
+      device: expect.any(Function),
+      serializers: undefined,
+      exclude: [],
+      warnings: [],
+    });
+  });
+
+  it('name the cookie __Host-sid and make it Secure in production', () => {
+    expect(resolve({ redis: REDIS }, 'production').cookie).toMatchObject({ name: '__Host-sid', secure: true });
+  });
+
+  it('remember the address and the user agent of a device, the latter cut short', () => {
+    const { device } = resolve();
+    const remembered = (request: object) => device && device(request as SessionRequest);
+    const headers = { 'user-agent': 'x'.repeat(1000) };
+
+    expect(remembered({ headers, socket: { remoteAddress: '192.0.2.1' } })).toEqual({
+      ip: '192.0.2.1',
+      userAgent: 'x'.repeat(256),
+    });
+    expect(remembered({ ip: '192.0.2.7', headers: {}, socket: {} })).toEqual({ ip: '192.0.2.7' });
+  });
+
+  it('touch every tenth of the idle time that was chosen', () => {
+    expect(resolve({ lifetime: { idle: '10m' } }).lifetime).toMatchObject({ idle: 10 * MINUTE, touchEvery: MINUTE });
+  });
+});
+
+describe('resolveOptions', () => {
+  it.each<[Given, object]>([
+    [{ secret: [SECRET, `old ${SECRET}`] }, { secrets: [SECRET, `old ${SECRET}`] }],
+    [{ redis: REDIS }, { redis: REDIS }],
+    [{ redis: { url: 'rediss://user:secret@redis.example.com:6380/1' } }, {}],
+    [{ redis: { url: 'redis://localhost', cluster: undefined } }, { redis: { url: 'redis://localhost' } }],
+    [{ redis: { cluster: { rootNodes: [] } } }, { redis: { cluster: { rootNodes: [] } } }],
+    [{ redis: { sentinel: { name: 'm' } } }, { redis: { sentinel: { name: 'm' } } }],
+    [{ redis: { client } }, { redis: { client } }],
+    [{ redis: { url: undefined } }, { redis: undefined }],
+    [{ redis: { url: '' } }, { redis: undefined }],
+    [{ redis: undefined, store }, { store }],
+    [{ prefix: 'app*?[1]:' }, { prefix: 'app*?[1]:' }],
+    [{ lifetime: { idle: '30 days', absolute: 5000 } }, { lifetime: { idle: 2_592_000_000, absolute: 5000 } }],
+    [{ redisTimeout: '2s' }, { redisTimeout: 2000 }],
+    [{ device: false }, { device: false }],
+    [{ onStoreError: 'anonymous' }, { onStoreError: 'anonymous' }],
+    [{ cookie: { name: '__Host-x', secure: true } }, { cookie: { name: '__Host-x' } }],
+    [{ cookie: { name: '__Secure-x', secure: true, path: '/app', domain: 'example.com' } }, {}],
+    [
+      { cookie: { domain: '.example.com', path: '/a/b%20c' } },
+      { cookie: { domain: '.example.com', path: '/a/b%20c' } },
+    ],
+    [{ cookie: { sameSite: 'none', partitioned: true, secure: true } }, {}],
+    [{ exclude: ['health', '/assets/{*path}', { path: 'users/:id', method: RequestMethod.GET }] }, {}],
+  ])('takes %p', (options, resolved) => {
+    expect(resolve(options)).toMatchObject(resolved);
+  });
+
+  it('takes a foreign store in production', () => {
+    expect(resolve({ store }, 'production')).toMatchObject({ store });
+  });
+
+  it('takes a short secret outside production, with a warning that says what production does', () => {
+    const { warnings } = resolve({ secret: [SECRET, 'keyboard cat'] }, 'development');
+
+    expect(warnings).toEqual([
+      'Option "secret": it is shorter than 32 bytes, which production refuses. ' +
+        'Give the output of "openssl rand -base64 32", by an environment variable.',
+    ]);
+  });
+
+  it('measures a secret in bytes, not in characters', () => {
+    expect(resolve({ secret: '\u{1f511}'.repeat(8) }).warnings).toEqual([]);
+  });
+});
+
+describe('resolveOptions', () => {
+  const OPENSSL = /openssl rand -base64 32/;
+  const MILLISECONDS = /milliseconds or a string such as "15m"/;
+  const NO_DURATION = /is no duration above zero/;
+  const SET_SECURE = /Set cookie\.secure to true/;
+
+  /** Options; the option named; the problem; the remedy. */
+  const cases: [Given, string, RegExp, RegExp][] = [
+    [{ secret: undefined }, 'secret', /missing or empty/, OPENSSL],
+    [{ secret: '' }, 'secret', /missing or empty/, OPENSSL],
+    [{ secret: [] }, 'secret', /missing or empty/, OPENSSL],
+    [{ secret: [SECRET, ''] }, 'secret', /missing or empty/, OPENSSL],
+    [{ secret: [undefined, SECRET] }, 'secret', /missing or empty/, OPENSSL],
+    [{ secret: 42 }, 'secret', /missing or empty/, OPENSSL],
+
+    [{ redis: {} }, 'redis', /holds no server/, /exactly one of url, cluster, sentinel and client/],
+    [{ redis: { client: undefined } }, 'redis', /holds no server/, /exactly one of/],
+    [{ redis: { ...REDIS, client } }, 'redis', /holds url and client/, /exactly one of/],
+    [{ redis: { cluster: {}, sentinel: {} } }, 'redis', /holds cluster and sentinel/, /exactly one of/],
+    [{ redis: { url: 'localhost:6379' } }, 'redis.url', /no redis:\/\/ or rediss:\/\/ address/, /redis:\/\/localhost/],
+    [
+      { redis: { url: 'http://localhost' } },
+      'redis.url',
+      /no redis:\/\/ or rediss:\/\/ address/,
+      /redis:\/\/localhost/,
+    ],
+    [{ redis: { url: 'redis://[' } }, 'redis.url', /no redis:\/\/ or rediss:\/\/ address/, /redis:\/\/localhost/],
+    [{ redis: REDIS, store }, 'store', /beside "redis"/, /one of the two/],
+    [{ store: { get() {}, set() {} } }, 'store', /no method "destroy"/, /an express-session Store/],
+
+    [{ prefix: 'app:{1}:' }, 'prefix', /brace.*hash tag/, /other characters/],
+    [{ prefix: 'app}' }, 'prefix', /brace.*hash tag/, /other characters/],
+
+    [{ cookie: { name: 'my sid' } }, 'cookie.name', /characters a cookie name cannot/, /letters, digits/],
+    [{ cookie: { name: '' } }, 'cookie.name', /characters a cookie name cannot/, /letters, digits/],
+    [{ cookie: { name: 'sid;' } }, 'cookie.name', /characters a cookie name cannot/, /letters, digits/],
+    [{ cookie: { path: '/app; Domain=a.test' } }, 'cookie.path', /characters a path cannot/, /URL-encoded/],
+    [{ cookie: { path: '/caf\u00e9' } }, 'cookie.path', /characters a path cannot/, /URL-encoded/],
+    [{ cookie: { domain: 'a.test; Path=/' } }, 'cookie.domain', /no host name/, /example\.com.*leave it out/],
+    [{ cookie: { domain: '' } }, 'cookie.domain', /no host name/, /example\.com.*leave it out/],
+    [{ cookie: { path: 'app' } }, 'cookie.path', /does not start with "\/"/, /absolute path.*"\/app"/],
+    [{ cookie: { name: '__Host-sid' } }, 'cookie.name', /refuse "__Host-sid" without Secure/, SET_SECURE],
+    [{ cookie: { name: '__secure-sid', secure: false } }, 'cookie.name', /without Secure/, SET_SECURE],
+    [{ cookie: { name: '__Host-sid', secure: true, path: '/app' } }, 'cookie.name', /a path other/, /"__Secure-sid"/],
+    [{ cookie: { name: '__Host-sid', secure: true, domain: 'a.test' } }, 'cookie.name', /a domain/, /"__Secure-sid"/],
+    [{ cookie: { sameSite: 'none', secure: false } }, 'cookie.sameSite', /"none" without Secure/, SET_SECURE],
+    [{ cookie: { sameSite: 'Lax' } }, 'cookie.sameSite', /"Lax" is not known/, /lax or strict or none/],
+    [{ cookie: { partitioned: true, secure: false } }, 'cookie.partitioned', /without Secure/, SET_SECURE],
+    [{ cookie: { secure: 'yes' } }, 'cookie.secure', /"yes" is not known/, /true, false or "auto"/],
+    [{ cookie: { httpOnly: false } }, 'cookie.httpOnly', /no such option/, /Known: name, path, domain/],
+
+    [{ lifetime: { idle: 0 } }, 'lifetime.idle', NO_DURATION, MILLISECONDS],
+    [{ lifetime: { idle: '0s' } }, 'lifetime.idle', NO_DURATION, MILLISECONDS],
+    [{ lifetime: { idle: '-1h' } }, 'lifetime.idle', /"-1h" is no duration above zero/, MILLISECONDS],
+    [{ lifetime: { absolute: NaN } }, 'lifetime.absolute', /NaN is no duration above zero/, MILLISECONDS],
+    [{ lifetime: { absolute: Infinity } }, 'lifetime.absolute', /Infinity is no duration/, MILLISECONDS],
+    [{ lifetime: { absolute: 'a day' } }, 'lifetime.absolute', NO_DURATION, MILLISECONDS],
+    [{ lifetime: { absolute: '1'.repeat(101) } }, 'lifetime.absolute', NO_DURATION, MILLISECONDS],
+    [{ lifetime: { touchEvery: '' } }, 'lifetime.touchEvery', NO_DURATION, MILLISECONDS],
+    [{ lifetime: { touchEvery: -1 } }, 'lifetime.touchEvery', NO_DURATION, MILLISECONDS],
+    [
+      { lifetime: { touchEvery: '1h' } },
+      'lifetime.touchEvery',
+      /not shorter than "lifetime\.idle"/,
+      /a tenth of "idle"/,
+    ],
+    [{ lifetime: { ttl: '1h' } }, 'lifetime.ttl', /no such option/, /Known: idle, absolute, touchEvery/],
+    [{ redisTimeout: 0 }, 'redisTimeout', NO_DURATION, MILLISECONDS],
+    [{ redisTimeout: true }, 'redisTimeout', NO_DURATION, MILLISECONDS],
+
+    [{ onStoreError: 'ignore' }, 'onStoreError', /"ignore" is not known/, /fail or anonymous/],
+    [{ device: true }, 'device', /neither false nor a function/, /\(request\) =>/],
+    [{ exclude: ['assets/*'] }, 'exclude', /"assets\/\*" is no route pattern/, /assets\/\{\*path\}/],
+    [{ exclude: [{ path: 'users/:', method: 0 }] }, 'exclude', /"users\/:" is no route pattern/, /\{\*path\}/],
+    [{ resave: false } as Given, 'resave', /no such option/, /Known: secret, redis, store/],
+  ];
+
+  it.each(cases)('refuses %p, naming option, problem and remedy', (options, option, problem, remedy) => {
+    const { code, message, option: named } = refusal(options);
+
+    expect({ code, option: named }).toEqual({ code: 'invalid_option', option });
+    expect(message).toMatch(new RegExp(`^SessionAuthModule option "${option.replaceAll('.', '\\.')}": `));
+    expect(message).toMatch(problem);
+    expect(message).toMatch(remedy);
+  });
+
+  it('shows no secret and no password in an error', () => {
+    expect(refusal({ secret: 'keyboard cat', redis: REDIS }, 'production').message).not.toContain('keyboard');
+    expect(refusal({ redis: { url: 'redis//user:hunter2@host' } }).message).not.toContain('hunter2');
+  });
+});
+
+describe('resolveOptions in production', () => {
+  it.each<[Given, string, RegExp]>([
+    [{}, 'redis', /in memory end with the process.*Give \{ url \}/],
+    [{ redis: { url: undefined } }, 'redis', /in memory end with the process/],
+    [{ redis: REDIS, secret: 'keyboard cat' }, 'secret', /shorter than 32 bytes.*openssl/],
+    [{ redis: REDIS, secret: [SECRET, 'keyboard cat'] }, 'secret', /shorter than 32 bytes.*openssl/],
+    [{ redis: REDIS, cookie: { secure: false, name: 'sid' } }, 'cookie.secure', /refused in production.*Leave it out/],
+    [{ redis: REDIS, cookie: { secure: 'auto' } }, 'cookie.name', /"__Host-sid" without Secure/],
+    [{ redis: REDIS, cookie: { path: '/app' } }, 'cookie.name', /a path other.*"__Secure-sid"/],
+    [{ redis: REDIS, cookie: { domain: 'example.com' } }, 'cookie.name', /a domain.*"__Secure-sid"/],
+  ])('refuses %p in production', (options, option, message) => {
+    const refused = refusal(options, 'production');
+
+    expect(refused).toMatchObject({ code: 'invalid_option', option });
+    expect(refused.message).toMatch(message);
+  });
+});
+
+describe('a duration', () => {
+  it.each([
+    [1, 1],
+    [0.5, 0.5],
+    ['500', 500],
+    ['1.5h', 90 * MINUTE],
+    ['2 days', 48 * 60 * MINUTE],
+  ])('of %p is %d milliseconds', (given, expected) => {
+    expect(milliseconds('remember', given)).toBe(expected);
+  });
+});
