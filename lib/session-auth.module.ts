@@ -152,7 +152,7 @@ export class SessionAuthModule
       : new PlainStoreAdapter(expressStore, clock, options.redisTimeout);
     return new SessionMiddleware(
       {
-        keeper: new SessionKeeper(store, lifetime, clock, events),
+        keeper: new SessionKeeper(store, lifetime, clock, events, options.warnAtBytes),
         expressStore,
         cookies: new SessionCookies(options.secrets, options.cookie),
         lifetime,

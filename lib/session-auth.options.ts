@@ -62,6 +62,11 @@ export interface SessionAuthOptions {
   onStoreError?: 'fail' | 'anonymous';
   /** Longest wait for the store to answer a command. Default 500 ms. Nothing queues while disconnected. */
   redisTimeout?: Duration;
+  /**
+   * Size of a session's data, in bytes of JSON, past which it is reported by an event `large-session`: each request has
+   * to load it. Default 65536 (64 kB); `Infinity` reports none.
+   */
+  warnAtBytes?: number;
   /** What to remember of the device that logs in. Default its ip and user agent; `false` remembers nothing. */
   device?: false | ((request: SessionRequest) => Device);
   /** The user serializers, where discovery among the providers is not wanted. */
@@ -80,6 +85,7 @@ export interface ResolvedSessionAuthOptions {
   readonly lifetime: Readonly<Record<keyof LifetimeOptions, number>>;
   readonly onStoreError: 'fail' | 'anonymous';
   readonly redisTimeout: number;
+  readonly warnAtBytes: number;
   readonly device: false | ((request: SessionRequest) => Device);
   readonly serializers: readonly Type<UserSerializer>[] | undefined;
   readonly exclude: readonly RoutePattern[];

@@ -21,6 +21,7 @@ const KNOWN_OPTIONS: Record<keyof SessionAuthOptions, true> = {
   lifetime: true,
   onStoreError: true,
   redisTimeout: true,
+  warnAtBytes: true,
   device: true,
   serializers: true,
   exclude: true,
@@ -63,6 +64,7 @@ export function resolveOptions(options: SessionAuthOptions, env: string | undefi
     lifetime: resolveLifetime(options.lifetime ?? {}),
     onStoreError: oneOf('onStoreError', options.onStoreError ?? 'fail', ['fail', 'anonymous']),
     redisTimeout: milliseconds('redisTimeout', options.redisTimeout ?? 500),
+    warnAtBytes: resolveWarnAtBytes(options.warnAtBytes ?? 65_536),
     device: resolveDevice(options.device),
     serializers: options.serializers,
     exclude: resolveExclude(options.exclude ?? []),
@@ -276,6 +278,17 @@ function resolveLifetime(lifetime: LifetimeOptions): ResolvedSessionAuthOptions[
     );
   }
   return { idle, absolute: milliseconds('lifetime.absolute', lifetime.absolute ?? '24h'), touchEvery };
+}
+
+function resolveWarnAtBytes(bytes: number): number {
+  if (bytes !== Infinity && !(Number.isSafeInteger(bytes) && bytes > 0)) {
+    throw new InvalidOptionError(
+      'warnAtBytes',
+      `${JSON.stringify(bytes)} is no whole number above zero`,
+      'Give a number of bytes, or Infinity for no warning.',
+    );
+  }
+  return bytes;
 }
 
 function resolveDevice(device: SessionAuthOptions['device']): ResolvedSessionAuthOptions['device'] {

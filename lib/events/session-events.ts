@@ -21,6 +21,8 @@ export type SessionEvent = EventBase &
     | { readonly type: 'ended'; readonly handle: string; readonly reason: 'user-gone' | 'unreadable' }
     /** A request's session ended while it ran; what it wanted to store was dropped. */
     | { readonly type: 'save-dropped'; readonly handle: string }
+    /** What a session holds has grown past `warnAtBytes`: each request has to load it. */
+    | { readonly type: 'large-session'; readonly handle: string; readonly bytes: number }
     /** The store did not do what it was asked. */
     | { readonly type: 'store-error'; readonly operation: string; readonly error: unknown }
     /** Activity could not be written down. The answer went out regardless. */

@@ -11,9 +11,9 @@ export function expiresAt(session: Lived, limits: Limits): number {
   );
 }
 
-/** Activity is written down every `touchEvery`; oftener where the session's own idle limit is shorter than usual. */
+/** Activity is written down every `touchEvery`; oftener where the session has a short idle limit of its own. */
 export function touchDue(session: Lived, limits: Limits, now: number): boolean {
-  return now - session.seenAt >= Math.min(limits.touchEvery, (session.idle ?? limits.idle) / 10);
+  return now - session.seenAt >= Math.min(limits.touchEvery, (session.idle ?? Infinity) / 10);
 }
 
 /** The policy that the options set. */

@@ -1,4 +1,4 @@
-import session, { type SessionData } from 'express-session';
+import session, { type SessionData, type Store } from 'express-session';
 import type { Clock } from '../session/clock.js';
 import type { SessionRecord } from '../session/session-record.js';
 import type { AtomicSessionStore, FoundSession, SaveOutcome } from '../session/session-store.js';
@@ -31,7 +31,7 @@ export class MemorySessionStore extends session.Store implements AtomicSessionSt
   }
 
   find(handle: string): Promise<FoundSession | undefined> {
-    const record = this.#live(handle);
+    const record = this.#live(handle)?.record;
     return Promise.resolve(record && { record, values: JSON.parse(record.data) as Record<string, unknown> });
   }
 
@@ -51,15 +51,20 @@ export class MemorySessionStore extends session.Store implements AtomicSessionSt
     if (current === undefined) {
       return Promise.resolve({ outcome: 'gone' });
     }
-    if (current.version !== record.version - 1) {
-      return Promise.resolve({ outcome: 'stale', current });
+    if (current.record.version !== record.version - 1) {
+      return Promise.resolve({ outcome: 'stale', current: current.record });
     }
-    this.#entries.set(record.handle, { record, expiresAt });
+    const { seenAt } = current.record;
+    const moved = seenAt > record.seenAt; // By a touch meanwhile: that is not moved back.
+    this.#entries.set(record.handle, {
+      record: moved ? { ...record, seenAt } : record,
+      expiresAt: moved ? Math.max(expiresAt, current.expiresAt) : expiresAt,
+    });
     return Promise.resolve({ outcome: 'saved' });
   }
 
   extend({ handle }: SessionRecord, seenAt: number, expiresAt: number): Promise<boolean> {
-    const current = this.#live(handle);
+    const current = this.#live(handle)?.record;
     if (current !== undefined && current.seenAt < seenAt) {
       this.#entries.set(handle, { record: { ...current, seenAt }, expiresAt });
     }
@@ -67,7 +72,7 @@ export class MemorySessionStore extends session.Store implements AtomicSessionSt
   }
 
   remove(handle: string): Promise<boolean> {
-    return Promise.resolve(this.#entries.delete(handle));
+    return Promise.resolve(this.#live(handle) !== undefined && this.#entries.delete(handle));
   }
 
   // express-session's contract. ------------------------------------------------------------------------------------
@@ -86,6 +91,10 @@ export class MemorySessionStore extends session.Store implements AtomicSessionSt
 
   override destroy(sid: string, callback?: StoreCallback<void>): Promise<void> {
     return answer(this.#contract.destroy(sid), callback);
+  }
+
+  override createSession(...[request, data]: Parameters<Store['createSession']>): ReturnType<Store['createSession']> {
+    return this.#contract.adopt(super.createSession(request, data), data);
   }
 
   override all(callback?: StoreCallback<SessionData[]>): Promise<SessionData[] | undefined> {
@@ -114,13 +123,13 @@ export class MemorySessionStore extends session.Store implements AtomicSessionSt
     return found.flatMap((one) => (one ? { ...this.#contract.dataOf(one), id: one.record.handle } : []));
   }
 
-  #live(handle: string): SessionRecord | undefined {
+  #live(handle: string): Entry | undefined {
     const entry = this.#entries.get(handle);
     if (entry !== undefined && entry.expiresAt <= this.clock.now()) {
       this.#entries.delete(handle);
       return undefined;
     }
-    return entry?.record;
+    return entry;
   }
 
   #sweep(): void {

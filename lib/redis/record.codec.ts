@@ -9,7 +9,7 @@ import type { FoundSession } from '../session/session-store.js';
  * `seen` and `v` come first and `data` last, so that the Lua scripts find the first two, and change them, without
  * decoding what the application stored: cjson would turn its empty arrays into objects and round its large numbers.
  */
-interface StoredRecord {
+interface StoredHead {
   seen: number;
   v: number;
   created: number;
@@ -17,10 +17,11 @@ interface StoredRecord {
   idle?: number | null;
   absolute?: number;
   login?: SessionRecord['login'];
-  data: Record<string, unknown>;
 }
 
 const DATA = ',"data":';
+/** How a value begins, for the Lua scripts to find their way. */
+const HEAD = /^\{"seen":\d{13},"v":\d+,/;
 
 export function encodeRecord(record: SessionRecord): string {
   const { seenAt: seen, version: v, createdAt: created, secretHash: secret, idle, absolute, login } = record;
@@ -30,13 +31,18 @@ export function encodeRecord(record: SessionRecord): string {
 
 /** What a value holds, or `undefined` when it is no session of ours: broken JSON, or JSON of another shape. */
 export function decodeRecord(handle: string, text: string): FoundSession | undefined {
-  const stored = parse(text);
-  if (!isStoredRecord(stored)) {
+  // Inside a JSON string the quotes of DATA would be escaped, so its first occurrence is the key.
+  const end = text.indexOf(DATA);
+  if (end === -1 || !HEAD.test(text) || !text.endsWith('}')) {
     return undefined;
   }
-  const { seen, v, created, secret, idle, absolute, login, data } = stored;
-  // Inside a JSON string the quotes of DATA would be escaped, so its first occurrence is the key.
-  const dataText = text.slice(text.indexOf(DATA) + DATA.length, -1);
+  const head = parse(`${text.slice(0, end)}}`);
+  const dataText = text.slice(end + DATA.length, -1);
+  const values = parse(dataText);
+  if (!isHead(head) || !isObject(values)) {
+    return undefined;
+  }
+  const { seen, v, created, secret, idle, absolute, login } = head;
   return {
     record: {
       handle,
@@ -49,7 +55,7 @@ export function decodeRecord(handle: string, text: string): FoundSession | undef
       ...(login !== undefined && { login }),
       data: dataText,
     },
-    values: data,
+    values,
   };
 }
 
@@ -61,26 +67,20 @@ function parse(text: string): unknown {
   }
 }
 
-function isStoredRecord(value: unknown): value is StoredRecord {
-  if (typeof value !== 'object' || value === null) {
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isHead(value: unknown): value is StoredHead {
+  if (!isObject(value)) {
     return false;
   }
-  const { seen, v, created, secret, data, login } = value as Record<string, unknown>;
+  const { seen, v, created, secret, login } = value;
   return (
     Number.isSafeInteger(seen) &&
     Number.isSafeInteger(v) &&
     Number.isSafeInteger(created) &&
     typeof secret === 'string' &&
-    isLogin(login) &&
-    typeof data === 'object' &&
-    data !== null &&
-    !Array.isArray(data)
-  );
-}
-
-function isLogin(value: unknown): boolean {
-  return (
-    value === undefined ||
-    (typeof value === 'object' && value !== null && 'userId' in value && typeof value.userId === 'string')
+    (login === undefined || (isObject(login) && typeof login['userId'] === 'string'))
   );
 }

@@ -1,5 +1,5 @@
 import { RedisStore } from 'connect-redis';
-import type { SessionData } from 'express-session';
+import type { SessionData, Store } from 'express-session';
 import type { Clock } from '../session/clock.js';
 import { within } from '../session/deadline.js';
 import type { SessionRecord } from '../session/session-record.js';
@@ -96,6 +96,10 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
 
   override destroy(sid: string, callback?: StoreCallback<void>): Promise<void> {
     return answer(this.#contract.destroy(sid), callback);
+  }
+
+  override createSession(...[request, data]: Parameters<Store['createSession']>): ReturnType<Store['createSession']> {
+    return this.#contract.adopt(super.createSession(request, data), data);
   }
 
   /** The handles of all sessions. Walks the whole database: for administration, not for requests. */

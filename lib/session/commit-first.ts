@@ -1,4 +1,5 @@
 import onHeaders from 'on-headers';
+import { sealHeaders, tooLateToChange } from './sealed-headers.js';
 import type { SessionResponse } from './session.types.js';
 
 /** What to do around an answer's first byte. */
@@ -9,6 +10,8 @@ export interface CommitHooks {
   writeHeaders(): void;
   /** The commit before the first byte failed: nothing has been sent, and the handler's answer is dropped. */
   fail(error: unknown): void;
+  /** Node refused what the handler asked for while the commit ran, as it would have refused it to the handler's face. */
+  refuse(error: unknown): void;
 }
 
 /** The ways a handler answers. */
@@ -44,6 +47,9 @@ class Gate {
   /** The answer has begun, and not with its end. */
   #streaming = false;
   #held: Call[] = [];
+  /** Held calls end with the answer's own. */
+  #endHeld = false;
+  #unseal: () => void = () => undefined;
 
   constructor(
     private readonly response: SessionResponse,
@@ -70,32 +76,54 @@ class Gate {
     if (this.#state !== 'held') {
       return this.#originals[call.method].apply(this.response, call.args);
     }
-    this.#held.push(call);
+    this.#keep(call);
     return undefined;
   }
 
   #hold(commit: Promise<void>): void {
     this.#state = 'held';
+    this.#unseal = sealHeaders(this.response);
     commit.then(
       () => {
         this.#release();
       },
       (error: unknown) => {
-        this.#state = 'failed';
-        this.#held = [];
+        this.#letGo('failed');
         dropAnswer(this.response);
         this.hooks.fail(error);
       },
     );
   }
 
-  #release(): void {
-    const calls = this.#held;
-    this.#state = 'open';
-    this.#held = [];
-    for (const call of calls) {
-      this.pass(call);
+  /** Keeps a call for later. What could not follow on the calls before it is turned down now. */
+  #keep(call: Call): void {
+    if (call.method === 'writeHead' && this.#held.length > 0) {
+      throw tooLateToChange('write');
     }
+    if (!this.#endHeld) {
+      this.#held.push(call);
+      this.#endHeld = call.method === 'end';
+    }
+  }
+
+  #release(): void {
+    try {
+      for (const call of this.#letGo('open')) {
+        this.pass(call);
+      }
+    } catch (error) {
+      this.hooks.refuse(error);
+    }
+  }
+
+  /** Holds nothing any more. */
+  #letGo(state: 'open' | 'failed'): Call[] {
+    const held = this.#held;
+    this.#state = state;
+    this.#held = [];
+    this.#endHeld = false;
+    this.#unseal();
+    return held;
   }
 }
 

@@ -29,13 +29,21 @@ export class LiveSession extends SessionClass {
     this.#owner = owner;
   }
 
-  /** `save()` as a promise. @internal */
-  commit(): Promise<void> {
-    return this.#owner.save(this);
+  /** `save()` as a promise. Static, for a method's name is one less for the application's data. @internal */
+  static commit(session: LiveSession): Promise<void> {
+    return session.#owner.save(session);
+  }
+
+  /** Starts the cookie's age anew, and leaves that age as it is: express-session's loses the ticks of the clock between. */
+  override resetMaxAge(): this {
+    const { originalMaxAge } = this.cookie;
+    super.resetMaxAge();
+    this.cookie.originalMaxAge = originalMaxAge;
+    return this;
   }
 
   override save(callback?: Callback): this {
-    return this.#settle(this.commit(), callback);
+    return this.#settle(this.#owner.save(this), callback);
   }
 
   override reload(callback: Callback): this {

@@ -9,6 +9,8 @@ import type { SessionRequest, SessionResponse } from './session.types.js';
 /** What one answer says of the session cookie: nothing, unless it is to be issued, renewed or forgotten. */
 export class ResponseCookie {
   #saying: 'nothing' | 'issue' | 'forget' = 'nothing';
+  /** The headers have gone out. `headersSent` says so before, while the answer is held back. */
+  #gone = false;
 
   constructor(
     private readonly request: SessionRequest,
@@ -38,6 +40,7 @@ export class ResponseCookie {
 
   /** Sets the header. Called once, right before the headers go. */
   write(id: SessionId, session: LiveSession | undefined, stored: SessionRecord | undefined): void {
+    this.#gone = true;
     const value = this.#value(id, session, stored);
     if (value === undefined) {
       return;
@@ -50,7 +53,7 @@ export class ResponseCookie {
 
   /** Why a cookie issued now would not reach the browser; `undefined` when it would. */
   whyUnsendable(): string | undefined {
-    if (this.response.headersSent) {
+    if (this.#gone) {
       return 'The session cookie cannot be sent any more: the answer has begun. Log in before it does.';
     }
     const cookie = (this.request.session?.cookie as Cookie | undefined) ?? this.runtime.cookies.for(this.request);

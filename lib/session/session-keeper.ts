@@ -17,6 +17,8 @@ export class SessionKeeper {
     private readonly lifetime: LifetimePolicy,
     private readonly clock: Clock,
     private readonly events: SessionEvents,
+    /** Bytes of data past which a session is reported. */
+    private readonly warnAtBytes: number,
   ) {}
 
   /** The live session of this handle. */
@@ -31,8 +33,9 @@ export class SessionKeeper {
     return { handle, secretHash: hashSecret(secret), version: 1, createdAt: now, seenAt: now, data };
   }
 
-  insert(record: SessionRecord): Promise<void> {
-    return this.#ask('insert', this.store.insert(record, this.lifetime.expiresAt(record)));
+  async insert(record: SessionRecord): Promise<void> {
+    await this.#ask('insert', this.store.insert(record, this.lifetime.expiresAt(record)));
+    this.#reportGrowth(0, record);
   }
 
   /** Saves data over what was loaded, merged with what others wrote meanwhile; `undefined` when the session has ended. */
@@ -50,6 +53,8 @@ export class SessionKeeper {
     if (saved === undefined) {
       const { handle, login } = loaded;
       this.#report({ type: 'save-dropped', handle, ...(login && { userId: login.userId }) });
+    } else {
+      this.#reportGrowth(Buffer.byteLength(loaded.data), saved);
     }
     return saved;
   }
@@ -98,6 +103,14 @@ export class SessionKeeper {
     } catch (error) {
       this.#report({ type: 'store-error', operation, error });
       throw new SessionStoreUnavailableException(error);
+    }
+  }
+
+  /** Reports a session once it has grown large, and not again with each write. */
+  #reportGrowth(before: number, { handle, data, login }: SessionRecord): void {
+    const bytes = Buffer.byteLength(data);
+    if (bytes > this.warnAtBytes && before <= this.warnAtBytes) {
+      this.#report({ type: 'large-session', handle, bytes, ...(login && { userId: login.userId }) });
     }
   }
 

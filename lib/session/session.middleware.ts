@@ -109,6 +109,7 @@ export class SessionMiddleware {
         }
         next(error);
       },
+      refuse: next,
     });
   }
 

@@ -49,7 +49,7 @@ export class StoreContract {
 
   async set(sid: string, data: SessionData): Promise<void> {
     if (data instanceof LiveSession) {
-      await data.commit();
+      await LiveSession.commit(data);
       return;
     }
     const { cookie, ...values } = data;
@@ -58,7 +58,8 @@ export class StoreContract {
     if (read === undefined) {
       await this.#insert(sid, text, cookie);
     } else {
-      await this.#update(read, text);
+      const saved = await this.#update(read, text);
+      this.#read.set(data, saved ?? read);
     }
   }
 
@@ -81,6 +82,15 @@ export class StoreContract {
     const data: SessionData = { ...values, cookie };
     this.#read.set(data, record);
     return data;
+  }
+
+  /** Takes a `Session` made of what was read for the very same. */
+  adopt<Made extends object>(made: Made, read: object): Made {
+    const record = this.#read.get(read);
+    if (record !== undefined) {
+      this.#read.set(made, record);
+    }
+    return made;
   }
 
   async #find(sid: string): Promise<FoundSession | undefined> {
@@ -109,7 +119,7 @@ export class StoreContract {
   }
 
   /** Saves over what was read; over a newer version, only what differs from what was read. */
-  async #update(read: SessionRecord, data: string): Promise<void> {
+  async #update(read: SessionRecord, data: string): Promise<SessionRecord | undefined> {
     const seenAt = this.clock.now();
     const changes = changesBetween(read.data, data);
     let current = read;
@@ -117,7 +127,7 @@ export class StoreContract {
       const next = { ...current, version: current.version + 1, seenAt, data: applyChanges(current.data, changes) };
       const saved = await this.store.update(next, this.lifetime.expiresAt(next));
       if (saved.outcome !== 'stale') {
-        return;
+        return saved.outcome === 'saved' ? { ...next, data } : undefined;
       }
       current = saved.current;
     }

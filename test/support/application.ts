@@ -124,6 +124,17 @@ export class TestController {
   }
 }
 
+/** Does something while `NODE_ENV` is another one. */
+export async function inEnvironment<T>(environment: string | undefined, work: () => Promise<T>): Promise<T> {
+  const before = process.env['NODE_ENV'];
+  process.env['NODE_ENV'] = environment;
+  try {
+    return await work();
+  } finally {
+    process.env['NODE_ENV'] = before;
+  }
+}
+
 export interface TestApplicationOptions {
   options?: Partial<SessionAuthOptions>;
   /** Default: a serializer that keeps the user, and the `local` strategy that knows ada/lovelace and grace/hopper. */
@@ -135,6 +146,8 @@ export interface TestApplicationOptions {
   module?: NonNullable<ModuleMetadata['imports']>[number];
   imports?: ModuleMetadata['imports'];
   clock?: TestClock;
+  /** `NODE_ENV` while it boots. */
+  environment?: string;
   /** Hears what is logged, from the first line on. Default: nobody does. */
   logger?: LoggerService;
   /** Before the application starts. */
@@ -159,17 +172,20 @@ export class TestApplication {
     imports = [],
     logger = new ConsoleLogger({ logLevels: ['fatal'] }),
     clock = new TestClock(Date.now()),
+    environment = process.env['NODE_ENV'],
     configure,
   }: TestApplicationOptions = {}): Promise<TestApplication> {
-    const testing = await Test.createTestingModule({
-      imports: [...before, module, ...imports],
-      providers,
-      controllers: [TestController, ...controllers],
-    })
-      .setLogger(logger)
-      .overrideProvider(CLOCK)
-      .useValue(clock)
-      .compile();
+    const testing = await inEnvironment(environment, () =>
+      Test.createTestingModule({
+        imports: [...before, module, ...imports],
+        providers,
+        controllers: [TestController, ...controllers],
+      })
+        .setLogger(logger)
+        .overrideProvider(CLOCK)
+        .useValue(clock)
+        .compile(),
+    );
     const app = testing.createNestApplication({ logger });
     configure?.(app);
     const events: SessionEvent[] = [];

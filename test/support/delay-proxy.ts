@@ -37,6 +37,11 @@ export class DelayProxy {
     return this.#lines.size / 2;
   }
 
+  /** How many chunks are on their way. */
+  get held(): number {
+    return [...this.#lines].reduce((sum, line) => sum + line.held, 0);
+  }
+
   /** Delivers nothing and drops nothing until `resume()`. */
   pause(): void {
     this.#paused = true;
@@ -112,6 +117,10 @@ class Line {
     private readonly to: Socket,
     private readonly isPaused: () => boolean,
   ) {}
+
+  get held(): number {
+    return this.#queue.length;
+  }
 
   /** `undefined` is the end of the stream. */
   put(chunk: Buffer | undefined, due: number): void {

@@ -4,14 +4,18 @@ import { type SessionEvent, SessionEvents } from '../../lib/events/session-event
 import { lifetimePolicy } from '../../lib/lifetime/lifetime.policy.js';
 import { MemorySessionStore } from '../../lib/memory/memory-session.store.js';
 import { RedisSessionStore } from '../../lib/redis/redis-session.store.js';
-import { resolveOptions, type SessionAuthOptions } from '../../lib/session-auth.options.js';
+import type { SessionAuthOptions } from '../../lib/session-auth.options.js';
+import { resolveOptions } from '../../lib/session-auth.validation.js';
 import { type Clock, systemClock } from '../../lib/session/clock.js';
 import { PlainStoreAdapter } from '../../lib/session/plain-store.adapter.js';
 import { SessionCookies } from '../../lib/session/session-cookies.js';
 import { SessionKeeper } from '../../lib/session/session-keeper.js';
 import { SessionMiddleware } from '../../lib/session/session.middleware.js';
 
-export interface SessionLoopOptions extends Pick<SessionAuthOptions, 'secret' | 'cookie' | 'lifetime' | 'onStoreError'> {
+export interface SessionLoopOptions extends Pick<
+  SessionAuthOptions,
+  'secret' | 'cookie' | 'lifetime' | 'onStoreError'
+> {
   /** Default: a store in memory. */
   store?: Store;
   clock?: Clock;

@@ -1,0 +1,357 @@
+import { createHmac } from 'node:crypto';
+import type { LoggerService } from '@nestjs/common';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import { newSessionId } from '../../lib/session/session-id.js';
+import { SECRET, TestApplication, type TestApplicationOptions } from '../support/application.js';
+import type { RequestOptions } from '../support/browser.js';
+import { RedisServer } from '../support/redis-server.js';
+
+const CREDENTIALS = { username: 'ada', password: 'lovelace' };
+const OLDER = `an older ${SECRET}`;
+const NEWER = `a newer ${SECRET}`;
+const HOUR = 3_600_000;
+
+let redis: RedisServer;
+let client: Awaited<ReturnType<RedisServer['client']>>;
+/** As most tests need it; those that need another start their own. */
+let application: TestApplication;
+const closers: (() => unknown)[] = [];
+
+beforeAll(async () => {
+  redis = await RedisServer.start();
+  client = await redis.client();
+  application = await TestApplication.start({ options: { redis: { url: redis.url } } });
+});
+
+beforeEach(() => client.flushAll());
+
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+afterAll(async () => {
+  await application.close();
+  await redis.stop();
+});
+
+async function started({ options, ...more }: TestApplicationOptions = {}): Promise<TestApplication> {
+  const application = await TestApplication.start({ options: { redis: { url: redis.url }, ...options }, ...more });
+  closers.push(() => application.close());
+  return application;
+}
+
+/** Behind a proxy that ends TLS and is trusted. */
+const trusting = (app: unknown) => (app as NestExpressApplication).set('trust proxy', 1);
+const HTTPS = { 'x-forwarded-proto': 'https' };
+
+/** As express-session signs and encodes, written anew here. */
+function signed(id: string, secret = SECRET): string {
+  const signature = createHmac('sha256', secret).update(id).digest('base64').replace(/=+$/, '');
+  return encodeURIComponent(`s:${id}.${signature}`);
+}
+
+/** `handle.secret` of a cookie's value. */
+function idOf(value: string): string {
+  return decodeURIComponent(value).slice('s:'.length).split('.', 2).join('.');
+}
+
+const freshId = () => Object.values(newSessionId()).join('.');
+
+/** What the applications asked of Redis since it started, but for getting to know it. */
+async function commands(): Promise<Record<string, number>> {
+  const asked = Object.entries(await redis.commandStats());
+  return Object.fromEntries(
+    asked.filter(([name]) => !/^(info|ping|quit|hello|client|command|flushall|keys)/.test(name)),
+  );
+}
+
+const keys = () => client.keys('*');
+
+function flip(text: string, at: number): string {
+  const index = at < 0 ? text.length + at : at;
+  return `${text.slice(0, index)}${text[index] === 'A' ? 'B' : 'A'}${text.slice(index + 1)}`;
+}
+
+describe('a cookie that nobody here signed', () => {
+  let genuine: string;
+
+  beforeEach(async () => {
+    genuine = (await application.loggedIn()).cookies.get('sid')!;
+  });
+
+  it.each<[string, (value: string) => string]>([
+    ['with another handle', (value) => `sid=${flip(value, 's%3A'.length + 12)}`],
+    ['with another secret', (value) => `sid=${flip(value, 's%3A'.length + 30)}`],
+    ['with another signature', (value) => `sid=${flip(value, -1)}`],
+    ['with its signature cut', (value) => `sid=${value.slice(0, -3)}`],
+    ['without its signature', (value) => `sid=${encodeURIComponent(`s:${idOf(value)}`)}`],
+    ['unsigned', (value) => `sid=${idOf(value)}`],
+    ['signed by another secret', (value) => `sid=${signed(idOf(value), OLDER)}`],
+    ['signed, but no id of ours', () => `sid=${signed('oVs3nBkgv8yXrjXbCr8Zl1wPK2v0fQd7')}`],
+    ['signed, with an empty id', () => `sid=${signed('')}`],
+    ['signed, with a handle alone', (value) => `sid=${signed(idOf(value).split('.')[0]!)}`],
+    ['signed, with a glob for a handle', (value) => `sid=${signed(`${'*'.repeat(20)}.${idOf(value).split('.')[1]!}`)}`],
+    ['signed, of 4 kB', () => `sid=${signed('x'.repeat(4000))}`],
+    ['of 4 kB', () => `sid=${'s%3A'.repeat(1024)}`],
+    ['of no value', () => 'sid='],
+    ['of no value and no equals sign', () => 'sid'],
+    ['of a single quote', () => 'sid="'],
+    ['in quotes', (value) => `sid="${flip(value, -1)}"`],
+    ['in JSON', () => `sid=${encodeURIComponent('j:{"id":"x"}')}`],
+    ['with a broken percent-encoding', () => 'sid=s%3A%E0%A4%A.x'],
+    ['with a lone percent sign', () => 'sid=%'],
+    ['in binary', () => 'sid=\u0080\u00ff\u00fe;\u00e4'],
+    [
+      'a hundred times',
+      (value) =>
+        Array<string>(100)
+          .fill(`sid=${flip(value, -1)}`)
+          .join('; '),
+    ],
+    ['under a longer name', (value) => `xsid=${value}; sid2=${value}`],
+    ['under a name in capitals', (value) => `SID=${value}`],
+    ['in a header of nothing but separators', () => ';;; = ;=;;sid;'],
+  ])('is as good as none, and costs no Redis command: one %s', async (_, forge) => {
+    const browser = application.browser();
+    const headers = { cookie: forge(genuine) };
+    const before = await commands();
+    const [guarded, open] = [await browser.get('/me', { headers }), await browser.get('/public', { headers })];
+
+    expect([guarded.status, guarded.setCookies]).toEqual([401, []]);
+    expect([open.status, open.json(), open.setCookies]).toEqual([200, { name: null }, []]);
+    expect(await commands()).toEqual(before);
+  });
+
+  it('does not keep its bearer from logging in', async () => {
+    const browser = application.browser();
+    browser.cookies.set('sid', flip(genuine, -1));
+    await browser.post('/login', { json: CREDENTIALS });
+
+    expect((await browser.get('/me')).status).toBe(200);
+  });
+});
+
+describe('a cookie that was signed here', () => {
+  it.each<[string, (ids: string[], clock: TestApplication['clock']) => string]>([
+    ['names a session that is not there', () => freshId()],
+    ["shows another session's secret", ([one = '', two = '']) => `${one.split('.')[0]!}.${two.split('.')[1]!}`],
+    ['shows a wrong secret', ([one = '']) => flip(one, -5)],
+    [
+      'comes when its session has run out',
+      ([one = ''], clock) => {
+        clock.advance('1h');
+        return one;
+      },
+    ],
+  ])('opens nothing if it %s', async (_, choose) => {
+    const ids = [];
+    for (const name of ['ada', 'ada']) {
+      const browser = await application.loggedIn(name);
+      ids.push(idOf(browser.cookies.get('sid')!));
+    }
+    const browser = application.browser();
+    const headers = { cookie: `sid=${signed(choose(ids, application.clock))}` };
+
+    expect((await browser.get('/me', { headers })).status).toBe(401);
+    expect((await browser.get('/public', { headers })).json()).toEqual({ name: null });
+    expect((await browser.request('PUT', '/session/a', { headers, json: { value: 1 } })).status).toBe(200);
+  });
+
+  it('is good in quotes, and unencoded', async () => {
+    const value = (await application.loggedIn()).cookies.get('sid')!;
+    const browser = application.browser();
+
+    for (const cookie of [`sid="${value}"`, `sid=${decodeURIComponent(value)}`, `a=b;sid=${value};c`]) {
+      expect((await browser.get('/me', { headers: { cookie } })).status).toBe(200);
+    }
+  });
+});
+
+describe('of several cookies of our name', () => {
+  it.each<[string, () => string[]]>([
+    ['a forged one', () => [signed(freshId(), OLDER)]],
+    ['one of a session that has ended', () => [signed(freshId())]],
+    ['three dead ones', () => [signed(freshId()), 'x', signed(freshId())]],
+  ])('the live one counts behind %s', async (_, dead) => {
+    const live = (await application.loggedIn()).cookies.get('sid')!;
+    const cookie = [...dead(), live].map((value) => `sid=${value}`).join('; ');
+    const browser = application.browser();
+
+    expect((await browser.get('/me', { headers: { cookie } })).json()).toMatchObject({ name: 'Ada' });
+    expect((await browser.get('/me', { headers: { cookie: cookie.split('; ').reverse().join('; ') } })).status).toBe(
+      200,
+    );
+  });
+
+  it('no more than a few are tried', async () => {
+    const cookie = Array.from({ length: 40 }, () => `sid=${signed(freshId())}`).join('; ');
+    const { get: before = 0 } = await commands();
+    await application.browser().get('/me', { headers: { cookie } });
+
+    expect((await commands())['get']! - before).toBeLessThanOrEqual(4);
+  });
+});
+
+describe('a secret that was replaced', () => {
+  it('still opens its sessions, and their cookies are signed anew on the next use, once', async () => {
+    const before = await started({ options: { secret: OLDER } });
+    const old = await before.loggedIn();
+    const after = await started({
+      options: { secret: [NEWER, 'never used, but here all the same', OLDER] },
+      clock: before.clock,
+    });
+    const browser = after.browser();
+    const id = idOf(old.cookies.get('sid')!);
+    browser.cookies.set('sid', old.cookies.get('sid')!);
+    const renewed = await browser.get('/public');
+
+    expect(renewed.json()).toEqual({ name: 'Ada' });
+    expect(renewed.setCookies).toEqual([
+      `sid=${signed(id, NEWER)}; Path=/; Expires=${new Date(before.clock.now() + HOUR).toUTCString()}; HttpOnly; SameSite=Lax`,
+    ]);
+    expect(renewed.headers['cache-control']).toBe('no-store');
+    expect((await browser.get('/me')).setCookies).toEqual([]);
+
+    const later = (await started({ options: { secret: NEWER }, clock: before.clock })).browser();
+    expect((await later.get('/me', { headers: { cookie: `sid=${signed(id, NEWER)}` } })).status).toBe(200);
+    expect((await later.get('/me', { headers: { cookie: `sid=${signed(id, OLDER)}` } })).status).toBe(401);
+  });
+});
+
+describe('the cookie of a login', () => {
+  const EXPIRES = (clock: TestApplication['clock']) => `Expires=${new Date(clock.now() + HOUR).toUTCString()}`;
+
+  it.each<[string, TestApplicationOptions, Record<string, string>, RegExp]>([
+    ['in development', {}, {}, /^sid=VALUE; Path=\/; EXPIRES; HttpOnly; SameSite=Lax$/],
+    [
+      'in development behind TLS',
+      { configure: trusting },
+      HTTPS,
+      /^sid=VALUE; Path=\/; EXPIRES; HttpOnly; Secure; SameSite=Lax$/,
+    ],
+    [
+      'in production behind TLS',
+      { environment: 'production', configure: trusting },
+      HTTPS,
+      /^__Host-sid=VALUE; Path=\/; EXPIRES; HttpOnly; Secure; SameSite=Lax$/,
+    ],
+    [
+      'with attributes of your own',
+      {
+        configure: trusting,
+        options: {
+          cookie: {
+            name: '__Secure-app',
+            path: '/login',
+            domain: 'example.com',
+            sameSite: 'none',
+            secure: true,
+            partitioned: true,
+          },
+        },
+      },
+      HTTPS,
+      /^__Secure-app=VALUE; Domain=example\.com; Path=\/login; EXPIRES; HttpOnly; Secure; Partitioned; SameSite=None$/,
+    ],
+  ])('says exactly what it should %s', async (_, options, headers, pattern) => {
+    const application = await started(options);
+    const answer = await application.browser({ trustSecure: true }).post('/login', { json: CREDENTIALS, headers });
+    const [setCookie = '', ...others] = answer.setCookies;
+
+    expect([answer.status, others]).toEqual([200, []]);
+    expect(
+      setCookie
+        .replace(/=s%3A[\w-]{20}\.[\w-]{43}\.[\w%]{43,}(?=;)/, '=VALUE')
+        .replace(EXPIRES(application.clock), 'EXPIRES'),
+    ).toMatch(pattern);
+    expect(answer.headers['cache-control']).toBe('no-store');
+  });
+
+  it('is taken back with the same attributes', async () => {
+    const application = await started({ environment: 'production', configure: trusting });
+    const browser = application.browser({ trustSecure: true });
+    await browser.post('/login', { json: CREDENTIALS, headers: HTTPS });
+
+    expect((await browser.post('/logout', { headers: HTTPS })).setCookies).toEqual([
+      '__Host-sid=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Secure; SameSite=Lax',
+    ]);
+    expect(browser.cookies.size).toBe(0);
+  });
+});
+
+describe('a Secure cookie on a plain connection', () => {
+  it('fails the login, stores nothing and is logged once, with the remedy', async () => {
+    const errors: unknown[] = [];
+    const logger: LoggerService = { log() {}, warn() {}, error: (line: unknown) => errors.push(line) };
+    const application = await started({ environment: 'production', logger });
+    const browser = application.browser({ trustSecure: true });
+
+    for (const headers of [{}, HTTPS]) {
+      const answer = await browser.post('/login', { json: CREDENTIALS, headers });
+      expect(answer.json()).toEqual({
+        statusCode: 500,
+        code: 'cookie_not_sendable',
+        message: 'The login cookie could not be sent.',
+      });
+      expect(answer.setCookies).toEqual([]);
+    }
+    expect(await keys()).toEqual([]);
+    expect(errors.map(String).filter((line) => line.includes('trust proxy'))).toEqual([
+      'The session cookie is Secure, but this connection is not, so it cannot be sent and nothing is stored. Behind a ' +
+        'proxy that ends TLS, tell Express to trust it: app.set("trust proxy", 1).',
+    ]);
+    expect(application.events.filter(({ type }) => type === 'logged-in')).toEqual([]);
+  });
+
+  it('leaves no orphan of an anonymous visitor in the store', async () => {
+    const application = await started({ environment: 'production' });
+    const answer = await application.browser().request('PUT', '/session/color', { json: { value: 'blue' } });
+
+    expect([answer.status, answer.setCookies, await keys()]).toEqual([200, [], []]);
+  });
+});
+
+describe('an anonymous visitor', () => {
+  it('who stores nothing gets no cookie, and Redis is not asked', async () => {
+    const before = await commands();
+    const browser = application.browser();
+
+    for (const path of ['/public', '/session', '/me', '/nowhere']) {
+      expect((await browser.get(path)).setCookies).toEqual([]);
+    }
+    expect(await commands()).toEqual(before);
+  });
+
+  it('who stores something gets a cookie, and one key', async () => {
+    const browser = application.browser();
+    const answer = await browser.request('PUT', '/session/color', { json: { value: 'blue' } });
+
+    expect([answer.setCookies.length, (await keys()).length]).toEqual([1, 1]);
+    expect((await browser.get('/session')).setCookies).toEqual([]);
+  });
+});
+
+describe('a login body', () => {
+  const json = { 'content-type': 'application/json' };
+
+  it.each<[string, number, string, Pick<RequestOptions, 'body' | 'json' | 'headers'>]>([
+    ['that is broken JSON', 400, 'JSON', { body: '{"username":', headers: json }],
+    ['that is no JSON', 400, 'JSON', { body: 'username=ada', headers: json }],
+    ['that is binary', 400, 'JSON', { body: Buffer.from([0, 255, 254]), headers: json }],
+    ['that is a list', 400, 'Missing credentials', { json: [] }],
+    ['of nulls', 400, 'Missing credentials', { json: { username: null, password: null } }],
+    ['of objects', 400, 'Missing credentials', { json: { username: { $ne: '' }, password: { $ne: '' } } }],
+    ['that lacks the password', 400, 'Missing credentials', { json: { username: 'ada' } }],
+    ['that lacks the user name', 400, 'Missing credentials', { json: { password: 'lovelace' } }],
+    ['that is not there', 400, 'Missing credentials', {}],
+    ['of another type', 400, 'Missing credentials', { body: 'ada', headers: { 'content-type': 'text/plain' } }],
+    ['with a wrong password', 401, 'The login was refused.', { json: { username: 'ada', password: 'x' } }],
+    ['with an unknown user', 401, 'The login was refused.', { json: { username: 'x', password: 'lovelace' } }],
+  ])('%s is answered %d', async (_, status, message, request) => {
+    const browser = application.browser();
+    const answer = await browser.post('/login', request);
+
+    expect([answer.status, answer.json()]).toMatchObject([status, { message: expect.stringContaining(message) }]);
+    expect([answer.setCookies, await keys()]).toEqual([[], []]);
+  });
+});

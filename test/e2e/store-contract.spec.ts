@@ -1,0 +1,589 @@
+import { createHash } from 'node:crypto';
+import session, { type SessionData, type Store } from 'express-session';
+import { RedisSessionStore } from '../../lib/index.js';
+import { lifetimePolicy } from '../../lib/lifetime/lifetime.policy.js';
+import { MemorySessionStore } from '../../lib/memory/memory-session.store.js';
+import { formatSessionId, hashSecret, newSessionId, type SessionId } from '../../lib/session/session-id.js';
+import type { SessionRecord } from '../../lib/session/session-record.js';
+import type { AtomicSessionStore } from '../../lib/session/session-store.js';
+import { TestApplication } from '../support/application.js';
+import { eventually } from '../support/eventually.js';
+import { RedisServer } from '../support/redis-server.js';
+import { TestClock } from '../support/test-clock.js';
+
+const MINUTE = 60_000;
+const HOUR = 60 * MINUTE;
+const lifetime = lifetimePolicy({ idle: HOUR, absolute: 24 * HOUR, touchEvery: 6 * MINUTE });
+
+let redis: RedisServer;
+let client: Awaited<ReturnType<RedisServer['client']>>;
+
+beforeAll(async () => {
+  redis = await RedisServer.start();
+  client = await redis.client();
+});
+
+beforeEach(() => client.flushAll());
+
+afterAll(() => redis.stop());
+
+const unreadable: string[] = [];
+
+function redisStore(clock: TestClock, prefix = 'sess:') {
+  const onUnreadable = (handle: string) => unreadable.push(handle);
+  return new RedisSessionStore({ client, prefix, timeout: 1000, clock, lifetime, onUnreadable });
+}
+
+type Callback<T> = (error?: unknown, result?: T) => void;
+
+/** The stores' own methods, and express-session's with callback or promise. */
+type TestedStore = AtomicSessionStore & {
+  get(sid: string, callback?: Callback<SessionData | null>): Promise<SessionData | null | undefined>;
+  set(sid: string, data: SessionData, callback?: Callback<void>): Promise<void>;
+  touch(sid: string, data: SessionData, callback?: Callback<void>): Promise<void>;
+  destroy(sid: string, callback?: Callback<void>): Promise<void>;
+  all(callback?: Callback<SessionData[]>): Promise<SessionData[] | undefined>;
+  ids(callback?: Callback<string[]>): Promise<string[] | undefined>;
+  length(callback?: Callback<number>): Promise<number | undefined>;
+  clear(callback?: Callback<void>): Promise<void>;
+} & Pick<Store & { load(sid: string, done: Callback<session.Session>): void }, 'load'>;
+
+describe.each<[string, (clock: TestClock) => TestedStore]>([
+  ['MemorySessionStore', (clock) => new MemorySessionStore(clock, lifetime) as unknown as TestedStore],
+  ['RedisSessionStore', (clock) => redisStore(clock) as unknown as TestedStore],
+])('%s', (_, create) => {
+  let clock: TestClock;
+  let store: TestedStore;
+  let id: SessionId;
+
+  beforeEach(() => {
+    clock = new TestClock();
+    store = create(clock);
+    id = newSessionId();
+  });
+
+  function record(change: Partial<SessionRecord> = {}): SessionRecord {
+    const now = clock.now();
+    const secretHash = hashSecret(id.secret);
+    return { handle: id.handle, secretHash, version: 1, createdAt: now, seenAt: now, data: '{"a":1}', ...change };
+  }
+
+  async function inserted(change: Partial<SessionRecord> = {}, expiresAt = clock.now() + HOUR): Promise<SessionRecord> {
+    const one = record(change);
+    await store.insert(one, expiresAt);
+    return one;
+  }
+
+  const stored = async (handle = id.handle) => (await store.find(handle))?.record;
+  const later = (minutes: number) => clock.now() + minutes * MINUTE;
+
+  describe('find', () => {
+    it('gives what was inserted, and its data parsed', async () => {
+      const one = await inserted({ data: '{"a":{"b":[1]}}' });
+
+      expect(await store.find(id.handle)).toEqual({ record: one, values: { a: { b: [1] } } });
+    });
+
+    it('gives nothing for a handle that is not there', async () => {
+      expect(await store.find(id.handle)).toBeUndefined();
+    });
+
+    it('gives values that the finder may change without changing the session', async () => {
+      await inserted();
+      Object.assign((await store.find(id.handle))!.values, { a: 2 });
+
+      expect((await store.find(id.handle))!.values).toEqual({ a: 1 });
+    });
+
+    it('keeps all that a record can say', async () => {
+      const one = await inserted({
+        version: 12,
+        idle: 5 * MINUTE,
+        absolute: 10 * MINUTE,
+        login: {
+          userId: 'user "7" \u{1f600} ,"data":',
+          at: clock.now() - 1,
+          method: 'password',
+          device: { ip: '::1', userAgent: 'x","data":{"evil":1}', label: 'Ada\'s "phone"\n' },
+        },
+      });
+
+      expect(await stored()).toEqual(one);
+    });
+
+    it.each([[null], [undefined]])('tells an idle limit of %p from any other', async (idle) => {
+      await inserted({ idle });
+
+      expect((await stored())!.idle).toBe(idle);
+    });
+  });
+
+  describe('insert', () => {
+    it('refuses a handle that is taken, and changes nothing', async () => {
+      const one = await inserted();
+
+      await expect(store.insert(record({ data: '{"a":2}' }), later(1))).rejects.toThrow('exists already');
+      expect(await stored()).toEqual(one);
+    });
+
+    it('lets one of many win', async () => {
+      const results = await Promise.allSettled(
+        Array.from({ length: 20 }, (_, n) => store.insert(record({ data: `{"n":${n}}` }), later(60))),
+      );
+
+      expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
+    });
+  });
+
+  describe('update', () => {
+    it('replaces the version it was made from', async () => {
+      const one = await inserted();
+      const next = { ...one, version: 2, data: '{"b":2}', seenAt: later(1), idle: MINUTE };
+
+      expect(await store.update(next, later(60))).toEqual({ outcome: 'saved' });
+      expect(await stored()).toEqual(next);
+    });
+
+    it.each([0, 1, 3])('over version 1 changes nothing as version %d, and tells what stands there', async (version) => {
+      const one = await inserted();
+
+      expect(await store.update({ ...one, version, data: '{"b":2}' }, later(60))).toEqual({
+        outcome: 'stale',
+        current: one,
+      });
+      expect(await stored()).toEqual(one);
+    });
+
+    it('never creates a session, nor brings back one that has ended', async () => {
+      const one = record();
+      expect(await store.update({ ...one, version: 1 }, later(60))).toEqual({ outcome: 'gone' });
+      await inserted();
+      await store.remove(id.handle);
+
+      expect(await store.update({ ...one, version: 2 }, later(60))).toEqual({ outcome: 'gone' });
+      expect(await stored()).toBeUndefined();
+    });
+
+    it('lets one of many win, and tells the others', async () => {
+      const one = await inserted();
+      const outcomes = await Promise.all(
+        Array.from({ length: 20 }, (_, n) => store.update({ ...one, version: 2, data: `{"n":${n}}` }, later(60))),
+      );
+      const current = await stored();
+
+      expect(outcomes.filter(({ outcome }) => outcome === 'saved')).toHaveLength(1);
+      expect(outcomes.filter(({ outcome }) => outcome === 'stale')).toEqual(
+        Array.from({ length: 19 }, () => ({ outcome: 'stale', current })),
+      );
+    });
+
+    it('does not move back what was noted of activity meanwhile', async () => {
+      const one = await inserted({}, clock.now() + 200);
+      const seenAt = later(5);
+      await store.extend(one, seenAt, later(60));
+      await store.update({ ...one, version: 2, data: '{"b":2}' }, clock.now() + 200);
+      clock.advance(200);
+
+      expect(await stored()).toEqual({ ...one, version: 2, data: '{"b":2}', seenAt });
+    });
+  });
+
+  describe('extend', () => {
+    it('notes activity and moves the expiry, whatever the version, and nothing else', async () => {
+      const one = await inserted({ data: '{"e":[],"o":{}}' }, clock.now() + 50);
+      expect(await store.extend({ ...one, version: 9, data: '{}' }, later(1), later(60))).toBe(true);
+      clock.advance(50);
+
+      expect(await stored()).toEqual({ ...one, seenAt: one.seenAt + MINUTE });
+      expect(await store.update({ ...one, version: 2 }, later(60))).toEqual({ outcome: 'saved' });
+    });
+
+    it.each([0, -1])('moves nothing back, as by %d minutes', async (minutes) => {
+      const one = await inserted();
+
+      expect(await store.extend(one, later(minutes), clock.now() + 1)).toBe(true);
+      clock.advance(2);
+      expect(await stored()).toEqual(one);
+    });
+
+    it('creates no session', async () => {
+      expect(await store.extend(record(), later(1), later(60))).toBe(false);
+      expect(await stored()).toBeUndefined();
+    });
+  });
+
+  describe('remove', () => {
+    it('ends a session, and tells whether there was one', async () => {
+      await inserted();
+
+      expect([await store.remove(id.handle), await store.remove(id.handle)]).toEqual([true, false]);
+      expect(await stored()).toBeUndefined();
+    });
+  });
+
+  describe('a session that has run out', () => {
+    beforeEach(async () => {
+      await inserted({}, clock.now() + 30);
+      clock.advance(30);
+      await eventually('the session to end', async () => (await stored()) === undefined);
+    });
+
+    it('is not there any more', async () => {
+      expect(await store.update(record({ version: 2 }), later(60))).toEqual({ outcome: 'gone' });
+      expect(await store.extend(record(), later(1), later(60))).toBe(false);
+      expect(await store.remove(id.handle)).toBe(false);
+      expect([await store.length(), await store.ids(), await store.all()]).toEqual([0, [], []]);
+    });
+
+    it('leaves its handle free', async () => {
+      await expect(inserted()).resolves.toBeDefined();
+    });
+  });
+
+  it('takes a session that has run out already for none', async () => {
+    await inserted({}, clock.now() - HOUR);
+
+    await eventually('the session to end', async () => (await stored()) === undefined);
+  });
+
+  it('does not mix up sessions', async () => {
+    const one = await inserted();
+    const other = newSessionId();
+    await store.insert({ ...one, handle: other.handle, data: '{"b":2}' }, later(60));
+    await store.remove(id.handle);
+
+    expect((await stored(other.handle))!.data).toBe('{"b":2}');
+  });
+
+  describe('data', () => {
+    const deep = JSON.stringify(Array.from({ length: 200 }).reduce<unknown>((inner) => ({ inner }), []));
+
+    it.each([
+      ['that is empty', '{}'],
+      ['of empty lists and objects', '{"list":[],"object":{},"nested":[[],{},[[]]]}'],
+      ['of large and small numbers', '{"n":[9007199254740993,1e300,-0.1,5e-324,12345678901234567890]}'],
+      ['of nulls and booleans', '{"a":null,"b":true,"c":false,"d":""}'],
+      [
+        'in many scripts',
+        '{"ключ":"значение","\u{1f600}":"\u{1f469}\u200d\u{1f680}\u2028","\\ud800":"\\u0000\\ud800"}',
+      ],
+      ['nested deeply', `{"deep":${deep}}`],
+      ['with the names of our own parts', '{"data":{"data":1},"seen":0,"v":0,"secret":"x","login":{"userId":1}}'],
+      ['with text like our own parts', '{"a":",\\"data\\":{}","{\\"seen\\":":1,",\\"data\\":":[",\\"data\\":"]}'],
+      ['with text like Lua patterns and escapes', '{"%d+":"%1","^{\\"seen\\":(%d+)":"\\\\","\\"":"\'"}'],
+      ['with keys that every object has', '{"__proto__":{"x":1},"constructor":{"prototype":1},"toString":1}'],
+      ['of 1 MB', JSON.stringify({ text: 'é'.repeat(512 * 1024) })],
+    ])('%s comes back to the letter, after an insert, an update and an extension', async (_, data) => {
+      const one = await inserted({ data });
+      expect(await store.find(id.handle)).toEqual({ record: one, values: JSON.parse(data) });
+      await store.update({ ...one, version: 2 }, later(60));
+      await store.extend(one, later(1), later(60));
+
+      expect((await stored())!.data).toBe(data);
+      expect(await store.update({ ...one, version: 2 }, later(60))).toMatchObject({ current: { data } });
+    });
+  });
+
+  describe("express-session's methods", () => {
+    const cookie = () => new session.Cookie() as unknown as SessionData['cookie'];
+    const data = (values: object): SessionData => ({ cookie: cookie(), ...values }) as SessionData;
+    const values = async (sid: string) => {
+      const got = await store.get(sid);
+      if (!got) return got;
+      const { cookie: _cookie, ...rest } = got;
+      return rest;
+    };
+    let sid: string;
+
+    beforeEach(() => {
+      sid = formatSessionId(id);
+    });
+
+    describe.each(['callback', 'promise'])('by %s', (how) => {
+      /** Calls a method in either way; a callback must get what the promise would. */
+      async function call<T>(method: keyof TestedStore, ...args: unknown[]): Promise<T> {
+        const run = (store[method] as (...args: unknown[]) => Promise<T>).bind(store);
+        return how === 'promise'
+          ? run(...args)
+          : new Promise<T>((resolve, reject) => {
+              void run(...args, (error: unknown, result: T) => {
+                if (error) reject(error as Error);
+                else resolve(result);
+              });
+            });
+      }
+
+      it('set, get and destroy do what they say', async () => {
+        expect(await call('get', sid)).toBeNull();
+        await call('set', sid, data({ a: [], b: { c: 1 } }));
+        expect(await call('get', sid)).toMatchObject({ a: [], b: { c: 1 }, cookie: { expires: new Date(later(60)) } });
+        await call('set', sid, data({ a: [1] }));
+        expect(await values(sid)).toEqual({ a: [1] });
+        await call('destroy', sid);
+        expect(await call('get', sid)).toBeNull();
+        await expect(call('destroy', sid)).resolves.toBeUndefined();
+      });
+
+      it('all, ids, length and clear see every session', async () => {
+        const other = newSessionId();
+        await call('set', sid, data({ a: 1 }));
+        await call('set', formatSessionId(other), data({ b: 2 }));
+        const handles = [id.handle, other.handle];
+
+        expect(new Set(await call<string[]>('ids'))).toEqual(new Set(handles));
+        expect(await call('length')).toBe(2);
+        const all = await call<object[]>('all');
+        expect(all).toHaveLength(2);
+        expect(all).toEqual(
+          expect.arrayContaining([
+            expect.objectContaining({ a: 1, id: id.handle }),
+            expect.objectContaining({ b: 2, id: other.handle }),
+          ]),
+        );
+        await call('clear');
+        expect([await call('length'), await call('ids'), await call('all')]).toEqual([0, [], []]);
+      });
+
+      it('touch extends a session that is there, and creates none', async () => {
+        await call('touch', sid, data({}));
+        expect(await call('get', sid)).toBeNull();
+        await call('set', sid, data({ a: 1 }));
+        clock.advance('30m');
+        await call('touch', sid, data({ a: 'not written' }));
+
+        expect(await stored()).toMatchObject({ seenAt: clock.now(), data: '{"a":1}' });
+        expect(await call('get', sid)).toMatchObject({ cookie: { expires: new Date(later(60)) } });
+      });
+
+      it('set fails for an id that this module never issues', async () => {
+        await expect(call('set', 'KbBvyTjsVuVhzVqKYaJZkd', data({}))).rejects.toThrow(/"handle\.secret"/);
+      });
+    });
+
+    it('open a session to nobody who does not know its secret', async () => {
+      await store.set(sid, data({ a: 1 }));
+      const wrong = formatSessionId({ ...id, secret: newSessionId().secret });
+
+      for (const other of [wrong, id.handle, `${id.handle}.`, '', '*', hashSecret(id.secret), `${sid}x`]) {
+        expect(await store.get(other)).toBeNull();
+      }
+      await expect(store.set(wrong, data({ a: 2 }))).rejects.toThrow('exists already');
+      clock.advance('30m');
+      await store.touch(wrong, data({}));
+      expect(await stored()).toMatchObject({ seenAt: clock.now() - 30 * MINUTE, data: '{"a":1}' });
+    });
+
+    it('take a handle, as ids() gives it, to end a session', async () => {
+      await store.set(sid, data({ a: 1 }));
+      await store.destroy(id.handle);
+
+      expect(await store.get(sid)).toBeNull();
+    });
+
+    it('give a session the idle limit that its cookie asks for', async () => {
+      const short = data({});
+      short.cookie.maxAge = 10 * MINUTE;
+      await store.set(sid, short);
+
+      expect(await stored()).toMatchObject({ idle: 10 * MINUTE });
+      expect((await store.get(sid))!.cookie.expires).toEqual(new Date(later(10)));
+    });
+
+    it('keep who is logged in when other code saves what it read', async () => {
+      const login = { userId: '1', at: clock.now() };
+      await inserted({ login, idle: null, data: '{"a":1}' });
+      const read = await store.get(sid);
+      await store.set(sid, Object.assign(read!, { a: 2 }));
+
+      expect(await stored()).toMatchObject({ login, idle: null, data: '{"a":2}' });
+    });
+
+    it('save only what was changed in what was read, over what others wrote meanwhile', async () => {
+      await store.set(sid, data({ a: 1, b: 1, c: 1 }));
+      const [one, other] = [(await store.get(sid))!, (await store.get(sid))!];
+      await store.set(sid, Object.assign(one, { a: 2 }));
+      Reflect.deleteProperty(other, 'c');
+      await store.set(sid, Object.assign(other, { b: 2 }));
+
+      expect(await values(sid)).toEqual({ a: 2, b: 2 });
+    });
+
+    it('save what was changed and changed back', async () => {
+      await store.set(sid, data({ a: 1 }));
+      const read = (await store.get(sid))!;
+      await store.set(sid, Object.assign(read, { a: 2 }));
+      await store.set(sid, Object.assign(read, { a: 1 }));
+
+      expect(await values(sid)).toEqual({ a: 1 });
+    });
+
+    it('never bring back a session that has ended since it was read', async () => {
+      await store.set(sid, data({ a: 1 }));
+      const read = (await store.get(sid))!;
+      await store.destroy(sid);
+      await store.set(sid, Object.assign(read, { a: 2 }));
+
+      expect(await store.get(sid)).toBeNull();
+    });
+
+    it('load a Session that can save itself, and cannot bring itself back', async () => {
+      await store.set(sid, data({ a: 1 }));
+      const loaded = await new Promise<session.Session>((resolve, reject) => {
+        store.load(sid, (error, result) => {
+          if (error || !result) reject(new Error('not loaded', { cause: error }));
+          else resolve(result);
+        });
+      });
+      const save = () => new Promise<unknown>((resolve) => loaded.save(resolve));
+      expect(loaded).toBeInstanceOf(session.Session);
+      Object.assign(loaded, { a: 2 });
+      expect(await save()).toBeFalsy();
+      expect(await values(sid)).toEqual({ a: 2 });
+
+      await store.destroy(sid);
+      await save();
+      expect(await store.get(sid)).toBeNull();
+    });
+  });
+});
+
+describe('what stands in Redis', () => {
+  const tagOf = (userId: string) => createHash('sha256').update(userId).digest('base64url').slice(0, 8);
+
+  async function loggedIn(options: object = {}) {
+    const application = await TestApplication.start({ options: { redis: { url: redis.url }, ...options } });
+    const browser = await application.loggedIn();
+    await browser.request('PUT', '/session/list', { json: { value: [] } });
+    await application.close();
+    const cookie = decodeURIComponent(browser.cookies.get('sid')!);
+    const [handle = '', secret = ''] = cookie.slice('s:'.length).split('.');
+    return { handle, secret, cookie, clock: application.clock, expires: browser.cookies.find('sid')!.expires! };
+  }
+
+  it('is one key a session, with the tag of its user in braces', async () => {
+    const { handle } = await loggedIn();
+    const tag = tagOf('1');
+
+    expect(handle.slice(0, 8)).toBe(tag);
+    expect(await client.keys('*')).toEqual([`sess:{${tag}}${handle.slice(8)}`]);
+    expect(handle).toMatch(/^[\w-]{20}$/);
+  });
+
+  it('is JSON that people can read, and no secret', async () => {
+    const { handle, secret, cookie, clock } = await loggedIn();
+    const text = (await client.get(`sess:{${handle.slice(0, 8)}}${handle.slice(8)}`))!;
+
+    expect(JSON.parse(text)).toEqual({
+      seen: clock.now(),
+      v: 2,
+      created: clock.now(),
+      secret: createHash('sha256').update(secret).digest('base64url'),
+      login: { userId: '1', at: clock.now(), device: { ip: '127.0.0.1' } },
+      data: { list: [], passport: { user: { id: '1', name: 'Ada' }, serializer: 'SnapshotSerializer' } },
+    });
+    for (const part of [secret, cookie.split('.')[2]!]) expect(text).not.toContain(part);
+  });
+
+  it('ends when the session and its cookie do', async () => {
+    const before = Date.now();
+    const { handle, clock, expires } = await loggedIn({ lifetime: { idle: '20m' } });
+    const left = await client.pTTL(`sess:{${handle.slice(0, 8)}}${handle.slice(8)}`);
+
+    expect(expires).toBe(Math.floor((clock.now() + 20 * MINUTE) / 1000) * 1000);
+    expect(left).toBeLessThanOrEqual(20 * MINUTE);
+    expect(left).toBeGreaterThan(20 * MINUTE - (Date.now() - before) - 100);
+  });
+
+  it.each(['app*[a-c]?\\x^:', '', 'a:b:'])('keeps to its prefix %p, glob characters and all', async (prefix) => {
+    const clock = new TestClock();
+    const store = redisStore(clock, prefix);
+    const [id, foreign] = [newSessionId(), newSessionId()];
+    await store.set(formatSessionId(id), { cookie: new session.Cookie() });
+    const others = ['appXbYx:', 'sess:', `${prefix}other:`].map((other) => `${other}{${foreign.handle.slice(0, 8)}}x`);
+    const index = `${prefix}{${foreign.handle.slice(0, 8)}}:user:x`;
+    await client.mSet([...others, index].flatMap((key) => [key, '1']));
+
+    expect(await client.exists(`${prefix}{${id.handle.slice(0, 8)}}${id.handle.slice(8)}`)).toBe(1);
+    expect([await store.ids(), await store.length()]).toEqual([[id.handle], 1]);
+    expect(await store.all()).toHaveLength(1);
+    await store.clear();
+    expect((await client.keys('*')).sort()).toEqual(others.sort());
+  });
+
+  it('is found whole by ids(), all() and length() when there is much of it', async () => {
+    const store = redisStore(new TestClock());
+    const ids = Array.from({ length: 1000 }, () => newSessionId());
+    await Promise.all(ids.map((id) => store.set(formatSessionId(id), { cookie: new session.Cookie() })));
+
+    expect(new Set(await store.ids())).toEqual(new Set(ids.map(({ handle }) => handle)));
+    expect([await store.length(), (await store.all())!.length]).toEqual([1000, 1000]);
+    await store.clear();
+    expect(await client.dbSize()).toBe(0);
+  });
+
+  describe('but is no session', () => {
+    const NOW = Date.now();
+    const whole = { seen: NOW, v: 1, created: NOW, secret: 'x', data: {} };
+    const text = (value: unknown) => (key: string) =>
+      client.set(key, typeof value === 'string' ? value : JSON.stringify(value));
+
+    it.each<[string, (key: string) => Promise<unknown>]>([
+      ['is no JSON', text('garbage')],
+      ['is cut off', text(JSON.stringify(whole).slice(0, -1))],
+      ['is empty', text('')],
+      ['is binary', text('\u0000\ufffd')],
+      ['is null', text('null')],
+      ['is a number', text('42')],
+      ['is a list', text([whole])],
+      ['is an empty object', text({})],
+      ['is what connect-redis writes', text({ cookie: { originalMaxAge: null }, passport: { user: 1 } })],
+      ['lacks its data', text({ ...whole, data: undefined })],
+      ['has a list for data', text({ ...whole, data: [] })],
+      ['has null for data', text({ ...whole, data: null })],
+      ['has text for a time', text({ ...whole, seen: `${NOW}` })],
+      ['has no secret', text({ ...whole, secret: null })],
+      ['has nobody logged in', text({ ...whole, login: {}, data: {} })],
+      ['has its parts in another order', text({ data: {}, v: 1, seen: NOW, created: NOW, secret: 'x' })],
+      ['was printed prettily', text(JSON.stringify(whole, null, 2))],
+      ['has something behind its data', text({ ...whole, more: 1 })],
+      ['is a Redis list', (key) => client.lPush(key, 'x')],
+      ['is a Redis set', (key) => client.sAdd(key, 'x')],
+      ['is a Redis hash', (key) => client.hSet(key, 'x', 'y')],
+      ['is a Redis sorted set', (key) => client.zAdd(key, { score: 1, value: 'x' })],
+      ['is a Redis stream', (key) => client.xAdd(key, '*', { x: 'y' })],
+    ])('because it %s: is absent, removed, and reported', async (_, write) => {
+      const store = redisStore(new TestClock(NOW));
+      const { handle } = newSessionId();
+      const key = `sess:{${handle.slice(0, 8)}}${handle.slice(8)}`;
+      unreadable.length = 0;
+      await write(key);
+
+      expect(await store.find(handle)).toBeUndefined();
+      expect(await client.exists(key)).toBe(0);
+      expect(unreadable).toEqual([handle]);
+    });
+
+    it('is left out of all()', async () => {
+      const store = redisStore(new TestClock(NOW));
+      const { handle } = newSessionId();
+      await client.set(`sess:{${handle.slice(0, 8)}}${handle.slice(8)}`, 'garbage');
+
+      expect(await store.all()).toEqual([]);
+    });
+
+    it('makes its bearer anonymous over HTTP, once and for all', async () => {
+      const application = await TestApplication.start({ options: { redis: { url: redis.url } } });
+      const browser = await application.loggedIn();
+      const [key = ''] = await client.keys('*');
+      await client.set(key, '{"seen":');
+      const answers = [await browser.get('/me'), await browser.get('/public'), await browser.get('/session')];
+      await application.close();
+
+      expect(answers.map(({ status }) => status)).toEqual([401, 200, 200]);
+      expect(await client.keys('*')).toEqual([]);
+      expect(application.events.slice(1)).toEqual([
+        expect.objectContaining({ type: 'ended', reason: 'unreadable', handle: expect.stringMatching(/^[\w-]{20}$/) }),
+      ]);
+    });
+  });
+});
