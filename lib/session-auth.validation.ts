@@ -284,7 +284,7 @@ function resolveWarnAtBytes(bytes: number): number {
   if (bytes !== Infinity && !(Number.isSafeInteger(bytes) && bytes > 0)) {
     throw new InvalidOptionError(
       'warnAtBytes',
-      `${JSON.stringify(bytes)} is no whole number above zero`,
+      `${String(bytes)} is no whole number above zero`,
       'Give a number of bytes, or Infinity for no warning.',
     );
   }

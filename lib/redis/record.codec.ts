@@ -75,12 +75,15 @@ function isHead(value: unknown): value is StoredHead {
   if (!isObject(value)) {
     return false;
   }
-  const { seen, v, created, secret, login } = value;
+  const { seen, v, created, secret, idle = null, absolute = 0, login } = value;
   return (
     Number.isSafeInteger(seen) &&
     Number.isSafeInteger(v) &&
     Number.isSafeInteger(created) &&
     typeof secret === 'string' &&
-    (login === undefined || (isObject(login) && typeof login['userId'] === 'string'))
+    (idle === null || Number.isFinite(idle)) &&
+    Number.isFinite(absolute) &&
+    (login === undefined ||
+      (isObject(login) && typeof login['userId'] === 'string' && Number.isSafeInteger(login['at'])))
   );
 }

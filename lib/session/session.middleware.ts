@@ -1,4 +1,8 @@
-import { SessionNotSerializableException, UserLookupFailedException } from '../session-auth.errors.js';
+import {
+  SessionNotSerializableException,
+  SessionStoreUnavailableException,
+  UserLookupFailedException,
+} from '../session-auth.errors.js';
 import { commitFirst } from './commit-first.js';
 import { RequestSession, requestSessionOf } from './request-session.js';
 import { type RouteMatcher } from './route-matcher.js';
@@ -54,6 +58,9 @@ export class SessionMiddleware {
       session.resume(found.session, found.id);
       await this.restoreUser(request, session, found.session);
     } catch (error) {
+      if (!(error instanceof SessionStoreUnavailableException)) {
+        this.runtime.logger.error('A session could not be taken up; guarded routes answer 503.', error);
+      }
       session.giveUp(error);
     }
   }

@@ -28,13 +28,21 @@ export function answer<T>(work: Promise<T>, callback: StoreCallback<T> | undefin
 
 const CookieClass = session.Cookie as unknown as new (attributes: object) => Cookie;
 
+/** What an object handed out held of a session when it was read or last saved. */
+interface Read {
+  /** What the store held. */
+  readonly record: SessionRecord;
+  /** What the object held, as JSON text. */
+  readonly data: string;
+}
+
 /**
  * express-session's store contract on top of the atomic steps, for third-party code that takes `req.sessionStore` and a
  * session id (`handle.secret`). Reading an id shows its secret; a handle alone opens nothing.
  */
 export class StoreContract {
   /** What was read, by the object it was handed out as: saving such an object never creates a session. */
-  readonly #read = new WeakMap<object, SessionRecord>();
+  readonly #read = new WeakMap<object, Read>();
 
   constructor(
     private readonly store: AtomicSessionStore,
@@ -54,13 +62,14 @@ export class StoreContract {
     }
     const { cookie, ...values } = data;
     const text = JSON.stringify(values);
-    const read = this.#read.get(data) ?? (await this.#find(sid))?.record;
+    const known = this.#read.get(data);
+    const read = known?.record.handle === handleOf(sid) ? known : await this.#current(sid);
     if (read === undefined) {
       await this.#insert(sid, text, cookie);
-    } else {
-      const saved = await this.#update(read, text);
-      this.#read.set(data, saved ?? read);
+      return;
     }
+    const record = await this.#update(read, text);
+    this.#read.set(data, record ? { record, data: text } : read);
   }
 
   async touch(sid: string): Promise<void> {
@@ -73,24 +82,30 @@ export class StoreContract {
 
   /** Takes a whole id or, as `ids()` gives them, a handle. */
   async destroy(sid: string): Promise<void> {
-    await this.store.remove(sid.split('.', 1)[0] ?? sid);
+    await this.store.remove(handleOf(sid));
   }
 
   /** What express-session's contract calls a session's data: its values, and a cookie that tells when it ends. */
   dataOf({ record, values }: FoundSession): SessionData {
     const cookie = new CookieClass({ expires: new Date(this.lifetime.expiresAt(record)) });
+    cookie.originalMaxAge = record.idle === undefined ? this.lifetime.idle : record.idle;
     const data: SessionData = { ...values, cookie };
-    this.#read.set(data, record);
+    this.#read.set(data, { record, data: record.data });
     return data;
   }
 
   /** Takes a `Session` made of what was read for the very same. */
   adopt<Made extends object>(made: Made, read: object): Made {
-    const record = this.#read.get(read);
-    if (record !== undefined) {
-      this.#read.set(made, record);
+    const known = this.#read.get(read);
+    if (known !== undefined) {
+      this.#read.set(made, known);
     }
     return made;
+  }
+
+  async #current(sid: string): Promise<Read | undefined> {
+    const found = await this.#find(sid);
+    return found && { record: found.record, data: found.record.data };
   }
 
   async #find(sid: string): Promise<FoundSession | undefined> {
@@ -118,18 +133,27 @@ export class StoreContract {
     await this.store.insert(record, this.lifetime.expiresAt(record));
   }
 
-  /** Saves over what was read; over a newer version, only what differs from what was read. */
-  async #update(read: SessionRecord, data: string): Promise<SessionRecord | undefined> {
+  /**
+   * Saves over what was read; over a newer version, only what differs from what was read.
+   *
+   * @returns what the store holds now; `undefined` when the session has ended
+   */
+  async #update(read: Read, data: string): Promise<SessionRecord | undefined> {
     const seenAt = this.clock.now();
     const changes = changesBetween(read.data, data);
-    let current = read;
+    let current = read.record;
     for (;;) {
       const next = { ...current, version: current.version + 1, seenAt, data: applyChanges(current.data, changes) };
       const saved = await this.store.update(next, this.lifetime.expiresAt(next));
       if (saved.outcome !== 'stale') {
-        return saved.outcome === 'saved' ? { ...next, data } : undefined;
+        return saved.outcome === 'saved' ? next : undefined;
       }
       current = saved.current;
     }
   }
+}
+
+/** The handle of a whole id, or of a handle alone. */
+function handleOf(sid: string): string {
+  return sid.split('.', 1)[0] ?? sid;
 }

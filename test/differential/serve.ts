@@ -78,7 +78,7 @@ export function call(session: Session, method: 'save' | 'reload' | 'destroy' | '
   return new Promise((resolve, reject) => {
     session[method]((error: unknown) => {
       if (error) {
-        reject(error instanceof Error ? error : new Error(String(error)));
+        reject(error instanceof Error ? error : new Error('a session method failed', { cause: error }));
       } else {
         resolve();
       }

@@ -50,6 +50,7 @@ export function sessionLoop({ store, clock = systemClock, ...options }: SessionL
         lifetime,
         clock,
         emitter,
+        resolved.warnAtBytes,
       ),
       expressStore,
       cookies: new SessionCookies(resolved.secrets, resolved.cookie),

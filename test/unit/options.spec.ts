@@ -37,6 +37,7 @@ describe('the defaults', () => {
       lifetime: { idle: 60 * MINUTE, absolute: 24 * 60 * MINUTE, touchEvery: 6 * MINUTE },
       onStoreError: 'fail',
       redisTimeout: 500,
+      warnAtBytes: 65_536,
       device: expect.any(Function),
       serializers: undefined,
       exclude: [],
@@ -80,6 +81,8 @@ describe('resolveOptions', () => {
     [{ prefix: 'app*?[1]:' }, { prefix: 'app*?[1]:' }],
     [{ lifetime: { idle: '30 days', absolute: 5000 } }, { lifetime: { idle: 2_592_000_000, absolute: 5000 } }],
     [{ redisTimeout: '2s' }, { redisTimeout: 2000 }],
+    [{ warnAtBytes: 1 }, { warnAtBytes: 1 }],
+    [{ warnAtBytes: Infinity }, { warnAtBytes: Infinity }],
     [{ device: false }, { device: false }],
     [{ onStoreError: 'anonymous' }, { onStoreError: 'anonymous' }],
     [{ cookie: { name: '__Host-x', secure: true } }, { cookie: { name: '__Host-x' } }],
@@ -116,6 +119,8 @@ describe('resolveOptions', () => {
   const OPENSSL = /openssl rand -base64 32/;
   const MILLISECONDS = /milliseconds or a string such as "15m"/;
   const NO_DURATION = /is no duration above zero/;
+  const NO_SIZE = /is no whole number above zero/;
+  const OR_INFINITY = /number of bytes, or Infinity/;
   const SET_SECURE = /Set cookie\.secure to true/;
 
   /** Options; the option named; the problem; the remedy. */
@@ -182,6 +187,10 @@ describe('resolveOptions', () => {
     [{ redisTimeout: 0 }, 'redisTimeout', NO_DURATION, MILLISECONDS],
     [{ redisTimeout: true }, 'redisTimeout', NO_DURATION, MILLISECONDS],
 
+    [{ warnAtBytes: 0 }, 'warnAtBytes', NO_SIZE, OR_INFINITY],
+    [{ warnAtBytes: -1 }, 'warnAtBytes', NO_SIZE, OR_INFINITY],
+    [{ warnAtBytes: 1.5 }, 'warnAtBytes', NO_SIZE, OR_INFINITY],
+    [{ warnAtBytes: '64kb' }, 'warnAtBytes', NO_SIZE, OR_INFINITY],
     [{ onStoreError: 'ignore' }, 'onStoreError', /"ignore" is not known/, /fail or anonymous/],
     [{ device: true }, 'device', /neither false nor a function/, /\(request\) =>/],
     [{ exclude: ['assets/*'] }, 'exclude', /"assets\/\*" is no route pattern/, /assets\/\{\*path\}/],

@@ -1,0 +1,69 @@
+import { readFileSync } from 'node:fs';
+import { join } from 'node:path';
+import * as library from '../../lib/index.js';
+
+const source = readFileSync(join(import.meta.dirname, '../../lib/index.ts'), 'utf8');
+
+describe('the public exports', () => {
+  it('are these values', () => {
+    expect(Object.keys(library).sort()).toMatchInlineSnapshot(`
+     [
+       "CookieNotSendableException",
+       "CurrentSession",
+       "CurrentUser",
+       "InvalidOptionError",
+       "LoginFailedException",
+       "LoginGuard",
+       "MalformedLoginException",
+       "Public",
+       "RedisSessionStore",
+       "SESSION_AUTH_OPTIONS",
+       "SESSION_STORE",
+       "SessionAuthConfigurationError",
+       "SessionAuthModule",
+       "SessionAuthService",
+       "SessionConflictException",
+       "SessionEvents",
+       "SessionGuard",
+       "SessionNotSerializableException",
+       "SessionStoreUnavailableException",
+       "SessionUnavailableException",
+       "UnauthenticatedException",
+       "UserLookupFailedException",
+       "UserNotSerializableException",
+       "UserSerializer",
+     ]
+    `);
+  });
+
+  it('are these types', () => {
+    const lists = Array.from(source.matchAll(/^export type \{([^}]*)\}/gm), ([, names = '']) => names);
+    const types = lists.flatMap((names) => names.split(',').map((name) => name.trim()));
+
+    expect(types.filter(Boolean).sort()).toMatchInlineSnapshot(`
+     [
+       "CookieOptions",
+       "Device",
+       "Duration",
+       "LifetimeOptions",
+       "LogInOptions",
+       "LoginGuardOptions",
+       "RedisCommands",
+       "RedisOptions",
+       "RedisSessionStoreOptions",
+       "ResolvedSessionAuthOptions",
+       "RoutePattern",
+       "SessionAuthErrorCode",
+       "SessionAuthOptions",
+       "SessionAuthOptionsFactory",
+       "SessionEvent",
+       "SessionInfo",
+       "SessionRequest",
+     ]
+    `);
+  });
+
+  it('are all named one by one', () => {
+    expect(source).not.toMatch(/export \*|export default/);
+  });
+});
