@@ -52,7 +52,13 @@ const COOKIE_DOMAIN = /^\.?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a
  *
  * @throws InvalidOptionError that names the option, what is wrong with it and the remedy
  */
-export function resolveOptions(options: SessionAuthOptions, env: string | undefined): ResolvedSessionAuthOptions {
+export function resolveOptions(
+  options: SessionAuthOptions | null | undefined,
+  env: string | undefined,
+): ResolvedSessionAuthOptions {
+  if (typeof options !== 'object' || options === null) {
+    throw new InvalidOptionError('secret', 'there are no options at all', 'Return them from the factory.');
+  }
   const production = env === 'production';
   const warnings: string[] = [];
   refuseUnknown(options, KNOWN_OPTIONS, '');

@@ -6,6 +6,7 @@ import {
   Inject,
   Injectable,
   mixin,
+  type OnApplicationBootstrap,
   type Type,
 } from '@nestjs/common';
 import {
@@ -49,7 +50,7 @@ export interface LoginGuardOptions extends PassportLogInOptions {
  * login(@CurrentUser() user: User) { return user; }
  * ```
  *
- * Answers 401 (code `login_failed`) to credentials the strategy turned down, with the strategy's message; 400 to
+ * A strategy that is no provider fails the boot. Answers 401 (code `login_failed`) to credentials the strategy turned down, with the strategy's message; 400 to
  * credentials it could not read; 503 when the session store does not answer; 500 (code `session_unavailable`) on a
  * route without a session.
  */
@@ -57,12 +58,16 @@ export function LoginGuard(strategy: string | string[], options: LoginGuardOptio
   const names = [strategy].flat();
 
   @Injectable()
-  class StrategyLoginGuard implements CanActivate {
+  class StrategyLoginGuard implements CanActivate, OnApplicationBootstrap {
     constructor(
       @Inject(ApplicationPassport) private readonly passport: ApplicationPassport,
       @Inject(SessionEvents) private readonly events: SessionEvents,
       @Inject(CLOCK) private readonly clock: Clock,
     ) {}
+
+    onApplicationBootstrap(): void {
+      this.passport.refuseUnknown(names);
+    }
 
     async canActivate(context: ExecutionContext): Promise<boolean> {
       const request = requestOf(context);

@@ -99,12 +99,11 @@ function sessionOf(request: SessionRequest): RequestSession {
 /** What a login keeps of the session before it: the named keys, unless they are another user's. */
 function kept(
   request: SessionRequest,
-  { stored }: RequestSession,
+  { owner }: RequestSession,
   userId: string,
   keys: readonly string[],
 ): Record<string, unknown> {
-  const sameUser = stored?.login === undefined || stored.login.userId === userId;
-  if (!sameUser || request.session === undefined) {
+  if ((owner !== undefined && owner !== userId) || request.session === undefined) {
     return {};
   }
   const data = dataOf(request.session as LiveSession);

@@ -53,7 +53,7 @@ export class ApplicationPassport implements OnModuleInit {
    * Runs the named strategies, the first that succeeds logging the user in by `request.logIn`. All of Passport's options
    * hold, redirects included: then the answer has been given and the promise stays open, as the request is over.
    *
-   * @throws what a strategy or the login failed with; SessionAuthConfigurationError for an unknown strategy
+   * @throws what a strategy or the login failed with
    */
   authenticate(
     names: readonly string[],
@@ -61,7 +61,6 @@ export class ApplicationPassport implements OnModuleInit {
     request: SessionRequest,
     response: SessionResponse,
   ): Promise<Authentication> {
-    this.refuseUnknown(names);
     const refusals: Refusal[] = [];
     return new Promise((resolve, reject) => {
       const strategies = names.map((name) => this.listening(name, refusals));
@@ -109,7 +108,8 @@ export class ApplicationPassport implements OnModuleInit {
     );
   }
 
-  private refuseUnknown(names: readonly string[]): void {
+  /** @throws SessionAuthConfigurationError for a name that no provider goes by */
+  refuseUnknown(names: readonly string[]): void {
     const unknown = names.find((name) => this.strategy(name) === undefined);
     if (unknown !== undefined) {
       throw new SessionAuthConfigurationError(

@@ -17,6 +17,7 @@ interface StoredHead {
   idle?: number | null;
   absolute?: number;
   login?: SessionRecord['login'];
+  owner?: string;
 }
 
 const DATA = ',"data":';
@@ -24,8 +25,8 @@ const DATA = ',"data":';
 const HEAD = /^\{"seen":\d{13},"v":\d+,/;
 
 export function encodeRecord(record: SessionRecord): string {
-  const { seenAt: seen, version: v, createdAt: created, secretHash: secret, idle, absolute, login } = record;
-  const head = JSON.stringify({ seen, v, created, secret, idle, absolute, login });
+  const { seenAt: seen, version: v, createdAt: created, secretHash: secret, idle, absolute, login, owner } = record;
+  const head = JSON.stringify({ seen, v, created, secret, idle, absolute, login, owner });
   return `${head.slice(0, -1)}${DATA}${record.data}}`;
 }
 
@@ -42,7 +43,7 @@ export function decodeRecord(handle: string, text: string): FoundSession | undef
   if (!isHead(head) || !isObject(values)) {
     return undefined;
   }
-  const { seen, v, created, secret, idle, absolute, login } = head;
+  const { seen, v, created, secret, idle, absolute, login, owner } = head;
   return {
     record: {
       handle,
@@ -53,6 +54,7 @@ export function decodeRecord(handle: string, text: string): FoundSession | undef
       ...(idle !== undefined && { idle }),
       ...(absolute !== undefined && { absolute }),
       ...(login !== undefined && { login }),
+      ...(owner !== undefined && { owner }),
       data: dataText,
     },
     values,

@@ -22,17 +22,31 @@ export class PlainStoreAdapter implements AtomicSessionStore {
   /** The last of what is under way, by handle: within this process at least, nothing comes between a read and its write. */
   readonly #underWay = new Map<string, Promise<unknown>>();
 
+  #disconnected = false;
+
   constructor(
     private readonly store: Store,
     private readonly clock: Clock,
     private readonly timeout: number,
-  ) {}
+  ) {
+    // The two events by which express-session's contract has a store say whether it can be reached.
+    (store as Partial<Store>).on?.('disconnect', () => {
+      this.#disconnected = true;
+    });
+    (store as Partial<Store>).on?.('connect', () => {
+      this.#disconnected = false;
+    });
+  }
+
+  get disconnected(): boolean {
+    return this.#disconnected;
+  }
 
   async find(handle: string): Promise<FoundSession | undefined> {
     const stored = await this.#call<StoredData | null | undefined>((done) => {
       this.store.get(handle, done);
-    });
-    if (typeof stored !== 'object' || stored === null || stored[OURS] === undefined) {
+    }).catch(unreadable);
+    if (typeof stored !== 'object' || typeof stored?.[OURS]?.secretHash !== 'string') {
       return undefined;
     }
     const { cookie: _cookie, [OURS]: ours, ...values } = stored;
@@ -110,5 +124,12 @@ export class PlainStoreAdapter implements AtomicSessionStore {
       });
     });
     return within(this.timeout, result);
+  }
+}
+
+/** A store that could not parse what it holds has answered: there is no session. Any other failure stays one. */
+function unreadable(error: unknown): undefined {
+  if ((error as Error).name !== 'SyntaxError') {
+    throw error;
   }
 }

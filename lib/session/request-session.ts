@@ -48,6 +48,8 @@ export class RequestSession implements SessionOwner {
   #id!: SessionId;
   /** What the store holds of this session, as last read or written here; `undefined` while it holds nothing. */
   #stored: SessionRecord | undefined;
+  /** Whose data the new session was begun with. */
+  #inheritedFrom: string | undefined;
   /** The session ended while the request ran: nothing of it is to be written any more. */
   #ended = false;
   /** Something that this request asked of the store was not done. */
@@ -64,6 +66,11 @@ export class RequestSession implements SessionOwner {
   ) {
     this.#cookie = new ResponseCookie(request, response, runtime);
     Object.assign(request, { [SESSION]: this, sessionStore: runtime.expressStore });
+  }
+
+  /** The user whose data the session holds, logged in or (where it was kept) logged out. */
+  get owner(): string | undefined {
+    return this.#stored?.login?.userId ?? this.#stored?.owner ?? this.#inheritedFrom;
   }
 
   /** What the store holds of this session. */
@@ -177,8 +184,10 @@ export class RequestSession implements SessionOwner {
         throw this.failure;
       }
       const hadCookie = this.#stored !== undefined || this.#ended;
+      const { owner } = this;
       await this.#endStored();
       this.begin();
+      this.#inheritedFrom = owner;
       Object.assign(this.request.session ?? {}, keep);
       if (hadCookie) {
         this.#cookie.forget();
@@ -236,6 +245,7 @@ export class RequestSession implements SessionOwner {
     this.#id = id;
     this.#stored = stored;
     this.#ended = false;
+    this.#inheritedFrom = undefined;
     const now = this.runtime.clock.now();
     this.request.sessionID = formatSessionId(id);
     const session = new LiveSession(this.request, this, values);
@@ -278,7 +288,12 @@ export class RequestSession implements SessionOwner {
       return;
     }
     const idle = this.#wishedIdle(session);
-    const record = { ...this.runtime.keeper.newRecord(this.#id, data), ...(idle !== undefined && { idle }) };
+    const { owner } = this;
+    const record = {
+      ...this.runtime.keeper.newRecord(this.#id, data),
+      ...(idle !== undefined && { idle }),
+      ...(owner !== undefined && { owner }),
+    };
     await this.runtime.keeper.insert(record);
     this.#written(session, record);
     this.#cookie.issue();

@@ -17,7 +17,9 @@ export interface PresentedId extends SessionId {
   readonly outdated: boolean;
 }
 
-/** A browser may hold several cookies of our name (another path or domain); so many of them are tried. */
+/** A browser may hold several cookies of our name (another path or domain): so many are verified... */
+const MOST_VERIFIED = 16;
+/** ...and so many that hold are looked for in the store. */
 const MOST_CANDIDATES = 4;
 /** Longer values than this are none of ours (which have some 120 characters) and are not worth an HMAC. */
 const LONGEST_VALUE = 256;
@@ -45,8 +47,8 @@ export class SessionCookies {
     if (header === undefined || !header.includes(this.attributes.name)) {
       return [];
     }
-    const values = new Set(valuesOf(header, this.attributes.name));
-    return [...values].slice(0, MOST_CANDIDATES).flatMap((value) => this.verify(value) ?? []);
+    const values = [...new Set(valuesOf(header, this.attributes.name))].slice(0, MOST_VERIFIED);
+    return values.flatMap((value) => this.verify(value) ?? []).slice(0, MOST_CANDIDATES);
   }
 
   /** Whether a cookie with these attributes would be sent at all. */

@@ -21,6 +21,11 @@ export class SessionKeeper {
     private readonly warnAtBytes: number,
   ) {}
 
+  /** It is known that the store would not answer. */
+  get disconnected(): boolean {
+    return this.store.disconnected === true;
+  }
+
   /** The live session of this handle. */
   async find(handle: string): Promise<FoundSession | undefined> {
     const found = await this.#ask('find', this.store.find(handle));

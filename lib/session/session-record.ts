@@ -23,6 +23,8 @@ export interface SessionRecord {
   /** This session's own absolute limit. */
   readonly absolute?: number;
   readonly login?: LoginRecord;
+  /** The user whose data this is, where that user has logged out and kept it: nobody else's login may take it over. */
+  readonly owner?: string;
   /** What the application keeps in `req.session`, as JSON text: an object. */
   readonly data: string;
 }
@@ -55,7 +57,8 @@ export function applyChanges(data: string, changes: SessionChanges): string {
     if (value === undefined) {
       delete merged[key];
     } else {
-      merged[key] = value;
+      // Defined, not assigned: "__proto__" is a key like any other.
+      Object.defineProperty(merged, key, { value, enumerable: true, configurable: true, writable: true });
     }
   }
   return JSON.stringify(merged);

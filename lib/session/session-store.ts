@@ -17,6 +17,9 @@ export type SaveOutcome = { outcome: 'saved' } | { outcome: 'stale'; current: Se
  * "not found" is never a rejection.
  */
 export interface AtomicSessionStore {
+  /** The store has said that it is out of reach: it need not be asked. Stores that do not say so leave it out. */
+  readonly disconnected?: boolean;
+
   /** The session, or `undefined` when there is none: unknown, run out, ended, or unreadable (which is then removed). */
   find(handle: string): Promise<FoundSession | undefined>;
 

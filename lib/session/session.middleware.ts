@@ -28,8 +28,9 @@ export class SessionMiddleware {
   ) {}
 
   readonly use = (request: SessionRequest, response: SessionResponse, next: Next): void => {
-    const { cookies, equip } = this.runtime;
-    if (requestSessionOf(request) !== undefined || this.isExcluded(request) || !cookies.covers(request)) {
+    const { cookies, equip, keeper } = this.runtime;
+    const hasSession = Boolean(request.session) || requestSessionOf(request) !== undefined;
+    if (hasSession || this.isExcluded(request) || !cookies.covers(request)) {
       next();
       return;
     }
@@ -37,7 +38,7 @@ export class SessionMiddleware {
     equip(request);
     this.commitBefore(response, session, next);
     const presented = cookies.read(request);
-    if (presented.length === 0) {
+    if (presented.length === 0 && !keeper.disconnected) {
       session.begin();
       next();
       return;
@@ -50,6 +51,9 @@ export class SessionMiddleware {
   /** Fills `req.session` and `req.user`. A store or a user database that fails is for the guards to answer. */
   private async load(request: SessionRequest, session: RequestSession, presented: PresentedId[]): Promise<void> {
     try {
+      if (this.runtime.keeper.disconnected) {
+        throw new Error('The session store is disconnected.');
+      }
       const found = await this.find(presented);
       if (found === undefined) {
         session.begin();

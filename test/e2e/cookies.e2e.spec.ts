@@ -171,6 +171,7 @@ describe('of several cookies of our name', () => {
   it.each<[string, () => string[]]>([
     ['a forged one', () => [signed(freshId(), OLDER)]],
     ['one of a session that has ended', () => [signed(freshId())]],
+    ['ten forged ones', () => Array.from({ length: 10 }, () => signed(freshId(), OLDER))],
     ['three dead ones', () => [signed(freshId()), 'x', signed(freshId())]],
   ])('the live one counts behind %s', async (_, dead) => {
     const live = (await application.loggedIn()).cookies.get('sid')!;

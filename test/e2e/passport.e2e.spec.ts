@@ -10,7 +10,6 @@ import {
   HttpCode,
   type INestApplication,
   Injectable,
-  type LoggerService,
   Param,
   Post,
   Req,
@@ -249,14 +248,8 @@ describe('LoginGuard with several strategies', () => {
     expect(application.events.filter(({ type }) => type === 'logged-in')).toEqual([]);
   });
 
-  it('names a strategy that no provider is, and those that are', async () => {
-    const lines: unknown[] = [];
-    const hear = (...line: unknown[]) => lines.push(...line);
-    const logger: LoggerService = { log: hear, warn: hear, error: hear };
-    const browser = (await guardedBy('google', {}, { logger, providers })).browser();
-
-    expect((await browser.post('/try', { json: CREDENTIALS })).status).toBe(500);
-    expect(lines.map(String).join('\n')).toContain(
+  it('does not boot with a strategy that no provider is, and names those that are', async () => {
+    await expect(guardedBy('google', {}, { providers })).rejects.toThrow(
       'No provider is a Passport strategy named "google" (found: local, refusing, knowing, passing, failing, throwing). ' +
         'Add it to the providers of a module',
     );
@@ -500,6 +493,19 @@ describe('the methods that Passport gives a request', () => {
 
       expect((await call('logOut', how, { keepSessionInfo: true })).json()).toMatchObject({ user: null, newId: true });
       expect([await session(), await isIn(browser), await isIn(copy)]).toEqual([{ color: 'blue' }, false, false]);
+    });
+
+    it('what a logout kept is that user\'s alone: another one\'s login does not take it over', async () => {
+      await call('logIn', how, ADA);
+      await put('color', 'blue');
+      await call('logOut', how, { keepSessionInfo: true });
+      const copy = browser.fork();
+
+      await call('logIn', how, GRACE, { keep: ['color'] });
+      expect(await session()).toEqual({});
+
+      await copy.post(`/passport/logIn/${how}`, { json: [ADA, { keep: ['color'] }] });
+      expect((await copy.get('/me')).json()).toEqual(ADA);
     });
 
     it('logIn without a session sets the user for this request alone', async () => {
