@@ -42,9 +42,10 @@ export class GuardedObservable<T> extends Observable<T> {
     });
   }
 
-  #guard(listen: () => void): void {
+  /** An async listener's rejection counts as well. */
+  #guard(listen: () => unknown): void {
     try {
-      listen();
+      Promise.resolve(listen()).catch(this.onError);
     } catch (error) {
       this.onError(error);
     }

@@ -1,7 +1,12 @@
 import session, { type SessionData, type Store } from 'express-session';
 import type { Clock } from '../session/clock.js';
 import type { SessionRecord } from '../session/session-record.js';
-import type { AtomicSessionStore, FoundSession, SaveOutcome } from '../session/session-store.js';
+import {
+  type AtomicSessionStore,
+  type FoundSession,
+  REPLACED_FOR,
+  type SaveOutcome,
+} from '../session/session-store.js';
 import type { LifetimePolicy } from '../session/lifetime-policy.js';
 import { answer, StoreContract, type StoreCallback } from '../session/store-contract.js';
 
@@ -19,6 +24,8 @@ const SWEEP_EVERY = 1000;
  */
 export class MemorySessionStore extends session.Store implements AtomicSessionStore {
   readonly #entries = new Map<string, Entry>();
+  /** Until when it is remembered that a session was replaced. */
+  readonly #replaced = new Map<string, number>();
   readonly #contract: StoreContract;
   #inserted = 0;
 
@@ -49,7 +56,7 @@ export class MemorySessionStore extends session.Store implements AtomicSessionSt
   update(record: SessionRecord, expiresAt: number): Promise<SaveOutcome> {
     const current = this.#live(record.handle);
     if (current === undefined) {
-      return Promise.resolve({ outcome: 'gone' });
+      return Promise.resolve({ outcome: this.#replaced.has(record.handle) ? 'replaced' : 'gone' });
     }
     if (current.record.version !== record.version - 1) {
       return Promise.resolve({ outcome: 'stale', current: current.record });
@@ -73,6 +80,11 @@ export class MemorySessionStore extends session.Store implements AtomicSessionSt
 
   remove(handle: string): Promise<boolean> {
     return Promise.resolve(this.#live(handle) !== undefined && this.#entries.delete(handle));
+  }
+
+  async replace(handle: string): Promise<boolean> {
+    this.#replaced.set(handle, this.clock.now() + REPLACED_FOR);
+    return this.remove(handle);
   }
 
   // express-session's contract. ------------------------------------------------------------------------------------
@@ -135,6 +147,11 @@ export class MemorySessionStore extends session.Store implements AtomicSessionSt
   #sweep(): void {
     for (const handle of this.#entries.keys()) {
       this.#live(handle);
+    }
+    for (const [handle, until] of this.#replaced) {
+      if (until <= this.clock.now()) {
+        this.#replaced.delete(handle);
+      }
     }
   }
 }

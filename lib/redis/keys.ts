@@ -6,6 +6,11 @@ export function sessionKey(prefix: string, handle: string): string {
   return `${prefix}{${tag}}${handle.slice(tag.length)}`;
 }
 
+/** The key of the note that a login has replaced a session: in the session's slot. */
+export function replacedKey(prefix: string, handle: string): string {
+  return `${sessionKey(prefix, handle)}:replaced`;
+}
+
 /** The handle that a session's key names, or `undefined` for a key of another kind. */
 export function handleOfKey(prefix: string, key: string): string | undefined {
   const match = /^\{([\w-]{8})\}([\w-]{12})$/.exec(key.slice(prefix.length));

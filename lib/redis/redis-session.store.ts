@@ -3,13 +3,18 @@ import type { SessionData, Store } from 'express-session';
 import type { Clock } from '../session/clock.js';
 import { within } from '../session/deadline.js';
 import type { SessionRecord } from '../session/session-record.js';
-import type { AtomicSessionStore, FoundSession, SaveOutcome } from '../session/session-store.js';
+import {
+  type AtomicSessionStore,
+  type FoundSession,
+  REPLACED_FOR,
+  type SaveOutcome,
+} from '../session/session-store.js';
 import type { LifetimePolicy } from '../session/lifetime-policy.js';
 import { answer, StoreContract, type StoreCallback } from '../session/store-contract.js';
-import { handleOfKey, scanPattern, sessionKey } from './keys.js';
+import { handleOfKey, replacedKey, scanPattern, sessionKey } from './keys.js';
 import { decodeRecord, encodeRecord } from './record.codec.js';
 import type { RedisCommands } from './redis.options.js';
-import { EXTEND, UPDATE } from './scripts.js';
+import { EXTEND, REPLACE, UPDATE } from './scripts.js';
 
 /** What a {@link RedisSessionStore} works with. */
 export interface RedisSessionStoreOptions {
@@ -63,12 +68,12 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
 
   async update(record: SessionRecord, expiresAt: number): Promise<SaveOutcome> {
     const args = [record.version - 1, encodeRecord(record), this.#ttl(expiresAt)];
-    const reply = await this.#command((client) => UPDATE.run(client, [this.#key(record.handle)], args));
-    if (reply === 1) {
-      return { outcome: 'saved' };
-    }
+    const reply = await this.#command((client) => UPDATE.run(client, this.#keys(record.handle), args));
     const current = typeof reply === 'string' ? decodeRecord(record.handle, reply)?.record : undefined;
-    return current === undefined ? { outcome: 'gone' } : { outcome: 'stale', current };
+    if (current !== undefined) {
+      return { outcome: 'stale', current };
+    }
+    return { outcome: reply === 1 ? 'saved' : reply === 2 ? 'replaced' : 'gone' };
   }
 
   async extend({ handle }: SessionRecord, seenAt: number, expiresAt: number): Promise<boolean> {
@@ -78,6 +83,10 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
 
   async remove(handle: string): Promise<boolean> {
     return (await this.#command((client) => client.del(this.#key(handle)))) === 1;
+  }
+
+  async replace(handle: string): Promise<boolean> {
+    return (await this.#command((client) => REPLACE.run(client, this.#keys(handle), [REPLACED_FOR]))) === 1;
   }
 
   // express-session's contract. ------------------------------------------------------------------------------------
@@ -127,6 +136,11 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
 
   #key(handle: string): string {
     return sessionKey(this.#options.prefix, handle);
+  }
+
+  /** The session's key, and that of the note that it was replaced. */
+  #keys(handle: string): string[] {
+    return [this.#key(handle), replacedKey(this.#options.prefix, handle)];
   }
 
   #ttl(expiresAt: number): number {

@@ -1,14 +1,14 @@
 import { LuaScript } from './lua-script.js';
 
 /**
- * Writes only over the version before this one, and only where a session is. Returns 1 (saved), 0 (there is none) or
- * the newer value that stands there. A `seen` that was moved on meanwhile is not moved back.
+ * Writes only over the version before this one, and only where a session is. Returns 1 (saved), 0 (there is none), 2 (a
+ * login has replaced it) or the newer value that stands there. A `seen` that was moved on meanwhile is not moved back.
  *
- * KEYS: session. ARGV: the version it was made from, the new value, its time to live in ms.
+ * KEYS: session, its replacement note. ARGV: the version it was made from, the new value, its time to live in ms.
  */
 export const UPDATE = new LuaScript(`
 local current = redis.call('GET', KEYS[1])
-if not current then return 0 end
+if not current then return redis.call('EXISTS', KEYS[2]) * 2 end
 local seen, version = string.match(current, '^{"seen":(%d+),"v":(%d+),')
 if version ~= ARGV[1] then return current end
 local value, ttl = ARGV[2], tonumber(ARGV[3])
@@ -34,4 +34,14 @@ if seen < ARGV[1] then
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
 end
 return 1
+`);
+
+/**
+ * Ends a session and notes that a login replaced it. Returns 1, or 0 where no session was.
+ *
+ * KEYS: session, its replacement note. ARGV: how long the note stands, in ms.
+ */
+export const REPLACE = new LuaScript(`
+redis.call('SET', KEYS[2], '', 'PX', ARGV[1])
+return redis.call('DEL', KEYS[1])
 `);

@@ -1,9 +1,10 @@
+import { setTimeout } from 'node:timers/promises';
 import { SessionConflictException } from '../session-auth.errors.js';
 import { applyChanges, changesBetween, type SessionRecord } from './session-record.js';
 import type { SaveOutcome } from './session-store.js';
 
-/** How often a save that met a newer version merges and tries again before it gives up. */
-const MOST_ATTEMPTS = 20;
+/** How often a save that met a newer version merges and tries again before it gives up, after about half a second. */
+const MOST_ATTEMPTS = 40;
 
 export interface Save {
   /** What the store held when the session was loaded, or last written by this request. */
@@ -18,10 +19,10 @@ export interface Save {
  * Saves over the version that was loaded. Over a newer one, only the top-level keys that this request changed are laid
  * over what stands there, and it is tried again.
  *
- * @returns what the store holds now; `undefined` when the session ended meanwhile
+ * @returns what the store holds now, or how the session ended meanwhile
  * @throws SessionConflictException (503) when others kept being faster: never a silent loss
  */
-export async function saveMerged({ loaded, data, change, update }: Save): Promise<SessionRecord | undefined> {
+export async function saveMerged({ loaded, data, change, update }: Save): Promise<SessionRecord | 'gone' | 'replaced'> {
   let current = loaded;
   let next = data;
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
@@ -30,11 +31,19 @@ export async function saveMerged({ loaded, data, change, update }: Save): Promis
     if (saved.outcome === 'saved') {
       return record;
     }
-    if (saved.outcome === 'gone') {
-      return undefined;
+    if (saved.outcome !== 'stale') {
+      return saved.outcome;
     }
     current = saved.current;
     next = applyChanges(current.data, changesBetween(loaded.data, data));
+    await randomPause(attempt);
   }
   throw new SessionConflictException();
+}
+
+/** Parallel saves of one session get out of each other's way: the later the attempt, the farther. */
+async function randomPause(attempt: number): Promise<void> {
+  if (attempt > 1) {
+    await setTimeout(Math.random() * attempt);
+  }
 }

@@ -90,6 +90,11 @@ export class PlainStoreAdapter implements AtomicSessionStore {
     });
   }
 
+  /** The contract has no room for a note that the session was replaced. */
+  replace(handle: string): Promise<boolean> {
+    return this.remove(handle);
+  }
+
   #inTurn<T>(handle: string, work: () => Promise<T>): Promise<T> {
     const turn = (this.#underWay.get(handle) ?? Promise.resolve()).then(work, work);
     this.#underWay.set(handle, turn);

@@ -1,5 +1,6 @@
 import type { HttpException } from '@nestjs/common';
 import { CookieNotSendableException, SessionStoreUnavailableException } from '../session-auth.errors.js';
+import { within } from './deadline.js';
 import { dataOf, LiveSession, type SessionOwner } from './live-session.js';
 import { ResponseCookie } from './response-cookie.js';
 import type { Cookie, PresentedId } from './session-cookies.js';
@@ -9,6 +10,14 @@ import { changesBetween, type LoginRecord, type SessionRecord } from './session-
 import type { FoundSession } from './session-store.js';
 import type { SessionRuntime } from './session.runtime.js';
 import type { SessionRequest, SessionResponse } from './session.types.js';
+
+/**
+ * For so long after it was loaded, a session is taken to be alive still, in milliseconds. Later, a cookie that would only
+ * be renewed needs the store's word: a login in another tab may have replaced it (expressjs/session#923).
+ */
+const RECENT = 50;
+/** So long is that word waited for at the most; without it, the cookie is left as it is. */
+const LONGEST_CONFIRMATION = 20;
 
 /** Seconds after which a client may try again, when it was the store or the user database that failed. */
 const RETRY_AFTER = 1;
@@ -56,7 +65,12 @@ export class RequestSession implements SessionOwner {
   #failed = false;
   /** The cookie's age as the application was given it: another one is its wish for an idle limit of the session's own. */
   #givenMaxAge: number | null = null;
+  /** The cookie is signed by an older secret. */
+  #outdated = false;
   #lastWork: Promise<unknown> = Promise.resolve();
+  /** How many pieces of work wait or run. */
+  #working = 0;
+  readonly #begunAt: number;
   readonly #cookie: ResponseCookie;
 
   constructor(
@@ -65,6 +79,7 @@ export class RequestSession implements SessionOwner {
     private readonly runtime: SessionRuntime,
   ) {
     this.#cookie = new ResponseCookie(request, response, runtime);
+    this.#begunAt = runtime.clock.now();
     Object.assign(request, { [SESSION]: this, sessionStore: runtime.expressStore });
   }
 
@@ -95,9 +110,7 @@ export class RequestSession implements SessionOwner {
   /** Takes up the session that the store holds under the cookie's id. */
   resume({ record, values }: FoundSession, presented: PresentedId): void {
     this.#present(presented, record, values);
-    if (presented.outdated) {
-      this.#cookie.issue();
-    }
+    this.#outdated = presented.outdated;
   }
 
   /** The store is out of reach: the request goes on with no session at all. */
@@ -118,18 +131,9 @@ export class RequestSession implements SessionOwner {
 
   // What `req.session` and `SessionAuthService` ask for. -----------------------------------------------------------
 
+  /** Asked to, writes a session that has not changed as well. */
   save(session: LiveSession): Promise<void> {
-    return this.#inTurn(async () => {
-      if (!this.#isLive(session)) {
-        return;
-      }
-      const data = stringify(dataOf(session));
-      if (this.#stored === undefined) {
-        await this.#create(session, data);
-      } else if (this.#mustWrite(session, data)) {
-        await this.#update(session, data, this.#stored);
-      }
-    });
+    return this.#save(session, () => true);
   }
 
   async reload(session: LiveSession): Promise<void> {
@@ -154,6 +158,9 @@ export class RequestSession implements SessionOwner {
     return this.#inTurn(async () => {
       if (this.#isLive(session)) {
         await this.#endStored();
+      }
+      const present = this.request.session as LiveSession | undefined;
+      if (present === session || present === undefined) {
         this.begin();
       }
     });
@@ -183,13 +190,13 @@ export class RequestSession implements SessionOwner {
       if (this.failure instanceof SessionStoreUnavailableException) {
         throw this.failure;
       }
-      const hadCookie = this.#stored !== undefined || this.#ended;
       const { owner } = this;
-      await this.#endStored();
+      const ended = await this.#endStored();
       this.begin();
       this.#inheritedFrom = owner;
       Object.assign(this.request.session ?? {}, keep);
-      if (hadCookie) {
+      // One that had ended before has left the browser, or was replaced there by a login in another tab.
+      if (ended) {
         this.#cookie.forget();
       }
     });
@@ -199,15 +206,17 @@ export class RequestSession implements SessionOwner {
 
   /** What has to reach the store before the answer may go; `undefined` when that is nothing. */
   commit(): Promise<void> | undefined {
+    if (this.#working > 0) {
+      return this.#lastWork.then(() => this.commit()); // A save or a logout that the handler did not wait for.
+    }
     const { session } = this.request;
     if (!(session instanceof LiveSession) || !this.#isLive(session)) {
       return undefined;
     }
     if (this.#mustSave(session)) {
-      return this.save(session);
+      return this.#save(session, (data) => this.#mustWrite(session, data));
     }
-    this.#touch();
-    return undefined;
+    return this.#renew();
   }
 
   /** Adds to the answer's headers: the cookie, when it is to be sent, renewed or taken back; on a 503, when to return. */
@@ -228,10 +237,15 @@ export class RequestSession implements SessionOwner {
 
   /** Lets this request's own writes follow one another; between requests the store's versions decide. */
   #inTurn(work: () => Promise<void>): Promise<void> {
-    const turn = this.#lastWork.then(work, work);
-    this.#lastWork = turn.catch(() => {
-      this.#failed = true;
-    });
+    this.#working++;
+    const turn = this.#lastWork.then(work);
+    this.#lastWork = turn
+      .catch(() => {
+        this.#failed = true;
+      })
+      .finally(() => {
+        this.#working--;
+      });
     return turn;
   }
 
@@ -246,6 +260,7 @@ export class RequestSession implements SessionOwner {
     this.#stored = stored;
     this.#ended = false;
     this.#inheritedFrom = undefined;
+    this.#outdated = false;
     const now = this.runtime.clock.now();
     this.request.sessionID = formatSessionId(id);
     const session = new LiveSession(this.request, this, values);
@@ -253,6 +268,20 @@ export class RequestSession implements SessionOwner {
     session.cookie = cookie;
     this.#givenMaxAge = cookie.originalMaxAge;
     Object.assign(this.request, { session });
+  }
+
+  #save(session: LiveSession, worthwhile: (data: string) => boolean): Promise<void> {
+    return this.#inTurn(async () => {
+      if (!this.#isLive(session)) {
+        return;
+      }
+      const data = stringify(dataOf(session));
+      if (this.#stored === undefined) {
+        await this.#create(session, data);
+      } else if (worthwhile(data)) {
+        await this.#update(session, data, this.#stored);
+      }
+    });
   }
 
   #mustSave(session: LiveSession): boolean {
@@ -306,8 +335,8 @@ export class RequestSession implements SessionOwner {
     const renew = idle !== undefined || lifetime.touchDue(loaded, now);
     const change = { ...(renew && { seenAt: now }), ...(idle !== undefined && { idle }) };
     const saved = await keeper.save(loaded, data, change);
-    if (saved === undefined) {
-      this.#lose(loaded);
+    if (typeof saved === 'string') {
+      this.#lose(loaded, saved);
       return;
     }
     // What other requests wrote meanwhile belongs into the live session, or the next save would take it for deleted.
@@ -319,7 +348,7 @@ export class RequestSession implements SessionOwner {
       }
     }
     this.#written(session, saved);
-    if (renew) {
+    if (renew || this.#outdated) {
       this.#cookie.issue();
     }
   }
@@ -330,31 +359,49 @@ export class RequestSession implements SessionOwner {
   }
 
   /** The session ended while this request ran. The handler's answer goes out; its writes do not. */
-  #lose({ login }: SessionRecord): void {
+  #lose({ login }: SessionRecord, how: 'gone' | 'replaced'): void {
+    this.#inheritedFrom = this.owner;
     this.#ended = true;
     this.#stored = undefined;
-    // The cookie of an anonymous session stays: a login in another tab may just have replaced it.
-    if (login !== undefined) {
+    // Replaced by a login in another tab, the browser has a newer cookie; an anonymous session may have been.
+    if (login !== undefined && how === 'gone') {
       this.#cookie.forget();
     }
   }
 
-  /** Notes activity once in a while, off the answer's path. The cookie is renewed with it. */
-  #touch(): void {
+  /** Notes activity once in a while, off the answer's path, and renews the cookie with it; signs it anew where that is due. */
+  #renew(): Promise<void> | undefined {
     const { lifetime, clock, keeper } = this.runtime;
-    if (this.#stored !== undefined && lifetime.touchDue(this.#stored, clock.now())) {
-      this.#stored = keeper.touch(this.#stored);
+    const now = clock.now();
+    const recent = now - this.#begunAt < RECENT;
+    let alive: Promise<boolean> | undefined;
+    if (this.#stored !== undefined && lifetime.touchDue(this.#stored, now)) {
+      alive = keeper.touch(this.#stored, now);
+      this.#stored = { ...this.#stored, seenAt: now };
+    }
+    if (recent && (alive !== undefined || this.#outdated)) {
+      this.#cookie.issue();
+      return undefined;
+    }
+    return alive && this.#issueOnceConfirmed(alive);
+  }
+
+  async #issueOnceConfirmed(alive: Promise<boolean>): Promise<void> {
+    if (await within(LONGEST_CONFIRMATION, alive).catch(() => false)) {
       this.#cookie.issue();
     }
   }
 
-  async #endStored(): Promise<void> {
-    if (this.#stored !== undefined) {
-      await this.runtime.keeper.end(this.#stored);
-      this.#stored = undefined;
-      this.#ended = true;
-      this.user = undefined;
+  /** False when the store had nothing of the session to end. */
+  async #endStored(): Promise<boolean> {
+    if (this.#stored === undefined) {
+      return false;
     }
+    const ended = await this.runtime.keeper.end(this.#stored);
+    this.#stored = undefined;
+    this.#ended = true;
+    this.user = undefined;
+    return ended;
   }
 
   #refuseLogInIfVain(): void {

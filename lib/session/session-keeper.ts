@@ -43,19 +43,19 @@ export class SessionKeeper {
     this.#reportGrowth(0, record);
   }
 
-  /** Saves data over what was loaded, merged with what others wrote meanwhile; `undefined` when the session has ended. */
+  /** Saves data over what was loaded, merged with what others wrote meanwhile; or how it has ended. */
   async save(
     loaded: SessionRecord,
     data: string,
     change: Partial<Pick<SessionRecord, 'seenAt' | 'idle'>>,
-  ): Promise<SessionRecord | undefined> {
+  ): Promise<SessionRecord | 'gone' | 'replaced'> {
     const saved = await saveMerged({
       loaded,
       data,
       change,
       update: (record) => this.#ask('update', this.store.update(record, this.lifetime.expiresAt(record))),
     });
-    if (saved === undefined) {
+    if (typeof saved === 'string') {
       const { handle, login } = loaded;
       this.#report({ type: 'save-dropped', handle, ...(login && { userId: login.userId }) });
     } else {
@@ -64,21 +64,21 @@ export class SessionKeeper {
     return saved;
   }
 
-  /** Writes activity down. Nobody waits for it: what the record becomes is returned at once, a failure is an event. */
-  touch(record: SessionRecord): SessionRecord {
-    const seenAt = this.clock.now();
-    const touched = { ...record, seenAt };
-    this.store.extend(record, seenAt, this.lifetime.expiresAt(touched)).catch((error: unknown) => {
+  /** Writes activity down. Never rejects: a failure is an event. True where it is certain that the session lives. */
+  async touch(record: SessionRecord, seenAt: number): Promise<boolean> {
+    try {
+      return await this.store.extend(record, seenAt, this.lifetime.expiresAt({ ...record, seenAt }));
+    } catch (error) {
       this.#report({ type: 'touch-failed', handle: record.handle, error });
-    });
-    return touched;
+      return false;
+    }
   }
 
   /** A user's new session; then the end of the one it replaces, in another slot and so a second step. */
   async logIn(record: SessionRecord, userId: string, replaced: SessionRecord | undefined): Promise<void> {
     await this.insert(record);
     try {
-      await (replaced && this.end(replaced));
+      await (replaced && this.#end(replaced, this.store.replace(replaced.handle)));
     } catch (error) {
       // The login fails as a whole. Nobody was told the new id, so what a dead store may keep of it is harmless.
       await this.store.remove(record.handle).catch(() => undefined);
@@ -88,18 +88,23 @@ export class SessionKeeper {
     this.#report({ type: 'logged-in', userId, handle: record.handle, ...(method !== undefined && { method }) });
   }
 
-  /** Ends a session at its user's or the application's wish. */
-  async end({ handle, login }: SessionRecord): Promise<void> {
-    await this.#ask('remove', this.store.remove(handle));
-    if (login !== undefined) {
-      this.#report({ type: 'logged-out', handle, userId: login.userId });
-    }
+  /** Ends a session at its user's or the application's wish. False when it had ended before. */
+  end(record: SessionRecord): Promise<boolean> {
+    return this.#end(record, this.store.remove(record.handle));
   }
 
   /** Ends a session whose user is gone. */
   async dismiss({ handle }: SessionRecord): Promise<void> {
     await this.#ask('remove', this.store.remove(handle));
     this.#report({ type: 'ended', handle, reason: 'user-gone' });
+  }
+
+  async #end({ handle, login }: SessionRecord, removal: Promise<boolean>): Promise<boolean> {
+    const ended = await this.#ask('remove', removal);
+    if (ended && login !== undefined) {
+      this.#report({ type: 'logged-out', handle, userId: login.userId });
+    }
+    return ended;
   }
 
   async #ask<T>(operation: string, answer: Promise<T>): Promise<T> {

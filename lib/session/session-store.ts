@@ -9,8 +9,15 @@ export interface FoundSession {
   readonly values: Record<string, unknown>;
 }
 
-/** How a save went: written; changed by somebody since (`current` is what stands there); or ended since. */
-export type SaveOutcome = { outcome: 'saved' } | { outcome: 'stale'; current: SessionRecord } | { outcome: 'gone' };
+/**
+ * How a save went: written; changed by somebody since (`current` is what stands there); or ended since, by a login of the
+ * same browser that replaced it (as long as the store remembers, a minute at least) or otherwise.
+ */
+export type SaveOutcome =
+  { outcome: 'saved' } | { outcome: 'stale'; current: SessionRecord } | { outcome: 'gone' | 'replaced' };
+
+/** For how long a store remembers that a session was replaced, in milliseconds: longer than requests run. */
+export const REPLACED_FOR = 60_000;
 
 /**
  * What the request loop asks of a store. Each method is one atomic step. All reject when the store cannot be reached;
@@ -37,4 +44,7 @@ export interface AtomicSessionStore {
 
   /** Ends a session. False when there was none. */
   remove(handle: string): Promise<boolean>;
+
+  /** Ends a session that a login replaces: requests of it that are still running are to know. False when there was none. */
+  replace(handle: string): Promise<boolean>;
 }

@@ -126,9 +126,12 @@ export class SessionMiddleware {
 
   /** The status has gone out: what a handler changes after a stream's first byte is still saved, but cannot fail it. */
   private commitLate(session: RequestSession): Promise<void> | undefined {
+    const { stored } = session;
     return session.commit()?.then(
       () => {
-        this.runtime.logger.warn('A session was changed after the answer had begun. It was saved, but late.');
+        if (session.stored !== stored) {
+          this.runtime.logger.warn('A session was changed after the answer had begun. It was saved, but late.');
+        }
       },
       (error: unknown) => {
         this.runtime.logger.error('A session changed after the answer had begun could not be saved.', error);

@@ -12,19 +12,25 @@ import { RedisServer } from '../support/redis-server.js';
 interface Foreign {
   store: Store;
   dump(): Promise<Record<string, string>>;
+  /** Writes what no store would. */
+  write(key: string, text: string): Promise<void>;
   close(): Promise<void>;
 }
 
 function memorystore(): Promise<Foreign> {
   const MemoryStore = createMemoryStore(session);
   const store = new MemoryStore({});
-  const entries = (store as unknown as { store: { forEach(visit: (value: string, key: string) => void): void } }).store;
+  const { store: entries } = store as unknown as { store: Pick<Map<string, string>, 'forEach' | 'set'> };
   return Promise.resolve({
     store,
     dump: () => {
       const dump: Record<string, string> = {};
       entries.forEach((value, key) => (dump[key] = value));
       return Promise.resolve(dump);
+    },
+    write: (key, text) => {
+      entries.set(key, text);
+      return Promise.resolve();
     },
     close: () => Promise.resolve(),
   });
@@ -39,6 +45,9 @@ async function connectRedis(redis: RedisServer): Promise<Foreign> {
       const keys = await client.keys('*');
       const values = await Promise.all(keys.map((key) => client.get(key)));
       return Object.fromEntries(keys.map((key, index) => [key, values[index] ?? '']));
+    },
+    write: async (key, text) => {
+      await client.set(key, text);
     },
     close: async () => {
       await client.close();
@@ -229,6 +238,32 @@ describe.each(['memorystore', 'connect-redis'])('with the store option, %s keeps
 
     expect(answers.map(({ status }) => status)).toEqual(keys.map(() => 200));
     expect((await browser.get('/session')).json()).toEqual(Object.fromEntries(keys.map((key) => [key, key])));
+  });
+
+  it.each(['{"broken', '"text"', '{"cookie":{}}', '{"cookie":{},"__session":{"version":1}}', '[]'])(
+    'a value that is no session (%s) is none, and its user can log in again',
+    async (text) => {
+      const browser = await application.loggedIn();
+      const [key] = Object.keys(await foreign.dump());
+      await foreign.write(key!, text);
+
+      expect((await browser.get('/me')).status).toBe(401);
+      expect((await browser.post('/login', { json: { username: 'ada', password: 'lovelace' } })).status).toBe(200);
+      expect((await browser.get('/me')).status).toBe(200);
+    },
+  );
+
+  it('while the store says it is disconnected there is no session, and afterwards there is again', async () => {
+    const browser = await application.loggedIn();
+    foreign.store.emit('disconnect');
+    const statuses = [];
+    for (const visitor of [browser, application.browser()]) {
+      statuses.push((await visitor.get('/me')).status, (await visitor.get('/public')).status);
+    }
+    foreign.store.emit('connect');
+
+    expect(statuses).toEqual([503, 200, 503, 200]);
+    expect((await browser.get('/me')).status).toBe(200);
   });
 
   it('req.session regenerates and reloads, and req.sessionStore is the store', async () => {
