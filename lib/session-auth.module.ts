@@ -212,6 +212,9 @@ function createStore(
     timeout: options.redisTimeout,
     clock,
     lifetime,
+    onLate: () => {
+      connection.suspect();
+    },
     onUnreadable: (handle) => {
       events.emit({ type: 'ended', handle, reason: 'unreadable' }, clock.now());
     },

@@ -85,15 +85,18 @@ export function resolveOptions(
  */
 export function milliseconds(option: string, duration: Duration): number {
   const value = typeof duration === 'string' && duration !== '' ? ms(duration as ms.StringValue) : duration;
-  if (typeof value !== 'number' || !Number.isFinite(value) || value <= 0) {
+  if (typeof value !== 'number' || !(value > 0 && value <= LONGEST_DURATION)) {
     throw new InvalidOptionError(
       option,
-      `${typeof duration === 'string' ? JSON.stringify(duration) : duration} is no duration above zero`,
+      `${typeof duration === 'string' ? JSON.stringify(duration) : duration} is no duration above zero (and below a century)`,
       `Give milliseconds or a string such as "15m".`,
     );
   }
   return value;
 }
+
+/** Beyond it, dates cannot be written in a cookie any more. */
+const LONGEST_DURATION = 100 * 365 * 24 * 3600 * 1000;
 
 function refuseUnknown(options: object, known: Record<string, true>, path: string): void {
   for (const key of Object.keys(options)) {

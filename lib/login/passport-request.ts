@@ -92,6 +92,8 @@ function settle<Options extends object>(
   const callback = typeof options === 'function' ? options : done;
   const running = work(typeof options === 'object' ? options : {});
   if (callback === undefined) {
+    // Passport 0.5's `req.logout();` waits for nothing: its failure is an event, and must not end the process.
+    running.catch(() => undefined);
     return running;
   }
   void running.then(() => {

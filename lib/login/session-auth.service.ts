@@ -1,5 +1,9 @@
-import { Inject, Injectable } from '@nestjs/common';
-import { SessionUnavailableException, UnauthenticatedException } from '../session-auth.errors.js';
+import { Inject, Injectable, InternalServerErrorException, Logger } from '@nestjs/common';
+import {
+  CookieNotSendableException,
+  SessionUnavailableException,
+  UnauthenticatedException,
+} from '../session-auth.errors.js';
 import type { Duration, ResolvedSessionAuthOptions } from '../session-auth.options.js';
 import { milliseconds } from '../session-auth.validation.js';
 import { SESSION_AUTH_OPTIONS } from '../session-auth.tokens.js';
@@ -7,7 +11,7 @@ import { UserSerializers } from '../serializer/user-serializers.js';
 import { expiresAt } from '../lifetime/lifetime.policy.js';
 import { type LiveSession, dataOf } from '../session/live-session.js';
 import { type RequestSession, requestSessionOf } from '../session/request-session.js';
-import type { SessionInfo, SessionRequest } from '../session/session.types.js';
+import type { Device, SessionInfo, SessionRequest } from '../session/session.types.js';
 
 /** How to log a user in. */
 export interface LogInOptions {
@@ -25,6 +29,8 @@ export interface LogInOptions {
 /** Logs users in and out, from anywhere that has the request. */
 @Injectable()
 export class SessionAuthService {
+  readonly #logger = new Logger(SessionAuthService.name);
+
   constructor(
     @Inject(UserSerializers) private readonly serializers: UserSerializers,
     @Inject(SESSION_AUTH_OPTIONS) private readonly options: ResolvedSessionAuthOptions,
@@ -41,8 +47,20 @@ export class SessionAuthService {
    */
   async logIn(request: SessionRequest, user: unknown, options: LogInOptions = {}): Promise<void> {
     const session = sessionOf(request);
+    try {
+      await this.#logIn(session, request, user, options);
+    } catch (error) {
+      // Nest logs no HTTP exception, and the client is told no more than that it failed. (An unsendable cookie is logged once.)
+      if (error instanceof InternalServerErrorException && !(error instanceof CookieNotSendableException)) {
+        this.#logger.error(error.message);
+      }
+      throw error;
+    }
+  }
+
+  async #logIn(session: RequestSession, request: SessionRequest, user: unknown, options: LogInOptions): Promise<void> {
     const { userId, passport } = await this.serializers.serialize(user);
-    const device = this.options.device === false ? undefined : this.options.device(request);
+    const device = this.options.device === false ? undefined : onlyDevice(this.options.device(request));
     await session.logIn({
       login: {
         userId,
@@ -85,6 +103,15 @@ export class SessionAuthService {
       device: record.login.device ?? {},
     };
   }
+}
+
+/** What the application's own function may say of a device, and nothing else. */
+function onlyDevice({ ip, userAgent, label }: Device): Device {
+  return {
+    ...(ip !== undefined && { ip }),
+    ...(userAgent !== undefined && { userAgent }),
+    ...(label !== undefined && { label }),
+  };
 }
 
 /** The session of a request that must have one. */

@@ -24,6 +24,8 @@ export interface RedisSessionStoreOptions {
   readonly timeout: number;
   readonly clock: Clock;
   readonly lifetime: LifetimePolicy;
+  /** Told that a command was not answered in time. */
+  readonly onLate?: () => void;
   /** Told of a value that was no session and has been removed. */
   readonly onUnreadable: (handle: string) => void;
 }
@@ -148,7 +150,7 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
   }
 
   #command<T>(run: (client: RedisCommands) => Promise<T>): Promise<T> {
-    return within(this.#options.timeout, run(this.#options.client));
+    return within(this.#options.timeout, run(this.#options.client), this.#options.onLate);
   }
 
   async #handles(): Promise<string[]> {

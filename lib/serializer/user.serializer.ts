@@ -35,8 +35,10 @@ export abstract class UserSerializer<User = unknown, Payload = unknown> {
 
   /** By what the user is known in the store: unique over all kinds of user, and never changing. Default `String(user.id)`. */
   userId(user: User): string {
-    const { id } = user as { id?: unknown };
-    return id === undefined || id === null ? '' : `${id as string | number | bigint}`;
+    const { id } = user as { id?: string | number | bigint | null };
+    const text = String(id ?? '');
+    // An object with a text of its own (an ObjectId) is as good as a string; a plain one would be everybody's.
+    return text === '[object Object]' ? '' : text;
   }
 
   /** Whether this serializer is for this user. Default `true`. */

@@ -304,7 +304,7 @@ export class RequestSession implements SessionOwner {
     if (originalMaxAge === this.#givenMaxAge) {
       return undefined;
     }
-    return typeof originalMaxAge === 'number' ? originalMaxAge : null;
+    return Number.isFinite(originalMaxAge) ? originalMaxAge : null;
   }
 
   async #create(session: LiveSession, data: string): Promise<void> {
