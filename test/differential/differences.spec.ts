@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import { jest } from '@jest/globals';
 import expressSession, { type MemoryStore } from 'express-session';
 import type { CookieOptions } from '../../lib/session-auth.options.js';
@@ -497,6 +498,13 @@ describe('A difference from express-session:', () => {
     expect(await run(starting('theirs'), clock)).toEqual(theirs);
     expect(await run(starting('ours'), clock)).toEqual(ours);
   });
+});
+
+it('docs/differences.md tells of the same differences, by the same titles', () => {
+  const document = readFileSync(new URL('../../docs/differences.md', import.meta.url), 'utf8');
+  const chapter = document.split(/^## /m).find((text) => text.startsWith('How requests differ\n'));
+
+  expect(chapter?.match(/(?<=^### ).*/gm)).toEqual(Object.values(DIFFERENCES));
 });
 
 /** The MemoryStore's own JSON texts, by what it takes for their ids. */

@@ -1,8 +1,9 @@
+import { jest } from '@jest/globals';
 import { connect } from 'node:net';
 import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { text } from 'node:stream/consumers';
-import expressSession from 'express-session';
+import expressSession, { type Store } from 'express-session';
 import type { SessionResponse } from '../../lib/session/session.types.js';
 import { Browser } from '../support/browser.js';
 import { sessionLoop } from '../support/session-loop.js';
@@ -20,16 +21,17 @@ import {
 
 const SECRET = 'a secret that is only good for tests, 32 bytes';
 
-const expressSessionAlone = (): Middleware =>
+const expressSessionAlone = (store: Store = new expressSession.MemoryStore()): Middleware =>
   expressSession({
     name: 'sid',
     secret: SECRET,
     resave: false,
     saveUninitialized: false,
+    store,
     cookie: { maxAge: 60_000, sameSite: 'lax' },
   }) as unknown as Middleware;
 
-const loopAlone = (): Middleware => sessionLoop({ secret: SECRET, lifetime: { idle: 60_000 } }).use;
+const loopAlone = (store?: Store): Middleware => sessionLoop({ secret: SECRET, lifetime: { idle: 60_000 }, store }).use;
 
 const browsers: Browser[] = [];
 
@@ -152,6 +154,55 @@ describe.each([
     expect((await browser.get('/read')).json()).toEqual({ a: 1, b: 2 });
   });
 
+  it('saves when asked to though nothing has changed, and does not otherwise', async () => {
+    const store = new expressSession.MemoryStore();
+    const written = jest.spyOn(store, 'set');
+    const browser = await browse(middleware(store), {
+      set,
+      read,
+      save: async (session, _request, response) => {
+        await call(session, 'save');
+        response.end();
+      },
+    });
+    await browser.get('/set');
+    await browser.get('/read');
+    expect(written).toHaveBeenCalledTimes(1);
+
+    await browser.get('/save');
+    expect(written).toHaveBeenCalledTimes(2);
+  });
+
+  it('leaves a request alone that has a session of another make', async () => {
+    const session = middleware();
+    const browser = await browse(
+      (request, response, next) => {
+        Object.assign(request, { session: { another: 'make' } });
+        session(request, response, next);
+      },
+      { read },
+    );
+    const answer = await browser.get('/read');
+
+    expect([answer.text, answer.setCookies]).toEqual(['{"another":"make"}', []]);
+  });
+
+  it('has no session while the store says that it is disconnected', async () => {
+    const store = new expressSession.MemoryStore();
+    const browser = await browse(middleware(store), { set, read });
+    await browser.get('/set');
+    const newcomer = browser.fork();
+    newcomer.cookies.clear();
+
+    store.emit('disconnect');
+    expect((await browser.get('/read')).text).toBe('no session');
+    expect((await newcomer.get('/read')).text).toBe('no session');
+
+    store.emit('connect');
+    expect((await browser.get('/read')).text).toBe('{"a":1}');
+    expect((await newcomer.get('/read')).text).toBe('{}');
+  });
+
   it('reloads what is stored', async () => {
     const browser = await browse(middleware(), {
       set,
@@ -259,6 +310,26 @@ describe.each([
       expect([answer.status, answer.text, answer.setCookies]).toEqual([200, '{}', []]);
     }
   });
+});
+
+it('touch() asks for no other age than the session has, though the clock ticks while it runs', async () => {
+  const store = new expressSession.MemoryStore();
+  const written = jest.spyOn(store, 'set');
+  const browser = await browse(loopAlone(store), {
+    set,
+    touch: (session, _request, response) => {
+      const start = Date.now();
+      let ticks = 0;
+      const clock = jest.spyOn(Date, 'now').mockImplementation(() => start + ticks++);
+      session.touch();
+      clock.mockRestore();
+      response.end(String(session.cookie.originalMaxAge));
+    },
+  });
+  await browser.get('/set');
+
+  expect((await browser.get('/touch')).text).toBe('60000');
+  expect(written).toHaveBeenCalledTimes(1);
 });
 
 describe('while the answer waits for the save', () => {

@@ -52,6 +52,11 @@ export class DelayProxy {
     for (const line of this.#lines) line.deliver();
   }
 
+  /** Open connections stay open and carry nothing any more, as behind a router that forgot them; new ones work. */
+  forget(): void {
+    for (const line of this.#lines) line.forget();
+  }
+
   /** New connections are refused; open ones go on. */
   refuse(): void {
     this.#server?.close();
@@ -111,6 +116,7 @@ export class DelayProxy {
 /** One direction of one connection: what arrives first is delivered first, whatever the delay has become since. */
 class Line {
   readonly #queue: { chunk: Buffer | undefined; due: number }[] = [];
+  #forgotten = false;
   #timer?: NodeJS.Timeout;
 
   constructor(
@@ -122,8 +128,14 @@ class Line {
     return this.#queue.length;
   }
 
+  forget(): void {
+    this.#forgotten = true;
+    this.#queue.length = 0;
+  }
+
   /** `undefined` is the end of the stream. */
   put(chunk: Buffer | undefined, due: number): void {
+    if (this.#forgotten) return;
     this.#queue.push({ chunk, due });
     this.deliver();
   }

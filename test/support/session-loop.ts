@@ -8,6 +8,7 @@ import type { SessionAuthOptions } from '../../lib/session-auth.options.js';
 import { resolveOptions } from '../../lib/session-auth.validation.js';
 import { type Clock, systemClock } from '../../lib/session/clock.js';
 import { PlainStoreAdapter } from '../../lib/session/plain-store.adapter.js';
+import type { AtomicSessionStore } from '../../lib/session/session-store.js';
 import { SessionCookies } from '../../lib/session/session-cookies.js';
 import { SessionKeeper } from '../../lib/session/session-keeper.js';
 import { SessionMiddleware } from '../../lib/session/session.middleware.js';
@@ -18,6 +19,8 @@ export interface SessionLoopOptions extends Pick<
 > {
   /** Default: a store in memory. */
   store?: Store;
+  /** What drives the store, for loops that share one. Default: one of its own. */
+  atomic?: AtomicSessionStore;
   clock?: Clock;
 }
 
@@ -31,11 +34,12 @@ export interface SessionLoop {
   logged: string[];
 }
 
-export function sessionLoop({ store, clock = systemClock, ...options }: SessionLoopOptions): SessionLoop {
+export function sessionLoop({ store, atomic, clock = systemClock, ...options }: SessionLoopOptions): SessionLoop {
   const resolved = resolveOptions(options, 'test');
   const lifetime = lifetimePolicy(resolved.lifetime);
   const expressStore = store ?? new MemorySessionStore(clock, lifetime);
   const isAtomic = expressStore instanceof MemorySessionStore || expressStore instanceof RedisSessionStore;
+  const driven = isAtomic ? expressStore : new PlainStoreAdapter(expressStore, clock, resolved.redisTimeout);
   const emitter = new SessionEvents();
   const events: SessionEvent[] = [];
   emitter.events$.subscribe((event) => events.push(event));
@@ -45,13 +49,7 @@ export function sessionLoop({ store, clock = systemClock, ...options }: SessionL
   };
   const middleware = new SessionMiddleware(
     {
-      keeper: new SessionKeeper(
-        isAtomic ? expressStore : new PlainStoreAdapter(expressStore, clock, resolved.redisTimeout),
-        lifetime,
-        clock,
-        emitter,
-        resolved.warnAtBytes,
-      ),
+      keeper: new SessionKeeper(atomic ?? driven, lifetime, clock, emitter, resolved.warnAtBytes),
       expressStore,
       cookies: new SessionCookies(resolved.secrets, resolved.cookie),
       lifetime,

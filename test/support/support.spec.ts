@@ -5,6 +5,9 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { Browser, type BrowserOptions } from './browser.js';
 import { DelayProxy } from './delay-proxy.js';
 import { eventually } from './eventually.js';
+import { Gates } from './gate.js';
+import { ProcessWatch } from './process-watch.js';
+import { RedisMonitor } from './redis-monitor.js';
 import { RedisServer } from './redis-server.js';
 import { TestClock } from './test-clock.js';
 
@@ -73,6 +76,57 @@ describe('RedisServer', () => {
   it('starts many at once', async () => {
     const servers = await Promise.all(Array.from({ length: 8 }, () => started()));
     expect(new Set(servers.map(({ port }) => port)).size).toBe(8);
+  });
+});
+
+describe('RedisMonitor', () => {
+  it('tells in their order the commands of some work, and those within a script apart', async () => {
+    const redis = await RedisServer.start();
+    closers.push(() => redis.stop());
+    const client = await redis.client();
+    const monitor = await RedisMonitor.start(redis);
+    closers.push(() => monitor.stop());
+    await client.set('before', '1');
+
+    const commands = await monitor.during(async () => {
+      await client.set('a', 'two "words"');
+      await client.eval("return redis.call('get', 'a')");
+    });
+
+    expect(commands).toEqual([
+      { name: 'set', args: ['a', 'two \\"words\\"'], inScript: false },
+      { name: 'eval', args: ["return redis.call('get', 'a')", '0'], inScript: false },
+      { name: 'get', args: ['a'], inScript: true },
+    ]);
+  });
+});
+
+describe('ProcessWatch', () => {
+  it('hears of unhandled rejections and of warnings, and gives Jest its listener back', async () => {
+    const watch = new ProcessWatch();
+    const error = new Error('nobody cares');
+    void Promise.reject(error);
+    process.emitWarning('look out');
+    await eventually('both', () => watch.unhandled.length === 1 && watch.warnings.length === 1);
+    watch.stop();
+
+    expect(watch.unhandled).toEqual([error]);
+    expect(watch.warnings).toEqual(['Warning: look out']);
+  });
+});
+
+describe('Gates', () => {
+  it('hold back who comes until they are opened, and tell that somebody has come', async () => {
+    const gate = new Gates().named('slow');
+    const passed: string[] = [];
+    const first = gate.pass().then(() => passed.push('first'));
+    await gate.reached;
+    expect(passed).toEqual([]);
+
+    gate.open();
+    await first;
+    await gate.pass();
+    expect(passed).toEqual(['first']);
   });
 });
 
@@ -259,6 +313,16 @@ describe('DelayProxy', () => {
 
     proxy.resume();
     await eventually('the echo', () => received() === 'a');
+  });
+
+  it('tells how much it holds back', async () => {
+    const { proxy, socket } = await lineWith(0);
+    proxy.pause();
+    socket.write('a');
+    await eventually('the byte to wait', () => proxy.held === 1);
+
+    proxy.resume();
+    expect(proxy.held).toBe(0);
   });
 
   it('resets connections', async () => {

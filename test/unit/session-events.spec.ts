@@ -1,6 +1,7 @@
 import { jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { filter } from 'rxjs';
+import { eventually } from '../support/eventually.js';
 import { type SessionEvent, SessionEvents } from '../../lib/events/session-events.js';
 
 const AT = Date.parse('2026-01-01T00:00:00Z');
@@ -46,6 +47,13 @@ describe('session events', () => {
     expect(thrower).toHaveBeenCalledTimes(2);
     expect(seen).toEqual(['a', 'b']);
     expect(errors).toHaveBeenCalledTimes(2);
+  });
+
+  it('survive an async listener that rejects', async () => {
+    events.events$.subscribe(() => Promise.reject(new Error('of the listener')));
+    logOut('a');
+
+    await eventually('the rejection to be logged', () => errors.mock.calls.length === 1);
   });
 
   it('end when the application closes', () => {
