@@ -11,7 +11,11 @@ import { TestApplication } from '../support/application.js';
 const CHUNKS = 500;
 const CHUNK = 'x'.repeat(1024);
 
-const lines = (): Readable => Readable.from(Array.from({ length: CHUNKS }, () => CHUNK), { objectMode: false });
+const lines = (): Readable =>
+  Readable.from(
+    Array.from({ length: CHUNKS }, () => CHUNK),
+    { objectMode: false },
+  );
 
 @Controller()
 class StreamController {
@@ -41,14 +45,17 @@ describe('behind compression, as main.ts mounts it', () => {
 
   afterAll(() => application.close());
 
-  it.each(['/piped', '/file'])('a stream that waits for its session to be saved arrives whole: GET %s', async (path) => {
-    const browser = application.browser();
-    const { body, headers } = await browser.open('GET', path, { headers: { 'accept-encoding': 'gzip' } });
+  it.each(['/piped', '/file'])(
+    'a stream that waits for its session to be saved arrives whole: GET %s',
+    async (path) => {
+      const browser = application.browser();
+      const { body, headers } = await browser.open('GET', path, { headers: { 'accept-encoding': 'gzip' } });
 
-    expect(headers['content-encoding']).toBe('gzip');
-    expect(gunzipSync(await buffer(body)).length).toBe(CHUNKS * CHUNK.length);
-    expect((await browser.get('/session')).json()).toEqual({ seen: true });
-  });
+      expect(headers['content-encoding']).toBe('gzip');
+      expect(gunzipSync(await buffer(body)).length).toBe(CHUNKS * CHUNK.length);
+      expect((await browser.get('/session')).json()).toEqual({ seen: true });
+    },
+  );
 
   it('a short answer is compressed and its cookie sent', async () => {
     const browser = await application.loggedIn();

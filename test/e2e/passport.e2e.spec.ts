@@ -495,7 +495,7 @@ describe('the methods that Passport gives a request', () => {
       expect([await session(), await isIn(browser), await isIn(copy)]).toEqual([{ color: 'blue' }, false, false]);
     });
 
-    it('what a logout kept is that user\'s alone: another one\'s login does not take it over', async () => {
+    it("what a logout kept is that user's alone: another one's login does not take it over", async () => {
       await call('logIn', how, ADA);
       await put('color', 'blue');
       await call('logOut', how, { keepSessionInfo: true });

@@ -50,7 +50,8 @@ describe('session events', () => {
   });
 
   it('survive an async listener that rejects', async () => {
-    events.events$.subscribe(() => Promise.reject(new Error('of the listener')));
+    const listener = (): unknown => Promise.reject(new Error('of the listener'));
+    events.events$.subscribe(listener);
     logOut('a');
 
     await eventually('the rejection to be logged', () => errors.mock.calls.length === 1);
