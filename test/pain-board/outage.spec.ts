@@ -1,0 +1,245 @@
+import type { EventEmitter } from 'node:events';
+import type { Server } from 'node:http';
+import { type RedisSessionStore, SESSION_STORE } from '../../lib/index.js';
+import type { TestApplication } from '../support/application.js';
+import type { Answer, Browser } from '../support/browser.js';
+import { eventually } from '../support/eventually.js';
+import { ProcessWatch, realProcess } from '../support/process-watch.js';
+import { ADA, type Application, isLoggedIn, put } from './scenario.js';
+import { stage } from './stage.js';
+
+const TIMEOUT = 300;
+/** What an answer may take beyond `redisTimeout`. */
+const GRACE = 100;
+
+const on = stage();
+
+interface Outage {
+  /** Takes Redis away from the application. */
+  begin(): unknown;
+  /** Gives it back. */
+  end(): unknown;
+  /** Redis comes back without its data. */
+  forgets: boolean;
+}
+
+const OUTAGES: [string, Outage][] = [
+  ['refuses connections', { begin: () => on.redis.kill(), end: () => on.redis.restart(), forgets: true }],
+  ['hangs', { begin: () => on.redis.pause(), end: () => on.redis.resume(), forgets: false }],
+];
+
+/** Every kind of request, each from a browser that is logged in but for the one that logs in. */
+async function askEverything(application: Application, begin: () => Promise<void>, limit = 10_000) {
+  const [visitor, member, leaver] = [
+    await application.loggedIn(),
+    await application.loggedIn(),
+    await application.loggedIn(),
+  ];
+  const requests: Record<string, () => Promise<Answer>> = {
+    public: () => visitor.get('/public', { timeout: limit }),
+    guarded: () => member.get('/me', { timeout: limit }),
+    session: () => member.tab().get('/session', { timeout: limit }),
+    login: () => application.browser().post('/login', { json: ADA, timeout: limit }),
+    again: () => visitor.tab().post('/login', { json: ADA, timeout: limit }),
+    logout: () => leaver.post('/logout', { timeout: limit }),
+  };
+  await begin();
+  const answers = await Promise.all(
+    Object.entries(requests).map(async ([name, send]) => {
+      const start = performance.now();
+      const answer = await send().catch(() => undefined);
+      return [name, { answer, time: performance.now() - start }] as const;
+    }),
+  );
+  return { answers: Object.fromEntries(answers), member };
+}
+
+function statuses(answers: Record<string, { answer?: Answer }>) {
+  return Object.fromEntries(Object.entries(answers).map(([name, { answer }]) => [name, answer?.status ?? 'no answer']));
+}
+
+describe.each(OUTAGES)('while Redis %s', (_, outage) => {
+  let away = false;
+  const begin = async () => {
+    away = true;
+    await outage.begin();
+  };
+  const end = async () => {
+    away = false;
+    await outage.end();
+  };
+
+  afterEach(async () => {
+    if (away) await end();
+  });
+
+  it('[8] control: requests get no answer within a second', async () => {
+    const application = await on.handWired();
+
+    const { answers } = await askEverything(application, begin, 1_000);
+    expect(statuses(answers)).toMatchObject({ public: 'no answer', guarded: 'no answer', login: 'no answer' });
+  });
+
+  it('[8] each is answered within redisTimeout: public routes as ever, guarded ones and logins by 503', async () => {
+    const application = await on.here({ options: { redisTimeout: TIMEOUT } });
+
+    const { answers, member } = await askEverything(application, begin);
+
+    expect(statuses(answers)).toEqual({ public: 200, guarded: 503, session: 503, login: 503, again: 503, logout: 503 });
+    expect(answers['public']!.answer!.json()).toEqual({ name: null });
+    for (const { answer, time } of Object.values(answers)) {
+      expect(time).toBeLessThan(TIMEOUT + GRACE);
+      expect(answer!.setCookies).toEqual([]);
+      if (answer!.status === 503) {
+        expect(answer!.json()).toMatchObject({ statusCode: 503, code: 'session_store_unavailable' });
+        expect(answer!.headers['retry-after']).toBe('1');
+      }
+    }
+    expect(member.cookies.has('sid')).toBe(true);
+  });
+
+  it("[8] onStoreError: 'anonymous' makes guarded routes 401, and logins are still 503", async () => {
+    const application = await on.here({ options: { redisTimeout: TIMEOUT, onStoreError: 'anonymous' } });
+
+    const { answers } = await askEverything(application, begin);
+
+    expect(statuses(answers)).toEqual({ public: 200, guarded: 401, session: 503, login: 503, again: 503, logout: 503 });
+    expect(answers['guarded']!.answer!.setCookies).toEqual([]);
+  });
+
+  it('[8] everything works again as soon as Redis does, without a restart', async () => {
+    const application = await on.here({ options: { redisTimeout: TIMEOUT } });
+    const { member } = await askEverything(application, begin);
+
+    await end();
+    expect(await timeUntilServed(member)).toBeLessThan(1_000);
+
+    expect((await member.get('/me')).status).toBe(outage.forgets ? 401 : 200);
+    expect(await isLoggedIn(await application.loggedIn())).toBe(true);
+  });
+
+  it('[8] a thousand requests leave no unhandled rejection, no warning and no listener behind', async () => {
+    const watch = on.closing(new ProcessWatch());
+    const application = await on.here({ options: { redisTimeout: 100 } });
+    const browser = await application.loggedIn();
+    const tabs = Array.from({ length: 100 }, () => browser.tab());
+    const round = (path: string) => Promise.all(tabs.map((tab) => tab.get(path)));
+    await round('/me');
+    await begin();
+    await round('/me');
+    const before = listeners(application);
+
+    const all: Answer[] = [];
+    for (let i = 0; i < 5; i++) all.push(...(await round('/me')), ...(await round('/public')));
+
+    expect(all.filter(({ status }) => status === 503)).toHaveLength(500);
+    expect(all.filter(({ status }) => status === 200)).toHaveLength(500);
+    await end();
+    await eventually('the connection', async () => (await browser.get('/me')).status !== 503);
+    await round('/public');
+    expect(listeners(application)).toEqual(before);
+    expect(watch.unhandled).toEqual([]);
+    expect(watch.warnings).toEqual([]);
+  });
+});
+
+/** Milliseconds until this browser's requests reach Redis. */
+async function timeUntilServed(browser: Browser): Promise<number> {
+  const start = performance.now();
+  await eventually('the connection', async () => (await browser.get('/me')).status !== 503);
+  return performance.now() - start;
+}
+
+describe('after a long time without Redis', () => {
+  it('[8] nothing is done that was asked meanwhile, and the next request is served at once', async () => {
+    const application = await on.here();
+    const browser = await application.loggedIn();
+    const client = application.app.get<RedisSessionStore>(SESSION_STORE).client as EventEmitter;
+    let attempts = 0;
+    client.on('reconnecting', () => attempts++);
+    await on.redis.kill();
+    expect((await application.browser().post('/login', { json: ADA })).status).toBe(503);
+    expect((await put(application.browser(), 'a', 1)).status).toBe(503);
+    await eventually('the pauses between its attempts to be as long as they get', () => attempts >= 8);
+
+    await on.redis.restart();
+
+    expect(await timeUntilServed(browser)).toBeLessThan(1_000);
+    expect(await on.sessions()).toEqual([]);
+  });
+});
+
+describe('a connection that is reset', () => {
+  /** While Redis is asked for the session. */
+  async function resetMidCommand(application: Application, line: Awaited<ReturnType<typeof on.line>>, path: string) {
+    const browser = await application.loggedIn();
+    line.pause();
+    const start = performance.now();
+    const asked = browser.get(path);
+    await eventually('the command to be on its way', () => line.held > 0, { interval: 1 });
+    line.resetAll();
+    line.resume();
+    const answer = await asked;
+    return { browser, answer, time: performance.now() - start };
+  }
+
+  it('[8] control: takes public routes down, too', async () => {
+    const line = await on.line();
+    const { answer } = await resetMidCommand(await on.handWired({ redis: line }), line, '/public');
+
+    expect(answer.status).toBe(500);
+  });
+
+  it('[8] leaves public routes as they are, and is 503 on guarded ones; the next request works', async () => {
+    const line = await on.line();
+    const application = await on.here({ options: { redis: { url: line.url }, redisTimeout: TIMEOUT } });
+
+    const visit = await resetMidCommand(application, line, '/public');
+    expect(visit.answer.status).toBe(200);
+    expect(visit.time).toBeLessThan(TIMEOUT + GRACE);
+    await reconnected(visit.browser);
+
+    const { answer, time, browser } = await resetMidCommand(application, line, '/me');
+    expect(answer.json()).toMatchObject({ statusCode: 503, code: 'session_store_unavailable' });
+    expect(time).toBeLessThan(TIMEOUT + GRACE);
+    await reconnected(browser);
+  });
+
+  it('[8] a hundred times leaves nothing behind', async () => {
+    const watch = on.closing(new ProcessWatch());
+    const line = await on.line();
+    const application = await on.here({ options: { redis: { url: line.url }, redisTimeout: TIMEOUT } });
+    const browser = await application.loggedIn();
+    const before = listeners(application);
+
+    for (let i = 0; i < 100; i++) {
+      const answers = Promise.all(Array.from({ length: 10 }, () => browser.get('/me')));
+      line.resetAll();
+      for (const { status } of await answers) expect([200, 503]).toContain(status);
+      await reconnected(browser);
+    }
+
+    expect(listeners(application)).toEqual(before);
+    expect(watch.unhandled).toEqual([]);
+    expect(watch.warnings).toEqual([]);
+  });
+
+  async function reconnected(browser: Browser): Promise<void> {
+    await eventually('the connection', () => isLoggedIn(browser), { timeout: 1_000, interval: 2 });
+  }
+});
+
+/** How many listeners there are on what outlives a request. */
+function listeners({ app }: TestApplication): Record<string, number> {
+  const emitters: Record<string, EventEmitter> = {
+    process: realProcess,
+    server: app.getHttpServer() as Server,
+    client: app.get<RedisSessionStore>(SESSION_STORE).client,
+    store: app.get<RedisSessionStore>(SESSION_STORE),
+  };
+  return Object.fromEntries(
+    Object.entries(emitters).flatMap(([name, emitter]) =>
+      emitter.eventNames().map((event) => [`${name} ${String(event)}`, emitter.listenerCount(event)]),
+    ),
+  );
+}
