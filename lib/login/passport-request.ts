@@ -22,19 +22,18 @@ export interface PassportLogOutOptions {
 /** Passport 0.7's methods of the request, each with a callback or, when none is given, a promise. */
 export interface PassportRequestMethods {
   logIn(user: unknown, options?: PassportLogInOptions | Done, done?: Done): Promise<void> | undefined;
+  login: PassportRequestMethods['logIn'];
   logOut(options?: PassportLogOutOptions | Done, done?: Done): Promise<void> | undefined;
+  logout: PassportRequestMethods['logOut'];
   isAuthenticated(): boolean;
   isUnauthenticated(): boolean;
 }
-
-type PassportRequest = SessionRequest &
-  PassportRequestMethods & { login: PassportRequestMethods['logIn']; logout: PassportRequestMethods['logOut'] };
 
 /**
  * Gives requests Passport's methods, by way of the service: code written for Passport works unchanged. The functions are
  * made once per application; a request is only handed them.
  */
-export function passportMethods(service: SessionAuthService): (request: SessionRequest) => void {
+export function passportMethods(service: SessionAuthService): PassportRequestMethods {
   function logIn(this: SessionRequest, user: unknown, options?: PassportLogInOptions | Done, done?: Done) {
     return settle(options, done, (given) => passportLogIn(service, this, user, given));
   }
@@ -43,13 +42,14 @@ export function passportMethods(service: SessionAuthService): (request: SessionR
     return settle(options, done, (given) => passportLogOut(this, given));
   }
 
-  return (bare) => {
-    const request = bare as PassportRequest;
-    request.login = request.logIn = logIn;
-    request.logout = request.logOut = logOut;
-    request.isAuthenticated = isAuthenticated;
-    request.isUnauthenticated = isUnauthenticated;
-  };
+  return { logIn, login: logIn, logOut, logout: logOut, isAuthenticated, isUnauthenticated };
+}
+
+/** Gives a request the methods, unless it has them from its prototype. */
+export function equip(request: SessionRequest, methods: PassportRequestMethods): void {
+  if ((request as Partial<PassportRequestMethods>).logIn !== methods.logIn) {
+    Object.assign(request, methods);
+  }
 }
 
 async function passportLogIn(

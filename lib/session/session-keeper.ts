@@ -81,7 +81,7 @@ export class SessionKeeper {
       await (replaced && this.#end(replaced, this.store.replace(replaced.handle)));
     } catch (error) {
       // The login fails as a whole. Nobody was told the new id, so what a dead store may keep of it is harmless.
-      await this.store.remove(record.handle).catch(() => undefined);
+      this.store.remove(record.handle).catch(() => undefined);
       throw error;
     }
     const method = record.login?.method;
