@@ -120,6 +120,7 @@ export class MemorySessionStore extends session.Store implements AtomicSessionSt
 
   override clear(callback?: StoreCallback<void>): Promise<void> {
     this.#entries.clear();
+    this.#replaced.clear();
     return answer(Promise.resolve(), callback);
   }
 

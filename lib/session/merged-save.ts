@@ -9,6 +9,8 @@ const MOST_ATTEMPTS = 40;
 export interface Save {
   /** What the store held when the session was loaded, or last written by this request. */
   readonly loaded: SessionRecord;
+  /** The data as the saver last saw it, where that is not what the store held. */
+  readonly before?: string;
   /** What it is to hold: the data, and of the rest what this request changed. */
   readonly data: string;
   readonly change: Partial<Pick<SessionRecord, 'seenAt' | 'idle'>>;
@@ -22,9 +24,15 @@ export interface Save {
  * @returns what the store holds now, or how the session ended meanwhile
  * @throws SessionConflictException (503) when others kept being faster: never a silent loss
  */
-export async function saveMerged({ loaded, data, change, update }: Save): Promise<SessionRecord | 'gone' | 'replaced'> {
+export async function saveMerged({
+  loaded,
+  before = loaded.data,
+  data,
+  change,
+  update,
+}: Save): Promise<SessionRecord | 'gone' | 'replaced'> {
   let current = loaded;
-  let next = data;
+  let next = before === loaded.data ? data : applyChanges(loaded.data, changesBetween(before, data));
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
     const record: SessionRecord = { ...current, ...change, version: current.version + 1, data: next };
     const saved = await update(record);
@@ -35,7 +43,7 @@ export async function saveMerged({ loaded, data, change, update }: Save): Promis
       return saved.outcome;
     }
     current = saved.current;
-    next = applyChanges(current.data, changesBetween(loaded.data, data));
+    next = applyChanges(current.data, changesBetween(before, data));
     await randomPause(attempt);
   }
   throw new SessionConflictException();

@@ -1,7 +1,7 @@
-import session, { type SessionData, type Store } from 'express-session';
+import type { SessionData, Store } from 'express-session';
 import type { Clock } from './clock.js';
 import { within } from './deadline.js';
-import type { Cookie } from './session-cookies.js';
+import { CookieClass } from './session-cookies.js';
 import type { SessionRecord } from './session-record.js';
 import type { AtomicSessionStore, FoundSession, SaveOutcome } from './session-store.js';
 
@@ -9,8 +9,6 @@ import type { AtomicSessionStore, FoundSession, SaveOutcome } from './session-st
 const OURS = '__session';
 
 type StoredData = SessionData & { [OURS]?: Omit<SessionRecord, 'handle' | 'data'> };
-
-const CookieClass = session.Cookie as unknown as new (attributes: object) => Cookie;
 
 /**
  * Drives any express-session store by its plain contract (`get`, `set`, `destroy`). That contract has no conditional

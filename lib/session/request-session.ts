@@ -6,7 +6,7 @@ import { ResponseCookie } from './response-cookie.js';
 import type { Cookie, PresentedId } from './session-cookies.js';
 import { formatSessionId, newSessionId, type SessionId, tagOfUser } from './session-id.js';
 import { EMPTY, stringify } from './session-json.js';
-import { changesBetween, type LoginRecord, type SessionRecord } from './session-record.js';
+import { changesBetween, type LoginRecord, newRecord, type SessionRecord } from './session-record.js';
 import type { FoundSession } from './session-store.js';
 import type { SessionRuntime } from './session.runtime.js';
 import type { SessionRequest, SessionResponse } from './session.types.js';
@@ -173,7 +173,7 @@ export class RequestSession implements SessionOwner {
       const { keeper, clock } = this.runtime;
       const id = newSessionId(tagOfUser(login.userId));
       const record: SessionRecord = {
-        ...keeper.newRecord(id, stringify(data)),
+        ...newRecord(id, stringify(data), clock.now()),
         ...(remember !== undefined && { idle: remember, absolute: remember }),
         login: { ...login, at: clock.now() },
       };
@@ -317,13 +317,14 @@ export class RequestSession implements SessionOwner {
       return;
     }
     const idle = this.#wishedIdle(session);
+    const { keeper, clock } = this.runtime;
     const { owner } = this;
     const record = {
-      ...this.runtime.keeper.newRecord(this.#id, data),
+      ...newRecord(this.#id, data, clock.now()),
       ...(idle !== undefined && { idle }),
       ...(owner !== undefined && { owner }),
     };
-    await this.runtime.keeper.insert(record);
+    await keeper.insert(record);
     this.#written(session, record);
     this.#cookie.issue();
   }

@@ -9,7 +9,7 @@ export type Cookie = Omit<session.Cookie, 'expires'> & {
   expires: Date | null;
   serialize(name: string, value: string): string;
 };
-const CookieClass = session.Cookie as unknown as new (attributes: object) => Cookie;
+export const CookieClass = session.Cookie as unknown as new (attributes: object) => Cookie;
 
 /** An id that a request showed, its signature verified. */
 export interface PresentedId extends SessionId {
@@ -77,11 +77,6 @@ export class SessionCookies {
   expire(cookie: Cookie): string {
     cookie.expires = new Date(0);
     return cookie.serialize(this.attributes.name, '');
-  }
-
-  /** Whether a `Set-Cookie` value is one of ours. */
-  isOurs(setCookie: string): boolean {
-    return setCookie.startsWith(`${this.attributes.name}=`);
   }
 
   private verify(value: string): PresentedId | undefined {

@@ -2,7 +2,6 @@ import type { SessionEvents } from '../events/session-events.js';
 import { SessionStoreUnavailableException } from '../session-auth.errors.js';
 import type { Clock } from './clock.js';
 import { saveMerged } from './merged-save.js';
-import { hashSecret, type SessionId } from './session-id.js';
 import type { SessionRecord } from './session-record.js';
 import type { AtomicSessionStore, FoundSession } from './session-store.js';
 import type { LifetimePolicy } from './lifetime-policy.js';
@@ -30,12 +29,6 @@ export class SessionKeeper {
   async find(handle: string): Promise<FoundSession | undefined> {
     const found = await this.#ask('find', this.store.find(handle));
     return found && this.clock.now() < this.lifetime.expiresAt(found.record) ? found : undefined;
-  }
-
-  /** A new session, not stored yet. */
-  newRecord({ handle, secret }: SessionId, data: string): SessionRecord {
-    const now = this.clock.now();
-    return { handle, secretHash: hashSecret(secret), version: 1, createdAt: now, seenAt: now, data };
   }
 
   async insert(record: SessionRecord): Promise<void> {

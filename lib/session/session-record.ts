@@ -1,3 +1,4 @@
+import { hashSecret, type SessionId } from './session-id.js';
 import type { Device } from './session.types.js';
 
 /** Who logged in on a session. */
@@ -27,6 +28,11 @@ export interface SessionRecord {
   readonly owner?: string;
   /** What the application keeps in `req.session`, as JSON text: an object. */
   readonly data: string;
+}
+
+/** The record of a new session, in its first version. */
+export function newRecord({ handle, secret }: SessionId, data: string, now: number): SessionRecord {
+  return { handle, secretHash: hashSecret(secret), version: 1, createdAt: now, seenAt: now, data };
 }
 
 /** The keys of `req.session` that a request added, changed or (`undefined`) deleted, with their new JSON. */

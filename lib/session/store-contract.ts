@@ -1,9 +1,10 @@
-import session, { type SessionData } from 'express-session';
+import type { SessionData } from 'express-session';
 import type { Clock } from './clock.js';
 import { LiveSession } from './live-session.js';
-import type { Cookie } from './session-cookies.js';
-import { hashSecret, parseSessionId, secretMatches } from './session-id.js';
-import { applyChanges, changesBetween, type SessionRecord } from './session-record.js';
+import { saveMerged } from './merged-save.js';
+import { CookieClass } from './session-cookies.js';
+import { parseSessionId, secretMatches } from './session-id.js';
+import { newRecord, type SessionRecord } from './session-record.js';
 import type { AtomicSessionStore, FoundSession } from './session-store.js';
 import type { LifetimePolicy } from './lifetime-policy.js';
 
@@ -25,8 +26,6 @@ export function answer<T>(work: Promise<T>, callback: StoreCallback<T> | undefin
     },
   );
 }
-
-const CookieClass = session.Cookie as unknown as new (attributes: object) => Cookie;
 
 /** What an object handed out held of a session when it was read or last saved. */
 interface Read {
@@ -119,37 +118,21 @@ export class StoreContract {
     if (id === undefined) {
       throw new Error('A session id of this store is "handle.secret", as this module issues it.');
     }
-    const now = this.clock.now();
     const idle = cookie?.originalMaxAge;
-    const record: SessionRecord = {
-      handle: id.handle,
-      secretHash: hashSecret(id.secret),
-      version: 1,
-      createdAt: now,
-      seenAt: now,
-      ...(typeof idle === 'number' && { idle }),
-      data,
-    };
+    const record = { ...newRecord(id, data, this.clock.now()), ...(typeof idle === 'number' && { idle }) };
     await this.store.insert(record, this.lifetime.expiresAt(record));
   }
 
-  /**
-   * Saves over what was read; over a newer version, only what differs from what was read.
-   *
-   * @returns what the store holds now; `undefined` when the session has ended
-   */
+  /** What the store holds after a save over what was read; `undefined` when the session has ended. */
   async #update(read: Read, data: string): Promise<SessionRecord | undefined> {
-    const seenAt = this.clock.now();
-    const changes = changesBetween(read.data, data);
-    let current = read.record;
-    for (;;) {
-      const next = { ...current, version: current.version + 1, seenAt, data: applyChanges(current.data, changes) };
-      const saved = await this.store.update(next, this.lifetime.expiresAt(next));
-      if (saved.outcome !== 'stale') {
-        return saved.outcome === 'saved' ? next : undefined;
-      }
-      current = saved.current;
-    }
+    const saved = await saveMerged({
+      loaded: read.record,
+      before: read.data,
+      data,
+      change: { seenAt: this.clock.now() },
+      update: (record) => this.store.update(record, this.lifetime.expiresAt(record)),
+    });
+    return typeof saved === 'string' ? undefined : saved;
   }
 }
 
