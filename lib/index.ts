@@ -5,6 +5,8 @@ export type {
   CookieOptions,
   Duration,
   LifetimeOptions,
+  LifetimePreset,
+  MaxSessionsOptions,
   ResolvedSessionAuthOptions,
   RoutePattern,
   SessionAuthOptions,
@@ -16,28 +18,38 @@ export type { RedisSessionStoreOptions } from './redis/redis-session.store.js';
 
 export { SessionGuard } from './access/session.guard.js';
 export { CurrentSession, CurrentUser, Public } from './access/decorators.js';
+export { FreshLoginGuard, RequireFreshLogin } from './access/fresh-login.guard.js';
+export type { RequireFreshLoginOptions } from './access/fresh-login.guard.js';
+export { PassiveRoute } from './access/passive-route.js';
 export { LoginGuard } from './login/login.guard.js';
 export type { LoginGuardOptions } from './login/login.guard.js';
 export { SessionAuthService } from './login/session-auth.service.js';
 export type { LogInOptions } from './login/session-auth.service.js';
 export { UserSerializer } from './serializer/user.serializer.js';
 
+export { SessionRegistry } from './registry/session.registry.js';
+export type { RevokeOptions } from './registry/session.registry.js';
+
+export { AuditLogger } from './events/audit-logger.js';
 export { SessionEvents } from './events/session-events.js';
-export type { SessionEvent } from './events/session-events.js';
+export type { RevocationReason, SessionEvent } from './events/session-events.js';
 export type { Device, SessionInfo, SessionRequest } from './session/session.types.js';
 
 export {
   CookieNotSendableException,
+  FreshLoginRequiredException,
   InvalidOptionError,
   LoginFailedException,
   MalformedLoginException,
+  RegistryUnavailableException,
   SessionAuthConfigurationError,
   SessionConflictException,
   SessionNotSerializableException,
   SessionStoreUnavailableException,
   SessionUnavailableException,
+  TooManySessionsException,
   UnauthenticatedException,
   UserLookupFailedException,
   UserNotSerializableException,
 } from './session-auth.errors.js';
-export type { SessionAuthErrorCode } from './session-auth.errors.js';
+export type { FreshLoginChallenge, SessionAuthErrorCode, SignOutReason } from './session-auth.errors.js';

@@ -1,4 +1,5 @@
 import {
+  ConflictException,
   HttpException,
   HttpStatus,
   InternalServerErrorException,
@@ -12,7 +13,10 @@ export type SessionAuthErrorCode =
   | 'no_serializer'
   | 'unknown_strategy'
   | 'unauthenticated'
+  | 'fresh_login_required'
   | 'login_failed'
+  | 'too_many_sessions'
+  | 'registry_unavailable'
   | 'session_unavailable'
   | 'session_store_unavailable'
   | 'session_conflict'
@@ -45,17 +49,81 @@ export class InvalidOptionError extends SessionAuthConfigurationError {
   }
 }
 
-/** The answer's body: what Nest sends for any exception, and the code. */
-function body(statusCode: number, code: SessionAuthErrorCode, message: string): Record<string, unknown> {
-  return { statusCode, code, message };
+/** Why a session ended, as the holder of its cookie is told. */
+export type SignOutReason =
+  'idle_timeout' | 'absolute_timeout' | 'revoked' | 'limit' | 'credentials_changed' | 'logged_out' | 'reuse_detected';
+
+const SIGNED_OUT: Record<SignOutReason, string> = {
+  idle_timeout: 'Your session ended, for it was not used.',
+  absolute_timeout: 'Your session has reached its end.',
+  revoked: 'Your session was ended.',
+  limit: 'Your session was ended by a login on another device.',
+  credentials_changed: 'Your session was ended, for your credentials have changed.',
+  logged_out: 'You have logged out.',
+  reuse_detected: 'Your session was ended, for an old copy of its cookie was used.',
+};
+
+/** The answer's body: what Nest sends for any exception, the code, and what else there is to know. */
+function body(
+  statusCode: number,
+  code: SessionAuthErrorCode,
+  message: string,
+  details: object = {},
+): Record<string, unknown> {
+  return { statusCode, code, message, ...details };
 }
 
-/** 401: the request carries no live login. Code `unauthenticated`. */
+/**
+ * 401: the request carries no live login. Code `unauthenticated`; where the cookie is that of a session that has ended, the
+ * body's `reason` says why.
+ */
 export class UnauthenticatedException extends UnauthorizedException {
   readonly code: SessionAuthErrorCode = 'unauthenticated';
 
-  constructor(message = 'You are not logged in.') {
-    super(body(HttpStatus.UNAUTHORIZED, 'unauthenticated', message));
+  constructor(readonly reason?: SignOutReason) {
+    const message = reason === undefined ? 'You are not logged in.' : SIGNED_OUT[reason];
+    super(body(HttpStatus.UNAUTHORIZED, 'unauthenticated', message, reason && { reason }));
+  }
+}
+
+/** What it takes to pass a route marked `@RequireFreshLogin()`. */
+export interface FreshLoginChallenge {
+  /** Seconds that a login may be old (as `max_age` of RFC 9470, section 3). */
+  readonly maxAge: number;
+  /** The methods that count, where not all do. */
+  readonly methods?: readonly string[];
+  /** The proof is good for one request. */
+  readonly once?: true;
+}
+
+/** 401: the login is not as fresh as the route asks. Code `fresh_login_required`; the body says what it takes. */
+export class FreshLoginRequiredException extends UnauthorizedException {
+  readonly code: SessionAuthErrorCode = 'fresh_login_required';
+
+  constructor(readonly challenge: FreshLoginChallenge) {
+    const message = 'Prove again who you are.';
+    super(body(HttpStatus.UNAUTHORIZED, 'fresh_login_required', message, challenge));
+  }
+}
+
+/** 409: the user has as many sessions as `maxSessions` allows, and a login of theirs is to be rejected. */
+export class TooManySessionsException extends ConflictException {
+  readonly code: SessionAuthErrorCode = 'too_many_sessions';
+
+  constructor() {
+    super(
+      body(HttpStatus.CONFLICT, 'too_many_sessions', 'You are logged in on too many devices. Log out on one first.'),
+    );
+  }
+}
+
+/** 500: the store in use (option `store`) keeps no index of a user's sessions. */
+export class RegistryUnavailableException extends InternalServerErrorException {
+  readonly code: SessionAuthErrorCode = 'registry_unavailable';
+
+  constructor() {
+    const remedy = "SessionRegistry needs the module's own store: use the option redis in place of store.";
+    super(body(HttpStatus.INTERNAL_SERVER_ERROR, 'registry_unavailable', remedy));
   }
 }
 

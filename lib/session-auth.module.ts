@@ -19,6 +19,7 @@ import { MemorySessionStore } from './memory/memory-session.store.js';
 import { ApplicationPassport } from './passport/application-passport.js';
 import { RedisConnection } from './redis/redis.connection.js';
 import { RedisSessionStore } from './redis/redis-session.store.js';
+import { SessionRegistry } from './registry/session.registry.js';
 import { UserSerializers } from './serializer/user-serializers.js';
 import type { ResolvedSessionAuthOptions, SessionAuthOptions } from './session-auth.options.js';
 import { SESSION_AUTH_OPTIONS } from './session-auth.tokens.js';
@@ -84,12 +85,26 @@ const STORE_ERROR_LOG_INTERVAL = 10_000;
       inject: [SESSION_AUTH_OPTIONS, CLOCK, SessionEvents, CONNECTION],
       useFactory: createStore,
     },
+    {
+      provide: SessionKeeper,
+      inject: [SESSION_AUTH_OPTIONS, CLOCK, SessionEvents, SESSION_STORE],
+      useFactory: createKeeper,
+    },
     SessionEvents,
     UserSerializers,
     ApplicationPassport,
     SessionAuthService,
+    SessionRegistry,
   ],
-  exports: [SESSION_AUTH_OPTIONS, SESSION_STORE, CLOCK, SessionEvents, ApplicationPassport, SessionAuthService],
+  exports: [
+    SESSION_AUTH_OPTIONS,
+    SESSION_STORE,
+    CLOCK,
+    SessionEvents,
+    ApplicationPassport,
+    SessionAuthService,
+    SessionRegistry,
+  ],
 })
 export class SessionAuthModule
   extends ConfigurableModuleClass
@@ -100,6 +115,7 @@ export class SessionAuthModule
   constructor(
     @Inject(SESSION_AUTH_OPTIONS) private readonly options: ResolvedSessionAuthOptions,
     @Inject(SESSION_STORE) private readonly store: Store,
+    @Inject(SessionKeeper) private readonly keeper: SessionKeeper,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(SessionEvents) private readonly events: SessionEvents,
     @Inject(UserSerializers) private readonly users: UserSerializers,
@@ -150,18 +166,14 @@ export class SessionAuthModule
   }
 
   private createMiddleware(isExcluded: RouteMatcher, methods: PassportRequestMethods): SessionMiddleware {
-    const { options, clock, events, users, logger, store: expressStore } = this;
+    const { options, clock, users, logger, keeper, store: expressStore } = this;
     const logged = new Set<string>();
-    const lifetime = lifetimePolicy(options.lifetime);
-    const store = isAtomic(expressStore)
-      ? expressStore
-      : new PlainStoreAdapter(expressStore, clock, options.redisTimeout);
     return new SessionMiddleware(
       {
-        keeper: new SessionKeeper(store, lifetime, clock, events, options.warnAtBytes),
+        keeper,
         expressStore,
         cookies: new SessionCookies(options.secrets, options.cookie),
-        lifetime,
+        lifetime: lifetimePolicy(options.lifetime),
         clock,
         users,
         logger,
@@ -229,6 +241,16 @@ function createStore(
       events.emit({ type: 'ended', handle, reason: 'unreadable' }, clock.now());
     },
   });
+}
+
+function createKeeper(
+  options: ResolvedSessionAuthOptions,
+  clock: Clock,
+  events: SessionEvents,
+  store: Store,
+): SessionKeeper {
+  const atomic = isAtomic(store) ? store : new PlainStoreAdapter(store, clock, options.redisTimeout);
+  return new SessionKeeper(atomic, lifetimePolicy(options.lifetime), clock, events, options);
 }
 
 function isAtomic(store: Store): store is Store & AtomicSessionStore {

@@ -34,6 +34,29 @@ export interface LifetimeOptions {
    * earlier than `idle` says.
    */
   touchEvery?: Duration;
+  /**
+   * How often the secret in the cookie changes (OWASP Session Management, "Renew the Session ID"). Default `'15m'`; `false`
+   * for never. The handle, the login and the session's end stay.
+   */
+  rotateEvery?: Duration | false;
+  /** For how long the old secret is good beside the new one, for requests that are under way. Default `'30s'`. */
+  rotationGrace?: Duration;
+}
+
+/**
+ * Lifetimes by the assurance levels of NIST SP 800-63B-4, section 2: `aal1` 30 days over all; `aal2` 24 hours, idle 1
+ * hour; `aal3` 12 hours, idle 15 minutes.
+ */
+export type LifetimePreset = 'aal1' | 'aal2' | 'aal3';
+
+/** How many sessions one user may have at a time. */
+export interface MaxSessionsOptions {
+  limit: number;
+  /**
+   * What becomes of one more: the user's least recently seen session ends for it (`'evict-oldest'`, the default), or the
+   * login answers 409, code `too_many_sessions` (`'reject'`). The session that a login replaces does not count.
+   */
+  overflow?: 'evict-oldest' | 'reject';
 }
 
 /** A route, as Nest's `MiddlewareConsumer.exclude()` takes it. */
@@ -54,7 +77,9 @@ export interface SessionAuthOptions {
   /** Prefix of every key. Default `'sess:'`. Braces are refused: they would move the Redis Cluster hash tag. */
   prefix?: string;
   cookie?: CookieOptions;
-  lifetime?: LifetimeOptions;
+  lifetime?: LifetimeOptions | LifetimePreset;
+  /** Default: no limit. */
+  maxSessions?: MaxSessionsOptions;
   /**
    * What a request meets while the store is out of reach. It always goes on without `req.session` and `req.user`, and
    * keeps its cookie; guarded routes answer 503 (`'fail'`, the default) or 401 (`'anonymous'`).
@@ -82,7 +107,9 @@ export interface ResolvedSessionAuthOptions {
   readonly store: Store | undefined;
   readonly prefix: string;
   readonly cookie: Readonly<Required<Omit<CookieOptions, 'domain'>> & Pick<CookieOptions, 'domain'>>;
+  /** `rotateEvery` is `Infinity` where secrets never change. */
   readonly lifetime: Readonly<Record<keyof LifetimeOptions, number>>;
+  readonly maxSessions: Readonly<Required<MaxSessionsOptions>> | undefined;
   readonly onStoreError: 'fail' | 'anonymous';
   readonly redisTimeout: number;
   readonly warnAtBytes: number;

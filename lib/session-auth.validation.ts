@@ -5,6 +5,8 @@ import type {
   CookieOptions,
   Duration,
   LifetimeOptions,
+  LifetimePreset,
+  MaxSessionsOptions,
   ResolvedSessionAuthOptions,
   RoutePattern,
   SessionAuthOptions,
@@ -19,6 +21,7 @@ const KNOWN_OPTIONS: Record<keyof SessionAuthOptions, true> = {
   prefix: true,
   cookie: true,
   lifetime: true,
+  maxSessions: true,
   onStoreError: true,
   redisTimeout: true,
   warnAtBytes: true,
@@ -36,7 +39,22 @@ const KNOWN_COOKIE_OPTIONS: Record<keyof CookieOptions, true> = {
   partitioned: true,
 };
 
-const KNOWN_LIFETIME_OPTIONS: Record<keyof LifetimeOptions, true> = { idle: true, absolute: true, touchEvery: true };
+const KNOWN_LIFETIME_OPTIONS: Record<keyof LifetimeOptions, true> = {
+  idle: true,
+  absolute: true,
+  touchEvery: true,
+  rotateEvery: true,
+  rotationGrace: true,
+};
+
+const KNOWN_MAX_SESSIONS_OPTIONS: Record<keyof MaxSessionsOptions, true> = { limit: true, overflow: true };
+
+/** NIST SP 800-63B-4, sections 2.1.3, 2.2.3 and 2.3.3. Where a day more or less is no matter, use is still noted hourly. */
+const LIFETIME_PRESETS: Record<LifetimePreset, LifetimeOptions> = {
+  aal1: { idle: '30d', absolute: '30d', touchEvery: '1h' },
+  aal2: { idle: '1h', absolute: '24h' },
+  aal3: { idle: '15m', absolute: '12h' },
+};
 
 /** Least length of a secret, in bytes: the block of HMAC-SHA-256's security (RFC 2104, section 3). */
 const SECRET_BYTES = 32;
@@ -67,7 +85,8 @@ export function resolveOptions(
     ...resolveStore(options, production),
     prefix: resolvePrefix(options.prefix ?? 'sess:'),
     cookie: resolveCookie(options.cookie ?? {}, production),
-    lifetime: resolveLifetime(options.lifetime ?? {}),
+    lifetime: resolveLifetime(options.lifetime ?? {}, options.store !== undefined),
+    maxSessions: resolveMaxSessions(options),
     onStoreError: oneOf('onStoreError', options.onStoreError ?? 'fail', ['fail', 'anonymous']),
     redisTimeout: milliseconds('redisTimeout', options.redisTimeout ?? 500),
     warnAtBytes: resolveWarnAtBytes(options.warnAtBytes ?? 65_536),
@@ -275,7 +294,14 @@ function checkSecurity(cookie: ResolvedSessionAuthOptions['cookie'], production:
   }
 }
 
-function resolveLifetime(lifetime: LifetimeOptions): ResolvedSessionAuthOptions['lifetime'] {
+function resolveLifetime(
+  lifetime: LifetimeOptions | LifetimePreset,
+  foreignStore: boolean,
+): ResolvedSessionAuthOptions['lifetime'] {
+  if (typeof lifetime === 'string') {
+    const preset = oneOf('lifetime', lifetime, ['aal1', 'aal2', 'aal3']);
+    return resolveLifetime(LIFETIME_PRESETS[preset], foreignStore);
+  }
   refuseUnknown(lifetime, KNOWN_LIFETIME_OPTIONS, 'lifetime.');
   const idle = milliseconds('lifetime.idle', lifetime.idle ?? '1h');
   const touchEvery = milliseconds('lifetime.touchEvery', lifetime.touchEvery ?? idle / 10);
@@ -286,7 +312,45 @@ function resolveLifetime(lifetime: LifetimeOptions): ResolvedSessionAuthOptions[
       'Leave it out for a tenth of "idle".',
     );
   }
-  return { idle, absolute: milliseconds('lifetime.absolute', lifetime.absolute ?? '24h'), touchEvery };
+  const absolute = milliseconds('lifetime.absolute', lifetime.absolute ?? '24h');
+  return { idle, absolute, touchEvery, ...resolveRotation(lifetime, foreignStore) };
+}
+
+function resolveRotation(
+  { rotateEvery, rotationGrace = '30s' }: LifetimeOptions,
+  foreignStore: boolean,
+): Pick<ResolvedSessionAuthOptions['lifetime'], 'rotateEvery' | 'rotationGrace'> {
+  if (foreignStore && rotateEvery !== undefined && rotateEvery !== false) {
+    throw new InvalidOptionError(
+      'lifetime.rotateEvery',
+      'it is given beside "store", whose contract cannot change a secret in one step',
+      'Leave it out, or use "redis" in place of "store".',
+    );
+  }
+  const never = foreignStore || rotateEvery === false;
+  return {
+    rotateEvery: never ? Infinity : milliseconds('lifetime.rotateEvery', rotateEvery ?? '15m'),
+    rotationGrace: milliseconds('lifetime.rotationGrace', rotationGrace),
+  };
+}
+
+function resolveMaxSessions({ maxSessions, store }: SessionAuthOptions): ResolvedSessionAuthOptions['maxSessions'] {
+  if (maxSessions === undefined) {
+    return undefined;
+  }
+  refuseUnknown(maxSessions, KNOWN_MAX_SESSIONS_OPTIONS, 'maxSessions.');
+  const { limit, overflow = 'evict-oldest' } = maxSessions;
+  if (!(Number.isSafeInteger(limit) && limit > 0)) {
+    throw new InvalidOptionError('maxSessions.limit', `${String(limit)} is no whole number above zero`, 'As in 3.');
+  }
+  if (store !== undefined) {
+    throw new InvalidOptionError(
+      'maxSessions',
+      'it is given beside "store", whose contract cannot count sessions',
+      'Use "redis" in place of "store".',
+    );
+  }
+  return { limit, overflow: oneOf('maxSessions.overflow', overflow, ['evict-oldest', 'reject']) };
 }
 
 function resolveWarnAtBytes(bytes: number): number {

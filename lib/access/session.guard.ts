@@ -10,7 +10,8 @@ import { requestOf } from './request-of.js';
  * Lets a request through when its user was restored from its session. Use it on a class, on a method, or for every route
  * as `{ provide: APP_GUARD, useClass: SessionGuard }`; `@Public()` routes need no login.
  *
- * Answers 401 (code `unauthenticated`) without a login, and 503 when nobody can tell: code `session_store_unavailable`
+ * Answers 401 (code `unauthenticated`, and the `reason` where the cookie is that of a session that has ended) without a
+ * login, and 503 when nobody can tell: code `session_store_unavailable`
  * or `user_lookup_failed`. Over WebSocket the same as a `WsException`; over GraphQL Nest turns it into its error form.
  *
  * To differ, extend it and override {@link requestOf} or {@link handleDenied}.
@@ -20,7 +21,7 @@ export class SessionGuard implements CanActivate {
   constructor(@Inject(Reflector) protected readonly reflector: Reflector) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
-    if (this.reflector.getAllAndOverride<boolean>(IS_PUBLIC, [context.getHandler(), context.getClass()])) {
+    if (this.isPublic(context)) {
       return true;
     }
     const request = this.requestOf(context);
@@ -28,7 +29,17 @@ export class SessionGuard implements CanActivate {
     if (session?.user !== undefined && request.user !== undefined && request.user !== null) {
       return true;
     }
-    return this.handleDenied(session?.guardFailure ?? new UnauthenticatedException(), context);
+    const reason = session?.guardFailure ?? new UnauthenticatedException(await session?.whySignedOut());
+    return this.handleDenied(reason, context);
+  }
+
+  /** Whether the route needs no login: it is marked `@Public()`. */
+  protected isPublic(context: ExecutionContext): boolean {
+    const marked = this.reflector.getAllAndOverride<boolean | undefined>(IS_PUBLIC, [
+      context.getHandler(),
+      context.getClass(),
+    ]);
+    return marked === true;
   }
 
   /** The HTTP request behind the context. Override it for a context of your own. */
@@ -38,7 +49,8 @@ export class SessionGuard implements CanActivate {
 
   /**
    * Turns a request away. Override it to redirect, or to answer in another form; whatever it does, it must throw, or
-   * answer `true` to let the request through after all.
+   * answer `true` to let the request through after all. An `UnauthenticatedException` says by its `reason` why the session
+   * has ended, where that is known.
    */
   protected async handleDenied(reason: HttpException, context: ExecutionContext): Promise<boolean> {
     if (context.getType() === 'ws') {

@@ -10,11 +10,27 @@ interface EventBase {
   readonly handle?: string;
 }
 
+/** Who or what had a session end: its user (on another device, say), an administrator, `maxSessions`, new credentials. */
+export type RevocationReason = 'user' | 'admin' | 'limit' | 'credentials-changed';
+
 /** What happens to sessions, told apart by `type`. */
 export type SessionEvent = EventBase &
   (
     | { readonly type: 'logged-in'; readonly userId: string; readonly handle: string; readonly method?: string }
     | { readonly type: 'logged-out'; readonly userId: string; readonly handle: string }
+    /** The user proved again who they are; the session goes on under a new handle. */
+    | {
+        readonly type: 'reauthenticated';
+        readonly handle: string;
+        readonly previous: string;
+        readonly method?: string;
+      }
+    /** A session was ended from elsewhere. `userId` is missing where everybody's were. */
+    | { readonly type: 'revoked'; readonly handle: string; readonly reason: RevocationReason }
+    /** The browser has taken up a new secret for its session. */
+    | { readonly type: 'rotated'; readonly handle: string }
+    /** A cookie with an old secret was shown after its time: somebody has a copy. The session has ended. */
+    | { readonly type: 'reuse-detected'; readonly handle: string }
     /** A strategy turned credentials down. */
     | { readonly type: 'login-failed'; readonly strategy: string; readonly reason: string }
     /** The session was ended by the module: its user is gone, or what stood in the store was unreadable. */

@@ -1,5 +1,6 @@
 import type { ResolvedSessionAuthOptions } from '../session-auth.options.js';
-import type { LifetimePolicy, Lived } from '../session/lifetime-policy.js';
+import type { Expiry, LifetimePolicy, Lived } from '../session/lifetime-policy.js';
+import type { SessionRecord } from '../session/session-record.js';
 
 type Limits = ResolvedSessionAuthOptions['lifetime'];
 
@@ -11,16 +12,35 @@ export function expiresAt(session: Lived, limits: Limits): number {
   );
 }
 
+/** When a session ends, and of which limit. */
+export function expiryOf(session: Lived, limits: Limits): Expiry {
+  const at = expiresAt(session, limits);
+  const absolute = at === session.createdAt + (session.absolute ?? limits.absolute);
+  return { at, reason: absolute ? 'absolute_timeout' : 'idle_timeout' };
+}
+
 /** Activity is written down every `touchEvery`; oftener where the session has a short idle limit of its own. */
 export function touchDue(session: Lived, limits: Limits, now: number): boolean {
   return now - session.seenAt >= Math.min(limits.touchEvery, (session.idle ?? Infinity) / 10);
+}
+
+/** A new secret is offered every `rotateEvery`; while the browser does not take it up, another one after the grace. */
+export function offerDue(
+  { createdAt, rotation }: Pick<SessionRecord, 'createdAt' | 'rotation'>,
+  { rotateEvery, rotationGrace }: Limits,
+  now: number,
+): boolean {
+  return now - (rotation?.since ?? createdAt) >= rotateEvery && now - (rotation?.offeredAt ?? 0) >= rotationGrace;
 }
 
 /** The policy that the options set. */
 export function lifetimePolicy(limits: Limits): LifetimePolicy {
   return {
     idle: limits.idle,
+    rotationGrace: limits.rotationGrace,
     expiresAt: (session) => expiresAt(session, limits),
+    expiryOf: (session) => expiryOf(session, limits),
     touchDue: (session, now) => touchDue(session, limits, now),
+    offerDue: (session, now) => offerDue(session, limits, now),
   };
 }

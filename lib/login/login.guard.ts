@@ -14,6 +14,7 @@ import {
   MalformedLoginException,
   SessionStoreUnavailableException,
   SessionUnavailableException,
+  TooManySessionsException,
 } from '../session-auth.errors.js';
 import { SessionEvents } from '../events/session-events.js';
 import { ApplicationPassport, type Refusal } from '../passport/application-passport.js';
@@ -51,7 +52,7 @@ export interface LoginGuardOptions extends PassportLogInOptions {
  * ```
  *
  * A strategy that is no provider fails the boot. Answers 401 (code `login_failed`) to credentials the strategy turned down, with the strategy's message; 400 to
- * credentials it could not read; 503 when the session store does not answer; 500 (code `session_unavailable`) on a
+ * credentials it could not read; 409 (code `too_many_sessions`) where `maxSessions` rejects the login; 503 when the session store does not answer; 500 (code `session_unavailable`) on a
  * route without a session.
  */
 export function LoginGuard(strategy: string | string[], options: LoginGuardOptions = {}): Type<CanActivate> {
@@ -81,7 +82,10 @@ export function LoginGuard(strategy: string | string[], options: LoginGuardOptio
       const ended = await this.passport
         .authenticate(names, options, request, responseOf(context))
         .catch((error: unknown) => {
-          if (error instanceof HttpException && error.getStatus() === UNAUTHORIZED) {
+          if (
+            error instanceof TooManySessionsException ||
+            (error instanceof HttpException && error.getStatus() === UNAUTHORIZED)
+          ) {
             this.report(error.message);
           }
           throw error;

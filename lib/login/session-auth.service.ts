@@ -3,6 +3,7 @@ import {
   CookieNotSendableException,
   SessionUnavailableException,
   UnauthenticatedException,
+  UserLookupFailedException,
 } from '../session-auth.errors.js';
 import type { Duration, ResolvedSessionAuthOptions } from '../session-auth.options.js';
 import { milliseconds } from '../session-auth.validation.js';
@@ -11,6 +12,8 @@ import { UserSerializers } from '../serializer/user-serializers.js';
 import { expiresAt } from '../lifetime/lifetime.policy.js';
 import { type LiveSession, dataOf } from '../session/live-session.js';
 import { type RequestSession, requestSessionOf } from '../session/request-session.js';
+import { sessionInfo } from '../session/session-record.js';
+import type { RestoredUser } from '../session/session.runtime.js';
 import type { Device, SessionInfo, SessionRequest } from '../session/session.types.js';
 
 /** How to log a user in. */
@@ -41,6 +44,7 @@ export class SessionAuthService {
    * ended and `request.user` is the user.
    *
    * @throws SessionStoreUnavailableException (503) when the store does not answer
+   * @throws TooManySessionsException (409) when `maxSessions` is reached and `reject`s
    * @throws CookieNotSendableException (500) when the cookie could not reach the browser; nothing is stored then
    * @throws UserNotSerializableException (500) when no serializer takes the user
    * @throws SessionUnavailableException (500) on a route without a session
@@ -59,13 +63,14 @@ export class SessionAuthService {
   }
 
   async #logIn(session: RequestSession, request: SessionRequest, user: unknown, options: LogInOptions): Promise<void> {
-    const { userId, passport } = await this.serializers.serialize(user);
+    const { userId, passport, stamp } = await this.serializers.serialize(user);
     const device = this.options.device === false ? undefined : onlyDevice(this.options.device(request));
     await session.logIn({
       login: {
         userId,
         ...(options.method !== undefined && { method: options.method }),
         ...(device !== undefined && { device }),
+        ...(stamp !== undefined && { stamp }),
       },
       data: { ...kept(request, session, userId, options.keep ?? []), passport },
       ...(options.remember !== undefined && { remember: milliseconds('remember', options.remember) }),
@@ -85,7 +90,38 @@ export class SessionAuthService {
   }
 
   /**
-   * The caller's own session. Asks the store nothing.
+   * The user has proved again who they are (you have checked how): their session goes on under a new id, with its data and
+   * its own limits, and the old id has ended when it resolves. The login is fresh now and the absolute limit counts anew
+   * (OWASP ASVS 7.2.4). The user is restored anew too, so that changed credentials hold from here.
+   *
+   * @param method how they proved it, in a word of your own; see `@RequireFreshLogin()`
+   * @throws UnauthenticatedException (401) when the caller is not logged in (any more)
+   * @throws SessionStoreUnavailableException (503) when the store does not answer
+   */
+  async reauthenticate(request: SessionRequest, method?: string): Promise<void> {
+    const session = sessionOf(request);
+    const restored = session.user === undefined ? undefined : await this.#restoreAnew(request);
+    if (restored === undefined) {
+      throw session.failure ?? new UnauthenticatedException();
+    }
+    const { user, stamp } = restored;
+    await session.reauthenticate({
+      login: { ...(method !== undefined && { method }), ...(stamp !== undefined && { stamp }) },
+      user,
+    });
+  }
+
+  async #restoreAnew(request: SessionRequest): Promise<RestoredUser | undefined> {
+    try {
+      return await this.serializers.restore(request.session?.['passport' as never], request);
+    } catch (error) {
+      throw new UserLookupFailedException(error);
+    }
+  }
+
+  /**
+   * The caller's own session: what it is called, when it ends. Asks the store nothing and extends nothing; a route that
+   * a page polls for the remaining time is a `@PassiveRoute()` besides, for requests count as activity.
    *
    * @throws UnauthenticatedException (401) when the caller is not logged in
    */
@@ -94,14 +130,7 @@ export class SessionAuthService {
     if (record?.login === undefined) {
       throw new UnauthenticatedException();
     }
-    return {
-      handle: record.handle,
-      createdAt: new Date(record.createdAt),
-      authenticatedAt: new Date(record.login.at),
-      seenAt: new Date(record.seenAt),
-      expiresAt: new Date(expiresAt(record, this.options.lifetime)),
-      device: record.login.device ?? {},
-    };
+    return sessionInfo(record, record.login, expiresAt(record, this.options.lifetime));
   }
 }
 

@@ -1,90 +1,130 @@
 import session, { type SessionData, type Store } from 'express-session';
+import type { SignOutReason } from '../session-auth.errors.js';
 import type { Clock } from '../session/clock.js';
+import type { Expiry, LifetimePolicy } from '../session/lifetime-policy.js';
+import { hashSecret, sameHash, type SessionId } from '../session/session-id.js';
 import type { SessionRecord } from '../session/session-record.js';
 import {
   type AtomicSessionStore,
+  type Ending,
   type FoundSession,
-  REPLACED_FOR,
+  type LogInOutcome,
+  type NewUserSession,
+  REPLACED_REMEMBERED_FOR,
   type SaveOutcome,
 } from '../session/session-store.js';
-import type { LifetimePolicy } from '../session/lifetime-policy.js';
 import { answer, StoreContract, type StoreCallback } from '../session/store-contract.js';
-
-interface Entry {
-  readonly record: SessionRecord;
-  readonly expiresAt: number;
-}
-
-/** After so many new sessions the ones that have run out are swept away. */
-const SWEEP_EVERY = 1000;
+import { MemorySessionIndex } from './memory-session.index.js';
+import { SessionTable } from './session-table.js';
 
 /**
  * Sessions in this process's memory, for development and tests. Keeps the promises that the Redis store keeps, but ends
  * with the process and is shared with none.
  */
 export class MemorySessionStore extends session.Store implements AtomicSessionStore {
-  readonly #entries = new Map<string, Entry>();
-  /** Until when it is remembered that a session was replaced. */
-  readonly #replaced = new Map<string, number>();
+  readonly index: MemorySessionIndex;
+  readonly #table: SessionTable;
   readonly #contract: StoreContract;
-  #inserted = 0;
 
   constructor(
     private readonly clock: Clock,
     lifetime: LifetimePolicy,
   ) {
     super();
+    this.#table = new SessionTable(clock);
     this.#contract = new StoreContract(this, lifetime, clock);
+    this.index = new MemorySessionIndex(this.#table);
   }
 
   find(handle: string): Promise<FoundSession | undefined> {
-    const record = this.#live(handle)?.record;
+    const record = this.#table.get(handle)?.record;
     return Promise.resolve(record && { record, values: JSON.parse(record.data) as Record<string, unknown> });
   }
 
-  insert(record: SessionRecord, expiresAt: number): Promise<void> {
-    if (this.#live(record.handle) !== undefined) {
-      return Promise.reject(new Error('This session exists already.'));
+  insert(record: SessionRecord, expiry: Expiry): Promise<void> {
+    if (this.#table.get(record.handle) !== undefined) {
+      return Promise.reject(taken());
     }
-    this.#entries.set(record.handle, { record, expiresAt });
-    if (++this.#inserted % SWEEP_EVERY === 0) {
-      this.#sweep();
-    }
+    this.#table.put({ record, expiry });
     return Promise.resolve();
   }
 
-  update(record: SessionRecord, expiresAt: number): Promise<SaveOutcome> {
-    const current = this.#live(record.handle);
+  logIn({ record, expiry, limit, replaces, continues }: NewUserSession): Promise<LogInOutcome> {
+    if (this.#table.get(record.handle) !== undefined) {
+      return Promise.reject(taken());
+    }
+    const current = replaces && this.#table.get(replaces.handle)?.record;
+    if (continues && current === undefined) {
+      return Promise.resolve({ outcome: 'gone' });
+    }
+    if (continues && current !== undefined && current.version !== replaces?.version) {
+      return Promise.resolve({ outcome: 'stale', current });
+    }
+    const others = this.#table
+      .ofUser(record.login?.userId ?? '')
+      .filter((other) => other.record.handle !== replaces?.handle)
+      .sort((a, b) => a.record.seenAt - b.record.seenAt);
+    const over = limit === undefined ? 0 : Math.max(0, others.length + 1 - limit.limit);
+    if (over > 0 && limit?.overflow === 'reject') {
+      return Promise.resolve({ outcome: 'rejected' });
+    }
+    const evicted = others.slice(0, over).map((other) => other.record.handle);
+    for (const handle of evicted) {
+      this.#table.end(handle, 'limit');
+    }
+    const replaced = replaces !== undefined && this.#table.end(replaces.handle, 'replaced');
+    this.#table.put({ record, expiry });
+    return Promise.resolve({ outcome: 'created', evicted, replaced });
+  }
+
+  update(record: SessionRecord, expiry: Expiry): Promise<SaveOutcome> {
+    const current = this.#table.get(record.handle);
     if (current === undefined) {
-      return Promise.resolve({ outcome: this.#replaced.has(record.handle) ? 'replaced' : 'gone' });
+      const replaced = this.#table.tombstone(record.handle)?.reason === 'replaced';
+      return Promise.resolve({ outcome: replaced ? 'replaced' : 'gone' });
     }
     if (current.record.version !== record.version - 1) {
       return Promise.resolve({ outcome: 'stale', current: current.record });
     }
     const { seenAt } = current.record;
     const moved = seenAt > record.seenAt; // By a touch meanwhile: that is not moved back.
-    this.#entries.set(record.handle, {
+    this.#table.put({
       record: moved ? { ...record, seenAt } : record,
-      expiresAt: moved ? Math.max(expiresAt, current.expiresAt) : expiresAt,
+      expiry: moved && current.expiry.at > expiry.at ? current.expiry : expiry,
     });
     return Promise.resolve({ outcome: 'saved' });
   }
 
-  extend({ handle }: SessionRecord, seenAt: number, expiresAt: number): Promise<boolean> {
-    const current = this.#live(handle)?.record;
-    if (current !== undefined && current.seenAt < seenAt) {
-      this.#entries.set(handle, { record: { ...current, seenAt }, expiresAt });
+  extend(
+    { handle, secretHash }: SessionRecord,
+    seenAt: number,
+    expiry: Expiry,
+  ): Promise<'gone' | 'current' | 'superseded'> {
+    const current = this.#table.get(handle)?.record;
+    if (current === undefined) {
+      return Promise.resolve('gone');
     }
-    return Promise.resolve(current !== undefined);
+    if (current.seenAt < seenAt) {
+      this.#table.put({ record: { ...current, seenAt }, expiry });
+    }
+    return Promise.resolve(current.secretHash === secretHash ? 'current' : 'superseded');
   }
 
-  remove(handle: string): Promise<boolean> {
-    return Promise.resolve(this.#live(handle) !== undefined && this.#entries.delete(handle));
+  end({ handle, login }: SessionRecord, ending: Ending, shown?: string): Promise<boolean> {
+    const ended = this.#table.end(handle, ending, shown === undefined ? [] : [shown]);
+    if (login === undefined && ending === 'replaced') {
+      this.#table.note(handle, { reason: ending, secrets: [], until: this.clock.now() + REPLACED_REMEMBERED_FOR });
+    }
+    return Promise.resolve(ended);
   }
 
-  async replace(handle: string): Promise<boolean> {
-    this.#replaced.set(handle, this.clock.now() + REPLACED_FOR);
-    return this.remove(handle);
+  whyEnded({ handle, secret }: SessionId): Promise<SignOutReason | undefined> {
+    const { reason, secrets = [] } = this.#table.tombstone(handle) ?? {};
+    const shown = hashSecret(secret);
+    if (!secrets.some((hash) => sameHash(shown, hash))) {
+      return Promise.resolve(undefined);
+    }
+    return Promise.resolve(reason === 'replaced' ? 'logged_out' : reason);
   }
 
   // express-session's contract. ------------------------------------------------------------------------------------
@@ -114,45 +154,25 @@ export class MemorySessionStore extends session.Store implements AtomicSessionSt
   }
 
   override length(callback?: StoreCallback<number>): Promise<number | undefined> {
-    this.#sweep();
-    return answer(Promise.resolve(this.#entries.size), callback);
+    return answer(Promise.resolve(this.#table.handles().length), callback);
   }
 
   override clear(callback?: StoreCallback<void>): Promise<void> {
-    this.#entries.clear();
-    this.#replaced.clear();
+    this.#table.clear();
     return answer(Promise.resolve(), callback);
   }
 
   /** The handles of all live sessions. */
   ids(callback?: StoreCallback<string[]>): Promise<string[] | undefined> {
-    this.#sweep();
-    return answer(Promise.resolve([...this.#entries.keys()]), callback);
+    return answer(Promise.resolve(this.#table.handles()), callback);
   }
 
   async #all(): Promise<SessionData[]> {
-    this.#sweep();
-    const found = await Promise.all([...this.#entries.keys()].map((handle) => this.find(handle)));
+    const found = await Promise.all(this.#table.handles().map((handle) => this.find(handle)));
     return found.flatMap((one) => (one ? { ...this.#contract.dataOf(one), id: one.record.handle } : []));
   }
+}
 
-  #live(handle: string): Entry | undefined {
-    const entry = this.#entries.get(handle);
-    if (entry !== undefined && entry.expiresAt <= this.clock.now()) {
-      this.#entries.delete(handle);
-      return undefined;
-    }
-    return entry;
-  }
-
-  #sweep(): void {
-    for (const handle of this.#entries.keys()) {
-      this.#live(handle);
-    }
-    for (const [handle, until] of this.#replaced) {
-      if (until <= this.clock.now()) {
-        this.#replaced.delete(handle);
-      }
-    }
-  }
+function taken(): Error {
+  return new Error('This session exists already.');
 }

@@ -6,14 +6,15 @@ import type { FoundSession } from '../session/session-store.js';
  *
  *     {"seen":1767225600000,"v":3,"created":...,"secret":"<hash>",...,"data":{...}}
  *
- * `seen` and `v` come first and `data` last, so that the Lua scripts find the first two, and change them, without
- * decoding what the application stored: cjson would turn its empty arrays into objects and round its large numbers.
+ * The first four come in this order and `data` last, so that the Lua scripts find their way without decoding what the
+ * application stored: cjson would turn its empty arrays into objects and round its large numbers.
  */
 interface StoredHead {
   seen: number;
   v: number;
   created: number;
   secret: string;
+  rotation?: SessionRecord['rotation'];
   idle?: number | null;
   absolute?: number;
   login?: SessionRecord['login'];
@@ -25,8 +26,9 @@ const DATA = ',"data":';
 const HEAD = /^\{"seen":\d{13},"v":\d+,/;
 
 export function encodeRecord(record: SessionRecord): string {
-  const { seenAt: seen, version: v, createdAt: created, secretHash: secret, idle, absolute, login, owner } = record;
-  const head = JSON.stringify({ seen, v, created, secret, idle, absolute, login, owner });
+  const { seenAt: seen, version: v, createdAt: created, secretHash: secret } = record;
+  const { rotation, idle, absolute, login, owner } = record;
+  const head = JSON.stringify({ seen, v, created, secret, rotation, idle, absolute, login, owner });
   return `${head.slice(0, -1)}${DATA}${record.data}}`;
 }
 
@@ -43,7 +45,7 @@ export function decodeRecord(handle: string, text: string): FoundSession | undef
   if (!isHead(head) || !isObject(values)) {
     return undefined;
   }
-  const { seen, v, created, secret, idle, absolute, login, owner } = head;
+  const { seen, v, created, secret, rotation, idle, absolute, login, owner } = head;
   return {
     record: {
       handle,
@@ -51,6 +53,7 @@ export function decodeRecord(handle: string, text: string): FoundSession | undef
       version: v,
       createdAt: created,
       seenAt: seen,
+      ...(rotation !== undefined && { rotation }),
       ...(idle !== undefined && { idle }),
       ...(absolute !== undefined && { absolute }),
       ...(login !== undefined && { login }),
@@ -77,12 +80,14 @@ function isHead(value: unknown): value is StoredHead {
   if (!isObject(value)) {
     return false;
   }
-  const { seen, v, created, secret, idle = null, absolute = 0, login } = value;
+  const { seen, v, created, secret, rotation, idle = null, absolute = 0, login } = value;
   return (
     Number.isSafeInteger(seen) &&
     Number.isSafeInteger(v) &&
     Number.isSafeInteger(created) &&
     typeof secret === 'string' &&
+    (rotation === undefined ||
+      (isObject(rotation) && Array.isArray(rotation['offers']) && Array.isArray(rotation['grace']))) &&
     (idle === null || Number.isFinite(idle)) &&
     Number.isFinite(absolute) &&
     (login === undefined ||

@@ -1,76 +1,110 @@
 import { RedisStore } from 'connect-redis';
 import type { SessionData, Store } from 'express-session';
+import type { SignOutReason } from '../session-auth.errors.js';
 import type { Clock } from '../session/clock.js';
-import { within } from '../session/deadline.js';
+import type { Expiry, LifetimePolicy } from '../session/lifetime-policy.js';
+import type { SessionId } from '../session/session-id.js';
 import type { SessionRecord } from '../session/session-record.js';
 import {
   type AtomicSessionStore,
+  ENDED_REMEMBERED_FOR,
+  type Ending,
   type FoundSession,
-  REPLACED_FOR,
+  type LogInOutcome,
+  type NewUserSession,
+  REPLACED_REMEMBERED_FOR,
+  RUN_OUT_REMEMBERED_FOR,
   type SaveOutcome,
 } from '../session/session-store.js';
-import type { LifetimePolicy } from '../session/lifetime-policy.js';
 import { answer, StoreContract, type StoreCallback } from '../session/store-contract.js';
-import { handleOfKey, replacedKey, scanPattern, sessionKey } from './keys.js';
+import { tagOfHandle } from '../session/session-id.js';
+import { endedKey, handleOfKey, indexKey, scanPattern, sessionKey, slotBase } from './keys.js';
 import { decodeRecord, encodeRecord } from './record.codec.js';
-import type { RedisCommands } from './redis.options.js';
-import { EXTEND, REPLACE, UPDATE } from './scripts.js';
+import { RedisAccess, type RedisAccessOptions } from './redis-access.js';
+import { RedisSessionIndex } from './redis-session.index.js';
+import { END, EXTEND, LOG_IN, UPDATE } from './scripts.js';
+import { readTombstone, shortHash, tombstoneOf } from './tombstone.js';
 
 /** What a {@link RedisSessionStore} works with. */
-export interface RedisSessionStoreOptions {
-  readonly client: RedisCommands;
+export interface RedisSessionStoreOptions extends RedisAccessOptions {
   readonly prefix: string;
-  /** Longest wait for a command, in milliseconds. */
-  readonly timeout: number;
   readonly clock: Clock;
   readonly lifetime: LifetimePolicy;
-  /** Told that a command was not answered in time. */
-  readonly onLate?: () => void;
   /** Told of a value that was no session and has been removed. */
   readonly onUnreadable: (handle: string) => void;
 }
 
-type ScanClient = { scanIterator(options: { MATCH: string; COUNT: number }): AsyncIterable<string | string[]> };
-type ClusterClient = { masters: object[]; nodeClient(node: object): Promise<ScanClient> };
-
-/** Keys asked for in one SCAN step, and removed at once by `clear()`. */
-const BATCH = 100;
-
-/** Sessions in Redis. Each method that changes one is one atomic step: a single command or a Lua script on one key. */
+/** Sessions in Redis. Each method that changes one is one atomic step: a single command or a Lua script in one slot. */
 export class RedisSessionStore extends RedisStore implements AtomicSessionStore {
+  readonly index: RedisSessionIndex;
   readonly #options: RedisSessionStoreOptions;
+  readonly #redis: RedisAccess;
   readonly #contract: StoreContract;
 
   constructor(options: RedisSessionStoreOptions) {
     super({ client: options.client, prefix: options.prefix });
     this.#options = options;
+    this.#redis = new RedisAccess(options);
     this.#contract = new StoreContract(this, options.lifetime, options.clock);
+    this.index = new RedisSessionIndex(this.#redis, options.prefix, options.clock);
   }
 
   async find(handle: string): Promise<FoundSession | undefined> {
-    const text = await this.#command((client) => client.get(this.#key(handle))).catch(notOfAnotherType);
+    const text = await this.#redis.command((client) => client.get(this.#key(handle))).catch(notOfAnotherType);
     if (text === null || text === undefined) {
       return undefined;
     }
     const found = typeof text === 'string' ? decodeRecord(handle, text) : undefined;
     if (found === undefined) {
-      await this.remove(handle);
+      await this.#redis.command((client) => client.del(this.#key(handle)));
       this.#options.onUnreadable(handle);
     }
     return found;
   }
 
-  async insert(record: SessionRecord, expiresAt: number): Promise<void> {
-    const options = { NX: true, PX: this.#ttl(expiresAt) } as const;
-    const reply = await this.#command((client) => client.set(this.#key(record.handle), encodeRecord(record), options));
-    if (reply === null) {
-      throw new Error('This session exists already.');
+  async insert(record: SessionRecord, { at }: Expiry): Promise<void> {
+    const options = { NX: true, PX: this.#ttl(at) } as const;
+    const value = encodeRecord(record);
+    if ((await this.#redis.command((client) => client.set(this.#key(record.handle), value, options))) === null) {
+      throw taken();
     }
   }
 
-  async update(record: SessionRecord, expiresAt: number): Promise<SaveOutcome> {
-    const args = [record.version - 1, encodeRecord(record), this.#ttl(expiresAt)];
-    const reply = await this.#command((client) => UPDATE.run(client, this.#keys(record.handle), args));
+  /** In one step; where a user has so many sessions beyond the limit that it would take long, in several. */
+  async logIn(session: NewUserSession): Promise<LogInOutcome> {
+    const { record, replaces } = session;
+    const keys = [...this.#keys(record), ...(replaces ? this.#keys(replaces).slice(0, 2) : [])];
+    const args = this.#logInArgs(session);
+    const evicted: string[] = [];
+    for (;;) {
+      const [outcome, ...rest] = (await this.#redis.script(LOG_IN, keys, args)) as [string, ...unknown[]];
+      switch (outcome) {
+        case 'created':
+        case 'more':
+          evicted.push(...(rest.slice(1) as string[]));
+          if (outcome === 'created') {
+            return { outcome, evicted, replaced: rest[0] === 1 };
+          }
+          break;
+        case 'stale': {
+          const current = decodeRecord(replaces?.handle ?? '', String(rest[0]))?.record;
+          return current ? { outcome, current } : { outcome: 'gone' };
+        }
+        case 'rejected':
+        case 'gone':
+          return { outcome };
+        default:
+          throw taken();
+      }
+    }
+  }
+
+  async update(record: SessionRecord, expiry: Expiry): Promise<SaveOutcome> {
+    const args = [record.version - 1, encodeRecord(record), this.#ttl(expiry.at)];
+    if (record.login !== undefined) {
+      args.push(record.handle, expiry.at, tombstoneOf(record, expiry), RUN_OUT_REMEMBERED_FOR);
+    }
+    const reply = await this.#redis.script(UPDATE, this.#keys(record), args);
     const current = typeof reply === 'string' ? decodeRecord(record.handle, reply)?.record : undefined;
     if (current !== undefined) {
       return { outcome: 'stale', current };
@@ -78,17 +112,30 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
     return { outcome: reply === 1 ? 'saved' : reply === 2 ? 'replaced' : 'gone' };
   }
 
-  async extend({ handle }: SessionRecord, seenAt: number, expiresAt: number): Promise<boolean> {
-    const args = [seenAt, this.#ttl(expiresAt)];
-    return (await this.#command((client) => EXTEND.run(client, [this.#key(handle)], args))) === 1;
+  async extend(
+    record: SessionRecord,
+    seenAt: number,
+    { at, reason }: Expiry,
+  ): Promise<'gone' | 'current' | 'superseded'> {
+    const args = [seenAt, this.#ttl(at), record.secretHash];
+    if (record.login !== undefined) {
+      args.push(record.handle, at, reason, RUN_OUT_REMEMBERED_FOR);
+    }
+    const reply = await this.#redis.script(EXTEND, this.#keys(record), args);
+    return reply === 1 ? 'current' : reply === 2 ? 'superseded' : 'gone';
   }
 
-  async remove(handle: string): Promise<boolean> {
-    return (await this.#command((client) => client.del(this.#key(handle)))) === 1;
+  async end(record: SessionRecord, ending: Ending, shown?: string): Promise<boolean> {
+    const { login, handle } = record;
+    const anonymous = ending === 'replaced' ? REPLACED_REMEMBERED_FOR : 0;
+    const keep = login === undefined ? anonymous : ENDED_REMEMBERED_FOR;
+    const args = [ending, keep, handle, shown === undefined ? '' : ` ${shortHash(shown)}`];
+    return (await this.#redis.script(END, this.#keys(record), args)) === 1;
   }
 
-  async replace(handle: string): Promise<boolean> {
-    return (await this.#command((client) => REPLACE.run(client, this.#keys(handle), [REPLACED_FOR]))) === 1;
+  async whyEnded({ handle, secret }: SessionId): Promise<SignOutReason | undefined> {
+    const text = await this.#redis.command((client) => client.get(endedKey(this.#options.prefix, handle)));
+    return readTombstone(text, secret, this.#options.clock.now());
   }
 
   // express-session's contract. ------------------------------------------------------------------------------------
@@ -140,22 +187,39 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
     return sessionKey(this.#options.prefix, handle);
   }
 
-  /** The session's key, and that of the note that it was replaced. */
-  #keys(handle: string): string[] {
-    return [this.#key(handle), replacedKey(this.#options.prefix, handle)];
+  /** The keys of a session, of its tombstone and, where it is a user's, of that user's index. */
+  #keys({ handle, login }: SessionRecord): string[] {
+    const { prefix } = this.#options;
+    const keys = [this.#key(handle), endedKey(prefix, handle)];
+    return login === undefined ? keys : [...keys, indexKey(prefix, login.userId)];
   }
 
   #ttl(expiresAt: number): number {
     return Math.max(1, Math.round(expiresAt - this.#options.clock.now()));
   }
 
-  #command<T>(run: (client: RedisCommands) => Promise<T>): Promise<T> {
-    return within(this.#options.timeout, run(this.#options.client), this.#options.onLate);
+  #logInArgs({ record, expiry, limit, replaces, continues }: NewUserSession): (string | number)[] {
+    const ttl = this.#ttl(expiry.at);
+    return [
+      record.handle,
+      encodeRecord(record),
+      ttl,
+      tombstoneOf(record, expiry),
+      ttl + RUN_OUT_REMEMBERED_FOR,
+      expiry.at,
+      this.#options.clock.now(),
+      slotBase(this.#options.prefix, tagOfHandle(record.handle)),
+      limit?.limit ?? 0,
+      limit?.overflow ?? '',
+      ENDED_REMEMBERED_FOR,
+      replaces?.handle ?? '',
+      continues && replaces ? replaces.version : '',
+    ];
   }
 
   async #handles(): Promise<string[]> {
     const handles = new Set<string>();
-    for await (const keys of this.#scan()) {
+    for await (const keys of this.#redis.scan(scanPattern(this.#options.prefix))) {
       for (const key of keys) {
         const handle = handleOfKey(this.#options.prefix, key);
         if (handle !== undefined) {
@@ -172,27 +236,15 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
   }
 
   async #clear(): Promise<void> {
-    for await (const keys of this.#scan()) {
+    for await (const keys of this.#redis.scan(scanPattern(this.#options.prefix))) {
       // One key a command: on a cluster they lie in many slots.
-      await Promise.all(keys.map((key) => this.#command((client) => client.del(key))));
+      await Promise.all(keys.map((key) => this.#redis.command((client) => client.del(key))));
     }
   }
+}
 
-  async *#scan(): AsyncGenerator<string[]> {
-    for (const client of await this.#nodes()) {
-      for await (const keys of client.scanIterator({ MATCH: scanPattern(this.#options.prefix), COUNT: BATCH })) {
-        yield [keys].flat();
-      }
-    }
-  }
-
-  /** Every server that holds keys of its own: a cluster's masters, or the one there is. */
-  #nodes(): Promise<ScanClient[]> {
-    const client = this.#options.client as unknown as ScanClient | ClusterClient;
-    return 'masters' in client
-      ? Promise.all(client.masters.map((node) => client.nodeClient(node)))
-      : Promise.resolve([client]);
-  }
+function taken(): Error {
+  return new Error('This session exists already.');
 }
 
 /** A value of another Redis type under our key is no session. Anything else stays an error. */

@@ -1,47 +1,226 @@
 import { LuaScript } from './lua-script.js';
+import { REASON_WIDTH } from './tombstone.js';
+
+/** Index entries that one step of a script looks at: a few milliseconds of Redis (docs/operations.md). */
+const STEP = 250;
+
+/**
+ * What the scripts share. `base` is the slot base: handles of one user differ from it on, so that a script finds the keys
+ * of sessions that it learns of from the index. All lie in the slot of the keys that it is given.
+ */
+const SHARED = `
+local STEP = ${STEP}
+local ENDED = '0000000000000'
+
+local function sessionKey(base, handle) return base .. string.sub(handle, 9) end
+
+local function read(key)
+  local value = redis.pcall('GET', key)
+  return type(value) == 'string' and value or nil
+end
+
+-- Says in a session's tombstone why it ended or will; the hashes in it stay.
+local function bury(key, reason, at, ttl, shown)
+  if redis.call('EXISTS', key) == 0 then return end
+  redis.call('SETRANGE', key, 0, at .. ' ' .. string.format('%-${REASON_WIDTH}s', reason))
+  if shown then redis.call('APPEND', key, shown) end
+  redis.call('PEXPIRE', key, ttl)
+end
+
+-- Enters when a session runs out. The index lives as long as the session in it that lives longest.
+local function enter(index, handle, at, ttl)
+  redis.call('ZADD', index, at, handle)
+  redis.call('PEXPIRE', index, math.max(ttl, redis.call('PTTL', index)))
+end
+
+-- Ends a session that stands in an index, and tells whether it was there.
+local function finish(index, base, handle, reason, keep)
+  local key = sessionKey(base, handle)
+  redis.call('ZREM', index, handle)
+  if redis.call('DEL', key) == 0 then return false end
+  bury(key .. ':ended', reason, ENDED, keep)
+  return true
+end
+
+-- Forgets sessions that have run out, a step's worth at the most.
+local function prune(index, base, now)
+  for _, handle in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', now, 'LIMIT', 0, STEP)) do
+    redis.call('DEL', sessionKey(base, handle))
+    redis.call('ZREM', index, handle)
+  end
+end
+`;
+
+const script = (source: string): LuaScript => new LuaScript(SHARED + source);
+
+/**
+ * A user's new session: indexed, the limit kept, the session that it replaces ended. Returns `created` (then 1 where the
+ * replaced one was there, then the handles evicted), `more` (then the handles evicted: the limit is not reached yet,
+ * nothing was created), `rejected`, `taken`, `gone`, or `stale` and the value that stands under the replaced one's key.
+ *
+ * KEYS: session, its tombstone, index, and (where one is replaced) that session and its tombstone. ARGV: handle, value, its
+ * time to live in ms, tombstone, the tombstone's, when it runs out, now, slot base, limit (0 for none), what happens
+ * beyond it, how long tombstones of ended sessions stand, the replaced handle, the version it must have (or '').
+ */
+export const LOG_IN = script(`
+local handle, value, ttl, at = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[6]
+local now, base, limit, keep, replaced = ARGV[7], ARGV[8], tonumber(ARGV[9]), ARGV[11], ARGV[12]
+if redis.call('EXISTS', KEYS[1]) == 1 then return {'taken'} end
+if ARGV[13] ~= '' then
+  local current = read(KEYS[4])
+  if not current then return {'gone'} end
+  if string.match(current, '^{"seen":%d+,"v":(%d+),') ~= ARGV[13] then return {'stale', current} end
+end
+prune(KEYS[3], base, now)
+local result = {'created', 0}
+if limit > 0 then
+  local live = {}
+  local looked = redis.call('ZRANGE', KEYS[3], 0, STEP - 1)
+  for i, other in ipairs(looked) do
+    if other ~= replaced then
+      local seen = redis.call('GETRANGE', sessionKey(base, other), 0, 20)
+      if seen == '' then redis.call('ZREM', KEYS[3], other) else live[#live + 1] = {seen, i, other} end
+    end
+  end
+  local unseen = redis.call('ZCARD', KEYS[3]) - #live
+  if replaced ~= '' and redis.call('ZSCORE', KEYS[3], replaced) then unseen = unseen - 1 end
+  local over = #live + unseen + 1 - limit
+  if over > 0 and ARGV[10] == 'reject' then return {'rejected'} end
+  table.sort(live, function(a, b) return a[1] < b[1] or (a[1] == b[1] and a[2] < b[2]) end)
+  for i = 1, math.min(over, #live) do
+    if finish(KEYS[3], base, live[i][3], 'limit', keep) then result[#result + 1] = live[i][3] end
+  end
+  if over > #live then
+    result[1] = 'more'
+    return result
+  end
+end
+if replaced ~= '' and finish(KEYS[3], base, replaced, 'replaced', keep) then result[2] = 1 end
+redis.call('SET', KEYS[1], value, 'PX', ttl)
+redis.call('SET', KEYS[2], ARGV[4], 'PX', ARGV[5])
+enter(KEYS[3], handle, at, ttl)
+return result
+`);
 
 /**
  * Writes only over the version before this one, and only where a session is. Returns 1 (saved), 0 (there is none), 2 (a
  * login has replaced it) or the newer value that stands there. A `seen` that was moved on meanwhile is not moved back.
  *
- * KEYS: session, its replacement note. ARGV: the version it was made from, the new value, its time to live in ms.
+ * KEYS: session, its tombstone and (a user's) index. ARGV: the version it was made from, the new value, its time to live in
+ * ms; a user's also: handle, when it runs out, tombstone, the tombstone's time to live beyond the session's.
  */
-export const UPDATE = new LuaScript(`
+export const UPDATE = script(`
 local current = redis.call('GET', KEYS[1])
-if not current then return redis.call('EXISTS', KEYS[2]) * 2 end
+if not current then return string.find(read(KEYS[2]) or '', '^%d+ replaced') and 2 or 0 end
 local seen, version = string.match(current, '^{"seen":(%d+),"v":(%d+),')
 if version ~= ARGV[1] then return current end
-local value, ttl = ARGV[2], tonumber(ARGV[3])
+local value, ttl, at = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[5])
 if seen > string.sub(value, 9, 8 + #seen) then
   value = '{"seen":' .. seen .. string.sub(value, 9 + #seen)
   ttl = math.max(ttl, redis.call('PTTL', KEYS[1]))
+  at = at and math.max(at, tonumber(redis.call('ZSCORE', KEYS[3], ARGV[4]) or 0))
 end
 redis.call('SET', KEYS[1], value, 'PX', ttl)
+if KEYS[3] then
+  enter(KEYS[3], ARGV[4], string.format('%.0f', at), ttl)
+  redis.call('SET', KEYS[2], ARGV[6], 'PX', ttl + ARGV[7])
+end
 return 1
 `);
 
 /**
- * Notes activity, in place, whatever the version. Returns 1, or 0 where no session is.
+ * Notes activity, in place, whatever the version. Returns 0 where no session is, else 1, or 2 where another secret has
+ * become the current one.
  *
- * KEYS: session. ARGV: when it was seen (13 digits), its time to live in ms.
+ * KEYS: session, its tombstone and (a user's) index. ARGV: when it was seen (13 digits), its time to live in ms, the hash
+ * of the secret; a user's also: handle, when it runs out, of which limit, the tombstone's time to live beyond the session's.
  */
-export const EXTEND = new LuaScript(`
-local head = redis.call('GETRANGE', KEYS[1], 0, 20)
-local seen = string.match(head, '^{"seen":(%d+)$')
+export const EXTEND = script(`
+local head = redis.call('GETRANGE', KEYS[1], 0, 160)
+local seen, secret = string.match(head, '^{"seen":(%d+),"v":%d+,"created":%d+,"secret":"([%w_-]+)"')
 if not seen then return 0 end
 if seen < ARGV[1] then
   redis.call('SETRANGE', KEYS[1], 8, ARGV[1])
   redis.call('PEXPIRE', KEYS[1], ARGV[2])
+  if KEYS[3] then
+    enter(KEYS[3], ARGV[4], ARGV[5], tonumber(ARGV[2]))
+    bury(KEYS[2], ARGV[6], ARGV[5], ARGV[2] + ARGV[7])
+  end
 end
-return 1
+return secret == ARGV[3] and 1 or 2
 `);
 
 /**
- * Ends a session and notes that a login replaced it. Returns 1, or 0 where no session was.
+ * Ends a session. Returns 1, or 0 where none was.
  *
- * KEYS: session, its replacement note. ARGV: how long the note stands, in ms.
+ * KEYS: session, its tombstone and (a user's) index. ARGV: the reason, how long it is remembered in ms (0: not at all), the
+ * handle, what is appended to the tombstone's hashes (or '').
  */
-export const REPLACE = new LuaScript(`
-redis.call('SET', KEYS[2], '', 'PX', ARGV[1])
-return redis.call('DEL', KEYS[1])
+export const END = script(`
+local ended = redis.call('DEL', KEYS[1])
+if KEYS[3] then
+  redis.call('ZREM', KEYS[3], ARGV[3])
+  if ended == 1 then bury(KEYS[2], ARGV[1], ENDED, ARGV[2], ARGV[4]) end
+elseif ARGV[2] ~= '0' then
+  redis.call('SET', KEYS[2], ENDED .. ' ' .. ARGV[1], 'PX', ARGV[2])
+end
+return ended
+`);
+
+/**
+ * Ends a step's worth of a user's sessions. Returns 1 where there are more, else 0; then the handles that it ended.
+ *
+ * KEYS: index. ARGV: slot base, reason, how long that is remembered in ms, the handle that is to live on (or '').
+ */
+export const END_ALL = script(`
+local handles = redis.call('ZRANGE', KEYS[1], 0, STEP)
+local result = {#handles > STEP and 1 or 0}
+for _, handle in ipairs(handles) do
+  if handle ~= ARGV[4] and finish(KEYS[1], ARGV[1], handle, ARGV[2], ARGV[3]) then result[#result + 1] = handle end
+end
+return result
+`);
+
+/**
+ * How many of a user's sessions have not run out.
+ *
+ * KEYS: index. ARGV: slot base, now.
+ */
+export const COUNT = script(`
+prune(KEYS[1], ARGV[1], ARGV[2])
+return redis.call('ZCOUNT', KEYS[1], '(' .. ARGV[2], '+inf')
+`);
+
+/**
+ * A page of a user's sessions. Returns the cursor's score and handle (empty at the end), then handle and value of each
+ * session, without its data. A session that is used meanwhile moves back in the index: it may come twice, never not at all.
+ *
+ * KEYS: index. ARGV: slot base, now, how many at the most, the last page's cursor: score and handle (or '').
+ */
+export const PAGE = script(`
+local index, base, size, score, last = KEYS[1], ARGV[1], tonumber(ARGV[3]), ARGV[4], ARGV[5]
+prune(index, base, ARGV[2])
+local start = 0
+if last ~= '' then
+  if redis.call('ZSCORE', index, last) == score then
+    start = redis.call('ZRANK', index, last) + 1
+  else
+    start = redis.call('ZCOUNT', index, '-inf', '(' .. score)
+  end
+end
+local entries = redis.call('ZRANGE', index, start, start + size - 1, 'WITHSCORES')
+local result = {'', ''}
+if #entries == 2 * size then result = {entries[#entries], entries[#entries - 1]} end
+for i = 1, #entries, 2 do
+  local handle = entries[i]
+  local value = read(sessionKey(base, handle))
+  local stop = value and string.find(value, ',"data":', 1, true)
+  if stop then
+    result[#result + 1] = handle
+    result[#result + 1] = string.sub(value, 1, stop) .. '"data":{}}'
+  elseif not value and redis.call('EXISTS', sessionKey(base, handle)) == 0 then
+    redis.call('ZREM', index, handle)
+  end
+end
+return result
 `);

@@ -3,7 +3,8 @@ import { DiscoveryService, ModuleRef } from '@nestjs/core';
 import { SessionAuthConfigurationError, UserNotSerializableException } from '../session-auth.errors.js';
 import { SESSION_AUTH_OPTIONS } from '../session-auth.tokens.js';
 import type { ResolvedSessionAuthOptions } from '../session-auth.options.js';
-import type { UserRestorer } from '../session/session.runtime.js';
+import { hashSecret } from '../session/session-id.js';
+import type { RestoredUser, UserRestorer } from '../session/session.runtime.js';
 import type { SessionRequest } from '../session/session.types.js';
 import { UserSerializer } from './user.serializer.js';
 
@@ -32,7 +33,7 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
   }
 
   /** What the session is to keep of this user, and by what the store knows them. */
-  async serialize(user: unknown): Promise<{ userId: string; passport: SerializedUser }> {
+  async serialize(user: unknown): Promise<{ userId: string; passport: SerializedUser; stamp: string | undefined }> {
     if (user === undefined || user === null) {
       throw new UserNotSerializableException('There is no user to log in.');
     }
@@ -51,10 +52,10 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
     if (payload === undefined || payload === null) {
       throw new UserNotSerializableException(`${name}.serializeUser(user) gave nothing to keep.`);
     }
-    return { userId, passport: { user: payload, serializer: name } };
+    return { userId, passport: { user: payload, serializer: name }, stamp: stampOf(serializer, user) };
   }
 
-  async restore(passport: unknown, request: SessionRequest): Promise<unknown> {
+  async restore(passport: unknown, request: SessionRequest): Promise<RestoredUser | undefined> {
     const { user, serializer: name } = passport as SerializedUser;
     // With one kind of user the class may be renamed; with several, a wrong guess would be another user.
     const serializer =
@@ -62,7 +63,10 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
     if (serializer === undefined) {
       throw new Error(`No provider is the UserSerializer "${name}" that this session was made by.`);
     }
-    return await serializer.deserializeUser(user, request);
+    const restored = await serializer.deserializeUser(user, request);
+    return restored === undefined || restored === null || restored === false
+      ? undefined
+      : { user: restored, stamp: stampOf(serializer, restored) };
   }
 
   private discover(): UserSerializer[] {
@@ -119,4 +123,9 @@ function inOrder(found: readonly UserSerializer[]): readonly UserSerializer[] {
 /** What a session remembers a serializer by. */
 function nameOf(serializer: UserSerializer): string {
   return serializer.constructor.name;
+}
+
+/** A hash, for a stamp may be something that is not to stand in a session: a piece of the password's hash, say. */
+function stampOf(serializer: UserSerializer, user: unknown): string | undefined {
+  return serializer.credentialStamp && hashSecret(serializer.credentialStamp(user));
 }

@@ -45,4 +45,12 @@ export abstract class UserSerializer<User = unknown, Payload = unknown> {
   supports(user: unknown): boolean {
     return user !== undefined;
   }
+
+  /**
+   * Changes whenever the user's credentials do: the hash of the password, say, or when it was set. Where a serializer has
+   * this method, each request compares the restored user's stamp with the login's, and a session of an older one ends
+   * (reason `credentials_changed`) - also one whose login was under way while the password changed. Sessions from before
+   * the method was there end too. Of use only where `deserializeUser` looks the user up. Only its hash is stored.
+   */
+  credentialStamp?(user: User): string;
 }

@@ -4,16 +4,16 @@ import { applyChanges, changesBetween, type SessionRecord } from './session-reco
 import type { SaveOutcome } from './session-store.js';
 
 /** How often a save that met a newer version merges and tries again before it gives up, after about half a second. */
-const MOST_ATTEMPTS = 40;
+export const MOST_ATTEMPTS = 40;
 
 export interface Save {
   /** What the store held when the session was loaded, or last written by this request. */
   readonly loaded: SessionRecord;
   /** The data as the saver last saw it, where that is not what the store held. */
   readonly before?: string;
-  /** What it is to hold: the data, and of the rest what this request changed. */
+  /** What it is to hold: the data, and of the rest what this changes of the version that is replaced. */
   readonly data: string;
-  readonly change: Partial<Pick<SessionRecord, 'seenAt' | 'idle'>>;
+  readonly change: (current: SessionRecord) => Partial<SessionRecord>;
   readonly update: (record: SessionRecord) => Promise<SaveOutcome>;
 }
 
@@ -34,7 +34,7 @@ export async function saveMerged({
   let current = loaded;
   let next = before === loaded.data ? data : applyChanges(loaded.data, changesBetween(before, data));
   for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
-    const record: SessionRecord = { ...current, ...change, version: current.version + 1, data: next };
+    const record: SessionRecord = { ...current, ...change(current), version: current.version + 1, data: next };
     const saved = await update(record);
     if (saved.outcome === 'saved') {
       return record;

@@ -2,8 +2,9 @@ import type { SessionData, Store } from 'express-session';
 import type { Clock } from './clock.js';
 import { within } from './deadline.js';
 import { CookieClass } from './session-cookies.js';
+import type { Expiry } from './lifetime-policy.js';
 import type { SessionRecord } from './session-record.js';
-import type { AtomicSessionStore, FoundSession, SaveOutcome } from './session-store.js';
+import type { AtomicSessionStore, FoundSession, LogInOutcome, NewUserSession, SaveOutcome } from './session-store.js';
 
 /** Where a foreign store keeps what is ours and not the application's. */
 const OURS = '__session';
@@ -13,7 +14,8 @@ type StoredData = SessionData & { [OURS]?: Omit<SessionRecord, 'handle' | 'data'
 /**
  * Drives any express-session store by its plain contract (`get`, `set`, `destroy`). That contract has no conditional
  * write, so what the module's own stores do in one step is a read and a write here: between the two, another process can
- * still lose a write to the same session or bring back what was ended. Sessions are kept under their handle, so that this
+ * still lose a write to the same session or bring back what was ended. Nor has it room for an index of a user's sessions or
+ * for the reason why one ended. Sessions are kept under their handle, so that this
  * store, too, holds no secret.
  */
 export class PlainStoreAdapter implements AtomicSessionStore {
@@ -51,11 +53,23 @@ export class PlainStoreAdapter implements AtomicSessionStore {
     return { record: { ...ours, handle, data: JSON.stringify(values) }, values: structuredClone(values) };
   }
 
-  insert(record: SessionRecord, expiresAt: number): Promise<void> {
-    return this.#write(record, expiresAt);
+  insert(record: SessionRecord, { at }: Expiry): Promise<void> {
+    return this.#write(record, at);
   }
 
-  update(record: SessionRecord, expiresAt: number): Promise<SaveOutcome> {
+  async logIn({ record, expiry, replaces, continues }: NewUserSession): Promise<LogInOutcome> {
+    const current = replaces && (await this.find(replaces.handle))?.record;
+    if (continues && current === undefined) {
+      return { outcome: 'gone' };
+    }
+    if (continues && current !== undefined && current.version !== replaces?.version) {
+      return { outcome: 'stale', current };
+    }
+    await this.#write(record, expiry.at);
+    return { outcome: 'created', evicted: [], replaced: replaces !== undefined && (await this.end(replaces)) };
+  }
+
+  update(record: SessionRecord, { at }: Expiry): Promise<SaveOutcome> {
     return this.#inTurn(record.handle, async () => {
       const current = (await this.find(record.handle))?.record;
       if (current === undefined) {
@@ -64,22 +78,22 @@ export class PlainStoreAdapter implements AtomicSessionStore {
       if (current.version !== record.version - 1) {
         return { outcome: 'stale', current };
       }
-      await this.#write(record, expiresAt);
+      await this.#write(record, at);
       return { outcome: 'saved' };
     });
   }
 
-  extend({ handle }: SessionRecord, seenAt: number, expiresAt: number): Promise<boolean> {
+  extend({ handle }: SessionRecord, seenAt: number, { at }: Expiry): Promise<'gone' | 'current'> {
     return this.#inTurn(handle, async () => {
       const current = (await this.find(handle))?.record;
       if (current !== undefined && current.seenAt < seenAt) {
-        await this.#write({ ...current, seenAt }, expiresAt);
+        await this.#write({ ...current, seenAt }, at);
       }
-      return current !== undefined;
+      return current === undefined ? 'gone' : 'current';
     });
   }
 
-  remove(handle: string): Promise<boolean> {
+  end({ handle }: SessionRecord): Promise<boolean> {
     return this.#inTurn(handle, async () => {
       await this.#call<undefined>((done) => {
         this.store.destroy(handle, done);
@@ -88,9 +102,8 @@ export class PlainStoreAdapter implements AtomicSessionStore {
     });
   }
 
-  /** The contract has no room for a note that the session was replaced. */
-  replace(handle: string): Promise<boolean> {
-    return this.remove(handle);
+  whyEnded(): Promise<undefined> {
+    return Promise.resolve(undefined);
   }
 
   #inTurn<T>(handle: string, work: () => Promise<T>): Promise<T> {

@@ -1,12 +1,20 @@
 import type { HttpException } from '@nestjs/common';
-import { CookieNotSendableException, SessionStoreUnavailableException } from '../session-auth.errors.js';
+import {
+  CookieNotSendableException,
+  SessionStoreUnavailableException,
+  type SignOutReason,
+  UnauthenticatedException,
+} from '../session-auth.errors.js';
 import { within } from './deadline.js';
-import { dataOf, LiveSession, type SessionOwner } from './live-session.js';
+import { LiveSession, type SessionOwner } from './live-session.js';
 import { ResponseCookie } from './response-cookie.js';
-import type { Cookie, PresentedId } from './session-cookies.js';
-import { formatSessionId, newSessionId, type SessionId, tagOfUser } from './session-id.js';
+import { offered } from './rotation.js';
+import type { PresentedId } from './session-cookies.js';
+import { SessionDraft, type Shown } from './session-draft.js';
+import { formatSessionId, hashSecret, newSecret, newSessionId, type SessionId, tagOfUser } from './session-id.js';
 import { EMPTY, stringify } from './session-json.js';
-import { changesBetween, type LoginRecord, newRecord, type SessionRecord } from './session-record.js';
+import type { Amendment } from './session-keeper.js';
+import { type LoginRecord, newRecord, type SessionRecord } from './session-record.js';
 import type { FoundSession } from './session-store.js';
 import type { SessionRuntime } from './session.runtime.js';
 import type { SessionRequest, SessionResponse } from './session.types.js';
@@ -36,7 +44,7 @@ export function requestSessionOf(request: unknown): RequestSession | undefined {
 
 /** What a new login writes down. */
 export interface NewLogin {
-  readonly login: Omit<LoginRecord, 'at'>;
+  readonly login: Omit<LoginRecord, 'at' | 'remembered' | 'spent'>;
   /** What the new session holds from the start. */
   readonly data: Record<string, unknown>;
   /** This session's own idle and absolute limit, in milliseconds. */
@@ -44,29 +52,31 @@ export interface NewLogin {
   readonly user: unknown;
 }
 
+/** What a step-up changes of a login. */
+export interface NewProof {
+  readonly login: Pick<LoginRecord, 'method' | 'stamp'>;
+  readonly user: unknown;
+}
+
 /**
- * One request's dealings with its session: what the store held, what the handler made of it, and what must be written
- * before the answer goes. `session.middleware.ts` calls it in the order in which a request lives.
+ * One request's dealings with its session: how it begins, what is asked of it meanwhile, and what must be written before
+ * the answer goes. `session.middleware.ts` calls it in the order in which a request lives.
  */
 export class RequestSession implements SessionOwner {
   /** The user restored from, or logged in on, this very session. Never what other code put at `req.user`. */
   user: unknown;
   /** Why nobody can tell who this request is from. Logins answer it, and guarded routes unless `onStoreError` differs. */
   failure: HttpException | undefined;
+  /** Why the session is no more that the request came with, where that came out while it was taken up. */
+  reason: SignOutReason | undefined;
+  /** The route does not count as activity. */
+  passive = false;
+  /** What of the login's freshness this request has used up. */
+  spentFor: object | undefined;
 
-  #id!: SessionId;
-  /** What the store holds of this session, as last read or written here; `undefined` while it holds nothing. */
-  #stored: SessionRecord | undefined;
-  /** Whose data the new session was begun with. */
-  #inheritedFrom: string | undefined;
-  /** The session ended while the request ran: nothing of it is to be written any more. */
-  #ended = false;
+  #draft: SessionDraft | undefined;
   /** Something that this request asked of the store was not done. */
   #failed = false;
-  /** The cookie's age as the application was given it: another one is its wish for an idle limit of the session's own. */
-  #givenMaxAge: number | null = null;
-  /** The cookie is signed by an older secret. */
-  #outdated = false;
   #lastWork: Promise<unknown> = Promise.resolve();
   /** How many pieces of work wait or run. */
   #working = 0;
@@ -77,6 +87,8 @@ export class RequestSession implements SessionOwner {
     private readonly request: SessionRequest,
     private readonly response: SessionResponse,
     private readonly runtime: SessionRuntime,
+    /** The ids in the request's cookies. */
+    private readonly presented: readonly PresentedId[],
   ) {
     this.#cookie = new ResponseCookie(request, response, runtime);
     this.#begunAt = runtime.clock.now();
@@ -85,12 +97,12 @@ export class RequestSession implements SessionOwner {
 
   /** The user whose data the session holds, logged in or (where it was kept) logged out. */
   get owner(): string | undefined {
-    return this.#stored?.login?.userId ?? this.#stored?.owner ?? this.#inheritedFrom;
+    return this.#draft?.owner;
   }
 
   /** What the store holds of this session. */
   get stored(): SessionRecord | undefined {
-    return this.#stored;
+    return this.#draft?.stored;
   }
 
   /** What a guarded route answers a request without a user, where that is not 401. */
@@ -100,36 +112,43 @@ export class RequestSession implements SessionOwner {
     return tolerated ? undefined : this.failure;
   }
 
+  /** Why the session is no more that the request's cookie names; `undefined` where nobody knows, or it lives. */
+  async whySignedOut(): Promise<SignOutReason | undefined> {
+    const [id] = this.presented; // Of several dead cookies the first is asked about: a request is not to cost many commands.
+    const unknown = this.reason === undefined && this.failure === undefined && this.stored === undefined;
+    return unknown && id ? this.runtime.keeper.whyEnded(id) : this.reason;
+  }
+
   // How a request begins. ------------------------------------------------------------------------------------------
 
   /** A new, empty session, of which nothing is stored until something is put into it. */
-  begin(): void {
-    this.#present(newSessionId(), undefined, {});
+  begin(): SessionDraft {
+    return this.#present(newSessionId(), undefined, {});
   }
 
   /** Takes up the session that the store holds under the cookie's id. */
-  resume({ record, values }: FoundSession, presented: PresentedId): void {
-    this.#present(presented, record, values);
-    this.#outdated = presented.outdated;
+  resume({ record, values }: FoundSession, id: SessionId, shown: Shown): void {
+    this.#cookie.keep();
+    this.#present(id, record, values, shown);
   }
 
   /** The store is out of reach: the request goes on with no session at all. */
   giveUp(error: unknown): void {
     this.failure =
       error instanceof SessionStoreUnavailableException ? error : new SessionStoreUnavailableException(error);
-    this.#ended = true;
+    this.#draft = undefined;
     delete this.request.session;
     delete this.request.sessionID;
   }
 
-  /** Ends the session whose user is gone; the request goes on as anybody's. */
-  async dismiss(session: SessionRecord): Promise<void> {
-    await this.runtime.keeper.dismiss(session);
+  /** The session that the request came with has ended just now: it goes on as anybody's. */
+  signedOut(reason: SignOutReason): void {
+    this.reason = reason;
     this.begin();
     this.#cookie.forget();
   }
 
-  // What `req.session` and `SessionAuthService` ask for. -----------------------------------------------------------
+  // What `req.session`, `SessionAuthService` and the guards ask for. -----------------------------------------------
 
   /** Asked to, writes a session that has not changed as well. */
   save(session: LiveSession): Promise<void> {
@@ -137,28 +156,26 @@ export class RequestSession implements SessionOwner {
   }
 
   async reload(session: LiveSession): Promise<void> {
-    const found = this.#isLive(session) ? await this.runtime.keeper.find(this.#id.handle) : undefined;
-    if (found === undefined) {
+    const draft = this.#live(session);
+    const found = draft && (await this.runtime.keeper.find(draft.id.handle));
+    if (draft === undefined || found === undefined) {
       throw new Error('failed to load session');
     }
-    this.#present(this.#id, found.record, found.values);
+    this.#present(draft.id, found.record, found.values, { ...draft.shown, outdated: false });
   }
 
   destroy(session: LiveSession): Promise<void> {
-    const ends = this.#isLive(session);
+    const draft = this.#live(session);
     delete this.request.session;
     return this.#inTurn(async () => {
-      if (ends) {
-        await this.#endStored();
-      }
+      await (draft && this.#endStored(draft));
     });
   }
 
   regenerate(session: LiveSession): Promise<void> {
     return this.#inTurn(async () => {
-      if (this.#isLive(session)) {
-        await this.#endStored();
-      }
+      const draft = this.#live(session);
+      await (draft && this.#endStored(draft));
       const present = this.request.session as LiveSession | undefined;
       if (present === session || present === undefined) {
         this.begin();
@@ -175,12 +192,36 @@ export class RequestSession implements SessionOwner {
       const record: SessionRecord = {
         ...newRecord(id, stringify(data), clock.now()),
         ...(remember !== undefined && { idle: remember, absolute: remember }),
-        login: { ...login, at: clock.now() },
+        login: { ...login, at: clock.now(), ...(remember !== undefined && { remembered: true }) },
       };
-      await keeper.logIn(record, login.userId, this.#stored);
-      this.#present(id, record, JSON.parse(record.data) as Record<string, unknown>);
-      this.#cookie.issue();
-      this.user = this.request.user = user;
+      await keeper.logIn(record, login.userId, this.stored);
+      this.#loggedIn(id, record, user);
+    });
+  }
+
+  /** The same session under a new id, with its data and its limits and a new proof of who the user is. */
+  reauthenticate({ login, user }: NewProof): Promise<void> {
+    return this.#inTurn(async () => {
+      this.#refuseLogInIfVain();
+      const { keeper, clock } = this.runtime;
+      const { stored, data = EMPTY } = this.#draft ?? {};
+      if (stored?.login === undefined) {
+        throw new UnauthenticatedException();
+      }
+      const { userId, device } = stored.login;
+      const { idle, absolute } = stored;
+      const id = newSessionId(tagOfUser(userId));
+      const record = await keeper.reauthenticate(stored, data, (next) => ({
+        ...newRecord(id, next, clock.now()),
+        ...(idle !== undefined && { idle }),
+        ...(absolute !== undefined && { absolute }),
+        login: { ...login, userId, at: clock.now(), ...(device !== undefined && { device }) },
+      }));
+      if (record === undefined) {
+        this.#lose(stored, 'gone');
+        throw new UnauthenticatedException();
+      }
+      this.#loggedIn(id, record, user);
     });
   }
 
@@ -191,15 +232,24 @@ export class RequestSession implements SessionOwner {
         throw this.failure;
       }
       const { owner } = this;
-      const ended = await this.#endStored();
-      this.begin();
-      this.#inheritedFrom = owner;
+      const ended = this.#draft !== undefined && (await this.#endStored(this.#draft));
+      this.begin().inheritedFrom = owner;
       Object.assign(this.request.session ?? {}, keep);
       // One that had ended before has left the browser, or was replaced there by a login in another tab.
       if (ended) {
         this.#cookie.forget();
       }
     });
+  }
+
+  /** Changes what the store keeps beside the session's data. False when that was not, or no longer, to be changed. */
+  async amend(amendment: Amendment): Promise<boolean> {
+    const draft = this.#draft;
+    const amended = draft?.stored && (await this.runtime.keeper.amend(draft.stored, amendment));
+    if (amended !== undefined) {
+      draft?.takeIn(amended, draft.stored?.data ?? EMPTY);
+    }
+    return amended !== undefined;
   }
 
   // How a request ends. --------------------------------------------------------------------------------------------
@@ -210,13 +260,11 @@ export class RequestSession implements SessionOwner {
       return this.#lastWork.then(() => this.commit()); // A save or a logout that the handler did not wait for.
     }
     const { session } = this.request;
-    if (!(session instanceof LiveSession) || !this.#isLive(session)) {
+    const draft = session instanceof LiveSession ? this.#live(session) : undefined;
+    if (draft === undefined) {
       return undefined;
     }
-    if (this.#mustSave(session)) {
-      return this.#save(session, (data) => this.#mustWrite(session, data));
-    }
-    return this.#renew();
+    return this.#mustSave(draft) ? this.#save(draft.live, (data) => draft.differs(data)) : this.#renew(draft);
   }
 
   /** Adds to the answer's headers: the cookie, when it is to be sent, renewed or taken back; on a 503, when to return. */
@@ -225,7 +273,7 @@ export class RequestSession implements SessionOwner {
       this.response.setHeader('Retry-After', RETRY_AFTER);
     }
     const { session } = this.request;
-    this.#cookie.write(this.#id, session instanceof LiveSession ? session : undefined, this.#stored);
+    this.#cookie.write(session instanceof LiveSession ? session : undefined, this.stored);
   }
 
   /** The answer failed: whatever cookie was to go with it does not. */
@@ -249,65 +297,62 @@ export class RequestSession implements SessionOwner {
     return turn;
   }
 
-  /** Whether this object is the request's present session, and that has not ended. */
-  #isLive(session: LiveSession): boolean {
-    return this.request.session === session && session.id === this.request.sessionID && !this.#ended;
+  /** What this object is the request's present session of; `undefined` when it is not, or that has ended. */
+  #live(session: LiveSession): SessionDraft | undefined {
+    const draft = this.#draft;
+    if (this.request.session !== session || session.id !== this.request.sessionID || draft?.ended !== false) {
+      return undefined;
+    }
+    draft.live = session;
+    return draft;
   }
 
   /** Puts a session under this id at `req.session`. */
-  #present(id: SessionId, stored: SessionRecord | undefined, values: Record<string, unknown>): void {
-    this.#id = id;
-    this.#stored = stored;
-    this.#ended = false;
-    this.#inheritedFrom = undefined;
-    this.#outdated = false;
+  #present(
+    id: SessionId,
+    stored: SessionRecord | undefined,
+    values: Record<string, unknown>,
+    shown?: Shown,
+  ): SessionDraft {
     const now = this.runtime.clock.now();
     this.request.sessionID = formatSessionId(id);
     const session = new LiveSession(this.request, this, values);
-    const cookie = this.#cookie.of(stored ?? { createdAt: now, seenAt: now });
-    session.cookie = cookie;
-    this.#givenMaxAge = cookie.originalMaxAge;
+    session.cookie = this.#cookie.of(stored ?? { createdAt: now, seenAt: now });
     Object.assign(this.request, { session });
+    this.#draft = new SessionDraft(id, session, stored, shown);
+    return this.#draft;
+  }
+
+  #loggedIn(id: SessionId, record: SessionRecord, user: unknown): void {
+    this.#present(id, record, JSON.parse(record.data) as Record<string, unknown>);
+    this.#cookie.issue(id);
+    this.user = this.request.user = user;
   }
 
   #save(session: LiveSession, worthwhile: (data: string) => boolean): Promise<void> {
     return this.#inTurn(async () => {
-      if (!this.#isLive(session)) {
+      const draft = this.#live(session);
+      if (draft === undefined) {
         return;
       }
-      const data = stringify(dataOf(session));
-      if (this.#stored === undefined) {
-        await this.#create(session, data);
+      const { data, stored } = draft;
+      if (stored === undefined) {
+        await this.#create(draft, data);
       } else if (worthwhile(data)) {
-        await this.#update(session, data, this.#stored);
+        await this.#update(draft, data, stored);
       }
     });
   }
 
-  #mustSave(session: LiveSession): boolean {
+  #mustSave(draft: SessionDraft): boolean {
     try {
-      return this.#mustWrite(session, stringify(dataOf(session)));
+      return draft.differs(draft.data);
     } catch {
       return true; // Which then fails, and says why.
     }
   }
 
-  #mustWrite(session: LiveSession, data: string): boolean {
-    return (
-      data !== (this.#stored?.data ?? EMPTY) || (this.#stored !== undefined && this.#wishedIdle(session) !== undefined)
-    );
-  }
-
-  /** The idle limit that the application asked for by `req.session.cookie.maxAge`, `null` for the browser's own end. */
-  #wishedIdle(session: LiveSession): number | null | undefined {
-    const { originalMaxAge } = session.cookie as Cookie;
-    if (originalMaxAge === this.#givenMaxAge) {
-      return undefined;
-    }
-    return Number.isFinite(originalMaxAge) ? originalMaxAge : null;
-  }
-
-  async #create(session: LiveSession, data: string): Promise<void> {
+  async #create(draft: SessionDraft, data: string): Promise<void> {
     if (data === EMPTY) {
       return;
     }
@@ -316,91 +361,112 @@ export class RequestSession implements SessionOwner {
       this.runtime.logOnce(unsendable);
       return;
     }
-    const idle = this.#wishedIdle(session);
+    const { wishedIdle: idle, owner } = draft;
     const { keeper, clock } = this.runtime;
-    const { owner } = this;
     const record = {
-      ...newRecord(this.#id, data, clock.now()),
+      ...newRecord(draft.id, data, clock.now()),
       ...(idle !== undefined && { idle }),
       ...(owner !== undefined && { owner }),
     };
     await keeper.insert(record);
-    this.#written(session, record);
-    this.#cookie.issue();
+    draft.written(record, data);
+    this.#cookie.issue(draft.id);
   }
 
-  async #update(session: LiveSession, data: string, loaded: SessionRecord): Promise<void> {
+  async #update(draft: SessionDraft, data: string, loaded: SessionRecord): Promise<void> {
     const { lifetime, keeper, clock } = this.runtime;
     const now = clock.now();
-    const idle = this.#wishedIdle(session);
-    const renew = idle !== undefined || lifetime.touchDue(loaded, now);
-    const change = { ...(renew && { seenAt: now }), ...(idle !== undefined && { idle }) };
-    const saved = await keeper.save(loaded, data, change);
+    const { wishedIdle: idle } = draft;
+    const renew = idle !== undefined || (!this.passive && lifetime.touchDue(loaded, now));
+    const offer = this.#offerDue(draft, loaded, now) ? newSecret() : undefined;
+    const saved = await keeper.save(loaded, data, (current) => ({
+      ...(renew && { seenAt: now }),
+      ...(idle !== undefined && { idle }),
+      ...(offer && this.#offerDue(draft, current, now) && offered(current, offer.hash, now)),
+    }));
     if (typeof saved === 'string') {
       this.#lose(loaded, saved);
       return;
     }
-    // What other requests wrote meanwhile belongs into the live session, or the next save would take it for deleted.
-    for (const [key, value] of changesBetween(data, saved.data)) {
-      if (value === undefined) {
-        Reflect.deleteProperty(session, key);
-      } else {
-        Reflect.set(session, key, value);
-      }
+    draft.written(saved, data);
+    if (offer !== undefined && saved.rotation?.offers.includes(offer.hash) === true) {
+      this.#cookie.issue({ handle: draft.id.handle, secret: offer.secret });
+    } else if ((renew || draft.shown.outdated) && this.#mayRenew(draft, saved)) {
+      this.#cookie.issue(draft.id);
     }
-    this.#written(session, saved);
-    if (renew || this.#outdated) {
-      this.#cookie.issue();
-    }
-  }
-
-  #written(session: LiveSession, record: SessionRecord): void {
-    this.#stored = record;
-    this.#givenMaxAge = (session.cookie as Cookie).originalMaxAge;
   }
 
   /** The session ended while this request ran. The handler's answer goes out; its writes do not. */
   #lose({ login }: SessionRecord, how: 'gone' | 'replaced'): void {
-    this.#inheritedFrom = this.owner;
-    this.#ended = true;
-    this.#stored = undefined;
+    this.#draft?.end();
     // Replaced by a login in another tab, the browser has a newer cookie; an anonymous session may have been.
     if (login !== undefined && how === 'gone') {
       this.#cookie.forget();
     }
   }
 
-  /** Notes activity once in a while, off the answer's path, and renews the cookie with it; signs it anew where that is due. */
-  #renew(): Promise<void> | undefined {
+  /**
+   * Offers a new secret when that is due. Notes activity once in a while, off the answer's path, and renews the cookie with
+   * it; signs it anew where that is due.
+   */
+  #renew(draft: SessionDraft): Promise<void> | undefined {
     const { lifetime, clock, keeper } = this.runtime;
+    const { stored, shown } = draft;
     const now = clock.now();
-    const recent = now - this.#begunAt < RECENT;
-    let alive: Promise<boolean> | undefined;
-    if (this.#stored !== undefined && lifetime.touchDue(this.#stored, now)) {
-      alive = keeper.touch(this.#stored, now);
-      this.#stored = { ...this.#stored, seenAt: now };
-    }
-    if (recent && (alive !== undefined || this.#outdated)) {
-      this.#cookie.issue();
+    if (stored === undefined) {
       return undefined;
     }
-    return alive && this.#issueOnceConfirmed(alive);
+    if (this.#offerDue(draft, stored, now)) {
+      return this.#offer(draft, stored, now);
+    }
+    let alive: Promise<boolean> | undefined;
+    if (!this.passive && lifetime.touchDue(stored, now)) {
+      alive = keeper.touch(stored, now);
+      draft.seen(now);
+    }
+    if ((alive === undefined && !shown.outdated) || !this.#mayRenew(draft, stored)) {
+      return undefined;
+    }
+    // Since it was loaded, nothing can have come over the cookie that this would undo.
+    if (now - this.#begunAt < RECENT && !lifetime.offerDue(stored, this.#begunAt + RECENT)) {
+      this.#cookie.issue(draft.id);
+      return undefined;
+    }
+    return alive && this.#issueOnceConfirmed(alive, draft.id);
   }
 
-  async #issueOnceConfirmed(alive: Promise<boolean>): Promise<void> {
-    if (await within(LONGEST_CONFIRMATION, alive).catch(() => false)) {
-      this.#cookie.issue();
+  async #offer(draft: SessionDraft, stored: SessionRecord, now: number): Promise<void> {
+    const { secret, hash } = newSecret();
+    const saved = await this.runtime.keeper.offer(stored, hash, this.passive ? {} : { seenAt: now });
+    if (saved !== undefined) {
+      draft.takeIn(saved, stored.data);
+      this.#cookie.issue({ handle: draft.id.handle, secret });
     }
+  }
+
+  async #issueOnceConfirmed(alive: Promise<boolean>, id: SessionId): Promise<void> {
+    if (await within(LONGEST_CONFIRMATION, alive).catch(() => false)) {
+      this.#cookie.issue(id);
+    }
+  }
+
+  /** Whether this answer is to offer a new secret: only the holder of the current one is offered another. */
+  #offerDue(draft: SessionDraft, record: SessionRecord, now: number): boolean {
+    return this.runtime.lifetime.offerDue(record, now) && isCurrent(draft, record);
+  }
+
+  /** Whether the cookie may go out again as it is. While a new secret is on offer, only the answer that offers it sets one. */
+  #mayRenew(draft: SessionDraft, record: SessionRecord): boolean {
+    return (record.rotation?.offers.length ?? 0) === 0 && isCurrent(draft, record);
   }
 
   /** False when the store had nothing of the session to end. */
-  async #endStored(): Promise<boolean> {
-    if (this.#stored === undefined) {
+  async #endStored(draft: SessionDraft): Promise<boolean> {
+    if (draft.stored === undefined) {
       return false;
     }
-    const ended = await this.runtime.keeper.end(this.#stored);
-    this.#stored = undefined;
-    this.#ended = true;
+    const ended = await this.runtime.keeper.logOut(draft.stored);
+    draft.end();
     this.user = undefined;
     return ended;
   }
@@ -415,4 +481,9 @@ export class RequestSession implements SessionOwner {
       throw new CookieNotSendableException(unsendable);
     }
   }
+}
+
+/** Whether the secret that the request works with is the one that the store holds for current. */
+function isCurrent({ id, shown }: SessionDraft, record: SessionRecord): boolean {
+  return shown.standing === 'current' && record.secretHash === hashSecret(id.secret);
 }

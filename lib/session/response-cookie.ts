@@ -8,7 +8,7 @@ import type { SessionRequest, SessionResponse } from './session.types.js';
 
 /** What one answer says of the session cookie: nothing, unless it is to be issued, renewed or forgotten. */
 export class ResponseCookie {
-  #saying: 'nothing' | 'issue' | 'forget' = 'nothing';
+  #saying: SessionId | 'nothing' | 'forget' = 'nothing';
   /** The headers have gone out. `headersSent` says so before, while the answer is held back. */
   #gone = false;
 
@@ -18,9 +18,9 @@ export class ResponseCookie {
     private readonly runtime: Pick<SessionRuntime, 'cookies' | 'lifetime'>,
   ) {}
 
-  /** The browser is to get the cookie, with an expiry that follows from the session's. */
-  issue(): void {
-    this.#saying = 'issue';
+  /** The browser is to get the cookie with this id, and an expiry that follows from the session's. */
+  issue(id: SessionId): void {
+    this.#saying = id;
   }
 
   /** The browser is to forget the cookie. */
@@ -39,9 +39,9 @@ export class ResponseCookie {
   }
 
   /** Sets the header. Called once, right before the headers go. */
-  write(id: SessionId, session: LiveSession | undefined, stored: SessionRecord | undefined): void {
+  write(session: LiveSession | undefined, stored: SessionRecord | undefined): void {
     this.#gone = true;
-    const value = this.#value(id, session, stored);
+    const value = this.#value(session, stored);
     if (value === undefined) {
       return;
     }
@@ -63,17 +63,17 @@ export class ResponseCookie {
           'a proxy that ends TLS, tell Express to trust it: app.set("trust proxy", 1).';
   }
 
-  #value(id: SessionId, session: LiveSession | undefined, stored: SessionRecord | undefined): string | undefined {
+  #value(session: LiveSession | undefined, stored: SessionRecord | undefined): string | undefined {
     const { cookies } = this.runtime;
-    const issuing = this.#saying === 'issue' && session !== undefined && stored !== undefined;
-    if (!issuing && this.#saying !== 'forget') {
+    const id = typeof this.#saying === 'object' && session && stored ? this.#saying : undefined;
+    if (id === undefined && this.#saying !== 'forget') {
       return undefined;
     }
-    const cookie = issuing ? this.#dated(session.cookie as Cookie, stored) : cookies.for(this.request);
+    const cookie = id && session && stored ? this.#dated(session.cookie as Cookie, stored) : cookies.for(this.request);
     if (!cookies.sendable(cookie, this.request)) {
       return undefined;
     }
-    return issuing ? cookies.issue(id, cookie) : cookies.expire(cookie);
+    return id ? cookies.issue(id, cookie) : cookies.expire(cookie);
   }
 
   /** Has the cookie end with the session. */

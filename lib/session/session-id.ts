@@ -14,6 +14,12 @@ const TAG_LENGTH = 8;
 const HANDLE = /^[\w-]{20}$/;
 const SECRET = /^[\w-]{43}$/;
 
+/** A new secret for a session that exists: what the browser must show, and what is stored of it. */
+export function newSecret(): { secret: string; hash: string } {
+  const secret = randomText(32);
+  return { secret, hash: hashSecret(secret) };
+}
+
 /** A new id: 256 random bits of secret (NIST SP 800-63B-4, 5.1 asks for 64), 72 of handle. */
 export function newSessionId(tag: string = randomText(6)): SessionId {
   return { handle: tag + randomText(9), secret: randomText(32) };
@@ -46,11 +52,11 @@ export function hashSecret(secret: string): string {
   return createHash('sha256').update(secret).digest('base64url');
 }
 
-/** Whether the secret is the one whose hash was stored; takes as long for a near miss as for a far one. */
-export function secretMatches(secret: string, storedHash: string): boolean {
-  const presented = Buffer.from(hashSecret(secret));
-  const stored = Buffer.from(storedHash);
-  return presented.length === stored.length && timingSafeEqual(presented, stored);
+/** Whether two hashes are the same; takes as long for a near miss as for a far one. */
+export function sameHash(one: string, other: string): boolean {
+  const a = Buffer.from(one);
+  const b = Buffer.from(other);
+  return a.length === b.length && timingSafeEqual(a, b);
 }
 
 /** Random bytes for many ids, fetched at once: the generator's price is per call, and most ids are never shown. */

@@ -1,5 +1,6 @@
+import type { Rotation } from './rotation.js';
 import { hashSecret, type SessionId } from './session-id.js';
-import type { Device } from './session.types.js';
+import type { Device, SessionInfo } from './session.types.js';
 
 /** Who logged in on a session. */
 export interface LoginRecord {
@@ -9,12 +10,21 @@ export interface LoginRecord {
   /** How they did, in the application's own word. */
   readonly method?: string;
   readonly device?: Device;
+  /** "Remember me": such a login is never fresh. */
+  readonly remembered?: true;
+  /** Its freshness has been used up by a route that asks for it `once`. */
+  readonly spent?: true;
+  /** A hash of the credentials' stamp at the time; `null` where the next one seen is to be taken. */
+  readonly stamp?: string | null;
 }
 
 /** A session as a store keeps it. Times are milliseconds since 1970. */
 export interface SessionRecord {
   readonly handle: string;
+  /** Of the secret that is current. */
   readonly secretHash: string;
+  /** What else opens the session, from its first rotation on. */
+  readonly rotation?: Rotation;
   /** Counts the writes of `data`: a save names the version it was made from. */
   readonly version: number;
   readonly createdAt: number;
@@ -33,6 +43,18 @@ export interface SessionRecord {
 /** The record of a new session, in its first version. */
 export function newRecord({ handle, secret }: SessionId, data: string, now: number): SessionRecord {
   return { handle, secretHash: hashSecret(secret), version: 1, createdAt: now, seenAt: now, data };
+}
+
+/** What the owner of a session may see of it. */
+export function sessionInfo(record: SessionRecord, login: LoginRecord, expiresAt: number): SessionInfo {
+  return {
+    handle: record.handle,
+    createdAt: new Date(record.createdAt),
+    authenticatedAt: new Date(login.at),
+    seenAt: new Date(record.seenAt),
+    expiresAt: new Date(expiresAt),
+    device: login.device ?? {},
+  };
 }
 
 /** The keys of `req.session` that a request added, changed or (`undefined`) deleted, with their new JSON. */

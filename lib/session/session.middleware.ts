@@ -6,10 +6,12 @@ import {
 import { commitFirst } from './commit-first.js';
 import { RequestSession, requestSessionOf } from './request-session.js';
 import { type RouteMatcher } from './route-matcher.js';
-import { secretMatches } from './session-id.js';
+import { type Standing, standingOf } from './rotation.js';
+import { sameHash, type SessionId } from './session-id.js';
 import type { PresentedId } from './session-cookies.js';
-import type { FoundSession } from './session-store.js';
-import type { SessionRuntime } from './session.runtime.js';
+import type { Shown } from './session-draft.js';
+import type { SessionRecord } from './session-record.js';
+import type { RestoredUser, SessionRuntime } from './session.runtime.js';
 import type { SessionRequest, SessionResponse } from './session.types.js';
 
 export type Next = (error?: unknown) => void;
@@ -34,10 +36,10 @@ export class SessionMiddleware {
       next();
       return;
     }
-    const session = new RequestSession(request, response, this.runtime);
+    const presented = cookies.read(request);
+    const session = new RequestSession(request, response, this.runtime, presented);
     equip(request);
     this.commitBefore(response, session, next);
-    const presented = cookies.read(request);
     if (presented.length === 0 && !keeper.disconnected) {
       session.begin();
       next();
@@ -54,13 +56,11 @@ export class SessionMiddleware {
       if (this.runtime.keeper.disconnected) {
         throw new Error('The session store is disconnected.');
       }
-      const found = await this.find(presented);
-      if (found === undefined) {
+      if (!(await this.takeUp(session, presented))) {
         session.begin();
-        return;
+      } else {
+        await this.restoreUser(request, session);
       }
-      session.resume(found.session, found.id);
-      await this.restoreUser(request, session, found.session);
     } catch (error) {
       if (!(error instanceof SessionStoreUnavailableException)) {
         this.runtime.logger.error('A session could not be taken up; guarded routes answer 503.', error);
@@ -69,41 +69,74 @@ export class SessionMiddleware {
     }
   }
 
-  /** The first presented id that names a live session and shows its secret: a dead cookie does not hide a live one. */
-  private async find(presented: PresentedId[]): Promise<{ id: PresentedId; session: FoundSession } | undefined> {
-    for (const id of presented) {
-      const session = await this.runtime.keeper.find(id.handle);
-      if (session !== undefined && secretMatches(id.secret, session.record.secretHash)) {
-        return { id, session };
+  /** Takes up the first live session of which an id shows a secret: a dead cookie does not hide a live one. */
+  private async takeUp(session: RequestSession, presented: PresentedId[]): Promise<boolean> {
+    const { keeper, clock } = this.runtime;
+    for (const handle of new Set(presented.map((id) => id.handle))) {
+      const found = await keeper.look(handle);
+      if (found === undefined) {
+        continue;
       }
+      const ids = presented.filter((id) => id.handle === handle);
+      const shown = bestOf(ids, found.record, clock.now());
+      const runOut = keeper.runOut(found.record);
+      if (runOut !== undefined) {
+        session.reason ??= shown && runOut;
+        continue;
+      }
+      if (shown !== undefined) {
+        const { id, standing } = shown;
+        const taken = standing === 'offered' ? await keeper.takeOver(found, id.secret) : found;
+        session.resume(taken, id, standing === 'offered' ? { ...shown, standing: 'current' } : shown);
+        return true;
+      }
+      await keeper.endReused(found.record, ids[0]?.secret ?? '');
+      session.signedOut('reuse_detected');
     }
-    return undefined;
+    return false;
   }
 
   /** Restores the user once per request. Gone: the session ends. Cannot be looked up: guarded routes answer 503. */
-  private async restoreUser(
-    request: SessionRequest,
-    session: RequestSession,
-    { record, values }: FoundSession,
-  ): Promise<void> {
-    const passport = values['passport'] as { user?: unknown } | undefined;
-    if (record.login === undefined || passport?.user === undefined) {
+  private async restoreUser(request: SessionRequest, session: RequestSession): Promise<void> {
+    const { keeper, users, logger } = this.runtime;
+    const { stored } = session;
+    const passport = request.session?.['passport' as never] as { user?: unknown } | undefined;
+    if (stored?.login === undefined || passport?.user === undefined) {
       return;
     }
-    let user: unknown;
+    let restored: RestoredUser | undefined;
     try {
-      user = await this.runtime.users.restore(passport, request);
+      restored = await users.restore(passport, request);
     } catch (error) {
-      this.runtime.logger.error('deserializeUser failed; guarded routes answer 503.', error);
+      logger.error('deserializeUser failed; guarded routes answer 503.', error);
       session.failure = new UserLookupFailedException(error);
       return;
     }
-    if (user === undefined || user === null || user === false) {
-      await session.dismiss(record);
-      return;
+    if (restored === undefined) {
+      await keeper.dismiss(stored);
+      session.signedOut('revoked');
+    } else if (await this.credentialsHold(session, stored.login.stamp, restored.stamp)) {
+      session.user = request.user = restored.user;
+    } else {
+      await keeper.revoke(stored, 'credentials_changed', 'credentials-changed');
+      session.signedOut('credentials_changed');
     }
-    session.user = user;
-    request.user = user;
+  }
+
+  /** Whether the user's credentials are the ones of the login. A session from before there were stamps has none: it ends. */
+  private async credentialsHold(
+    session: RequestSession,
+    known: string | null | undefined,
+    present: string | undefined,
+  ): Promise<boolean> {
+    if (present === undefined) {
+      return true;
+    }
+    if (known === null) {
+      await session.amend(({ login }) => (login?.stamp === null ? { login: { ...login, stamp: present } } : undefined));
+      return true;
+    }
+    return known !== undefined && sameHash(known, present);
   }
 
   /** Whoever follows a redirect or receives a 200 finds the data saved; a failed save is an error, not a 200. */
@@ -138,4 +171,21 @@ export class SessionMiddleware {
       },
     );
   }
+}
+
+/** Of the ids that name a session, the one that opens it: an offered secret before the one that it is to replace. */
+function bestOf(
+  ids: readonly PresentedId[],
+  record: SessionRecord,
+  now: number,
+): ({ id: SessionId; standing: Standing } & Shown) | undefined {
+  const shown = ids.flatMap((id) => {
+    const standing = standingOf(record, id.secret, now);
+    return standing === undefined ? [] : { id, standing, outdated: id.outdated };
+  });
+  return (
+    shown.find(({ standing }) => standing === 'offered') ??
+    shown.find(({ standing }) => standing === 'current') ??
+    shown[0]
+  );
 }

@@ -7,13 +7,20 @@ import type { SessionCookies } from './session-cookies.js';
 import type { SessionKeeper } from './session-keeper.js';
 import type { SessionRequest } from './session.types.js';
 
+/** A user as they were found. */
+export interface RestoredUser {
+  readonly user: unknown;
+  /** A hash of their credentials' stamp, where their serializer gives one. */
+  readonly stamp?: string | undefined;
+}
+
 /** Who restores the user of a session. */
 export interface UserRestorer {
   /**
    * The user whose payload the session keeps; `undefined` when there is none any more. Rejects when nobody can say.
    * @param passport what stands under `session.passport`
    */
-  restore(passport: unknown, request: SessionRequest): Promise<unknown>;
+  restore(passport: unknown, request: SessionRequest): Promise<RestoredUser | undefined>;
 }
 
 /** What every request of one application shares. */

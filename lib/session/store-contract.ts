@@ -3,7 +3,8 @@ import type { Clock } from './clock.js';
 import { LiveSession } from './live-session.js';
 import { saveMerged } from './merged-save.js';
 import { CookieClass } from './session-cookies.js';
-import { parseSessionId, secretMatches } from './session-id.js';
+import { standingOf } from './rotation.js';
+import { parseSessionId } from './session-id.js';
 import { newRecord, type SessionRecord } from './session-record.js';
 import type { AtomicSessionStore, FoundSession } from './session-store.js';
 import type { LifetimePolicy } from './lifetime-policy.js';
@@ -75,13 +76,16 @@ export class StoreContract {
     const found = await this.#find(sid);
     if (found !== undefined) {
       const seenAt = this.clock.now();
-      await this.store.extend(found.record, seenAt, this.lifetime.expiresAt({ ...found.record, seenAt }));
+      await this.store.extend(found.record, seenAt, this.lifetime.expiryOf({ ...found.record, seenAt }));
     }
   }
 
   /** Takes a whole id or, as `ids()` gives them, a handle. */
   async destroy(sid: string): Promise<void> {
-    await this.store.remove(handleOf(sid));
+    const found = await this.store.find(handleOf(sid));
+    if (found !== undefined) {
+      await this.store.end(found.record, 'logged_out');
+    }
   }
 
   /** What express-session's contract calls a session's data: its values, and a cookie that tells when it ends. */
@@ -110,7 +114,7 @@ export class StoreContract {
   async #find(sid: string): Promise<FoundSession | undefined> {
     const id = parseSessionId(sid);
     const found = id && (await this.store.find(id.handle));
-    return found && secretMatches(id.secret, found.record.secretHash) ? found : undefined;
+    return found && standingOf(found.record, id.secret, this.clock.now()) ? found : undefined;
   }
 
   async #insert(sid: string, data: string, cookie: SessionData['cookie'] | undefined): Promise<void> {
@@ -120,7 +124,7 @@ export class StoreContract {
     }
     const idle = cookie?.originalMaxAge;
     const record = { ...newRecord(id, data, this.clock.now()), ...(typeof idle === 'number' && { idle }) };
-    await this.store.insert(record, this.lifetime.expiresAt(record));
+    await this.store.insert(record, this.lifetime.expiryOf(record));
   }
 
   /** What the store holds after a save over what was read; `undefined` when the session has ended. */
@@ -129,8 +133,8 @@ export class StoreContract {
       loaded: read.record,
       before: read.data,
       data,
-      change: { seenAt: this.clock.now() },
-      update: (record) => this.store.update(record, this.lifetime.expiresAt(record)),
+      change: () => ({ seenAt: this.clock.now() }),
+      update: (record) => this.store.update(record, this.lifetime.expiryOf(record)),
     });
     return typeof saved === 'string' ? undefined : saved;
   }

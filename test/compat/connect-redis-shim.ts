@@ -42,7 +42,13 @@ export class RedisStore extends RedisSessionStore {
       prefix: PREFIX,
       timeout: 5_000,
       clock: systemClock,
-      lifetime: lifetimePolicy({ idle: DAY, absolute: 365 * DAY, touchEvery: 1 }),
+      lifetime: lifetimePolicy({
+        idle: DAY,
+        absolute: 365 * DAY,
+        touchEvery: 1,
+        rotateEvery: Infinity,
+        rotationGrace: 1,
+      }),
       onLate: () => undefined,
       onUnreadable: () => undefined,
     });

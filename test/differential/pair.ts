@@ -12,7 +12,13 @@ import { Stack } from './stack.js';
 
 export const SECRET = 'a secret that is only good for tests, 32 bytes';
 export const NAME = 'sid';
-export const LIFETIME = { idle: 60_000, touchEvery: 6_000, absolute: 365 * 86_400_000 };
+export const LIFETIME = {
+  idle: 60_000,
+  touchEvery: 6_000,
+  absolute: 365 * 86_400_000,
+  rotateEvery: Infinity,
+  rotationGrace: 1,
+};
 
 /** What one application answered, with everything in it that is random given a name. */
 export interface Observation {
@@ -134,7 +140,7 @@ export class Pair {
     const loop = sessionLoop({
       secret: SECRET,
       cookie: { name: NAME },
-      lifetime: LIFETIME,
+      lifetime: { ...LIFETIME, rotateEvery: false },
       clock,
       store: kind === 'own' ? own : plain,
     });

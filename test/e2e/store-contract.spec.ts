@@ -4,6 +4,7 @@ import { RedisSessionStore } from '../../lib/index.js';
 import { lifetimePolicy } from '../../lib/lifetime/lifetime.policy.js';
 import { MemorySessionStore } from '../../lib/memory/memory-session.store.js';
 import { formatSessionId, hashSecret, newSessionId, type SessionId } from '../../lib/session/session-id.js';
+import type { Expiry } from '../../lib/session/lifetime-policy.js';
 import type { SessionRecord } from '../../lib/session/session-record.js';
 import type { AtomicSessionStore } from '../../lib/session/session-store.js';
 import { TestApplication } from '../support/application.js';
@@ -13,7 +14,13 @@ import { TestClock } from '../support/test-clock.js';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
-const lifetime = lifetimePolicy({ idle: HOUR, absolute: 24 * HOUR, touchEvery: 6 * MINUTE });
+const lifetime = lifetimePolicy({
+  idle: HOUR,
+  absolute: 24 * HOUR,
+  touchEvery: 6 * MINUTE,
+  rotateEvery: Infinity,
+  rotationGrace: 1,
+});
 
 let redis: RedisServer;
 let client: Awaited<ReturnType<RedisServer['client']>>;
@@ -69,14 +76,14 @@ describe.each<[string, (clock: TestClock) => TestedStore]>([
     return { handle: id.handle, secretHash, version: 1, createdAt: now, seenAt: now, data: '{"a":1}', ...change };
   }
 
-  async function inserted(change: Partial<SessionRecord> = {}, expiresAt = clock.now() + HOUR): Promise<SessionRecord> {
+  async function inserted(change: Partial<SessionRecord> = {}, expiry = later(60)): Promise<SessionRecord> {
     const one = record(change);
-    await store.insert(one, expiresAt);
+    await store.insert(one, expiry);
     return one;
   }
 
   const stored = async (handle = id.handle) => (await store.find(handle))?.record;
-  const later = (minutes: number) => clock.now() + minutes * MINUTE;
+  const later = (minutes: number): Expiry => ({ at: clock.now() + minutes * MINUTE, reason: 'idle_timeout' });
 
   describe('find', () => {
     it('gives what was inserted, and its data parsed', async () => {

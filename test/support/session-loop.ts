@@ -49,7 +49,7 @@ export function sessionLoop({ store, atomic, clock = systemClock, ...options }: 
   };
   const middleware = new SessionMiddleware(
     {
-      keeper: new SessionKeeper(atomic ?? driven, lifetime, clock, emitter, resolved.warnAtBytes),
+      keeper: new SessionKeeper(atomic ?? driven, lifetime, clock, emitter, resolved),
       expressStore,
       cookies: new SessionCookies(resolved.secrets, resolved.cookie),
       lifetime,

@@ -1,0 +1,74 @@
+import type { Clock } from '../session/clock.js';
+import { tagOfUser } from '../session/session-id.js';
+import type { SessionRecord } from '../session/session-record.js';
+import { ENDED_REMEMBERED_FOR, type EndReason, type SessionIndex } from '../session/session-store.js';
+import { baseOfIndexKey, indexKey, indexPattern, slotBase } from './keys.js';
+import { decodeRecord } from './record.codec.js';
+import type { RedisAccess } from './redis-access.js';
+import { COUNT, END_ALL, PAGE } from './scripts.js';
+
+/** Sessions in a page: the script reads each of them whole, with its data. */
+const PAGE_SIZE = 100;
+
+/** The sessions of each user, by the sorted set beside them. Each call of a script looks at a step's worth at the most. */
+export class RedisSessionIndex implements SessionIndex {
+  constructor(
+    private readonly redis: RedisAccess,
+    private readonly prefix: string,
+    private readonly clock: Clock,
+  ) {}
+
+  async count(userId: string): Promise<number> {
+    return (await this.redis.script(COUNT, [this.#key(userId)], [this.#base(userId), this.clock.now()])) as number;
+  }
+
+  async *pages(userId: string): AsyncGenerator<readonly SessionRecord[]> {
+    const given = new Set<string>();
+    let cursor = ['', ''];
+    do {
+      const args = [this.#base(userId), this.clock.now(), PAGE_SIZE, ...cursor];
+      const [score = '', last = '', ...found] = (await this.redis.script(PAGE, [this.#key(userId)], args)) as string[];
+      cursor = [score, last];
+      const page = found.flatMap((handle, i) => {
+        const record = i % 2 === 0 && !given.has(handle) ? decodeRecord(handle, found[i + 1] ?? '')?.record : undefined;
+        given.add(handle);
+        return record ?? [];
+      });
+      yield page;
+    } while (cursor[1] !== '');
+  }
+
+  endAll(userId: string, ending: EndReason, except = ''): AsyncGenerator<readonly string[]> {
+    return this.#endAll(this.#key(userId), this.#base(userId), ending, except);
+  }
+
+  /** By way of the users' indexes, found by SCAN: no session's data is read. */
+  async *endEveryone(ending: EndReason): AsyncGenerator<readonly string[]> {
+    for await (const keys of this.redis.scan(indexPattern(this.prefix))) {
+      for (const key of keys) {
+        const base = baseOfIndexKey(this.prefix, key);
+        if (base !== undefined) {
+          yield* this.#endAll(key, base, ending, '');
+        }
+      }
+    }
+  }
+
+  async *#endAll(key: string, base: string, ending: EndReason, except: string): AsyncGenerator<readonly string[]> {
+    let more: unknown = 1;
+    while (more === 1) {
+      const reply = await this.redis.script(END_ALL, [key], [base, ending, ENDED_REMEMBERED_FOR, except]);
+      const [rest, ...ended] = reply as [number, ...string[]];
+      more = rest;
+      yield ended;
+    }
+  }
+
+  #key(userId: string): string {
+    return indexKey(this.prefix, userId);
+  }
+
+  #base(userId: string): string {
+    return slotBase(this.prefix, tagOfUser(userId));
+  }
+}
