@@ -1,21 +1,5 @@
 import { hashSecret, sameHash } from './session-id.js';
-import type { SessionRecord } from './session-record.js';
-
-/**
- * The secrets of a session beside its current one. A new secret is offered by an answer; it takes over when the browser
- * first shows it, and from then the old one is good for a grace. So an answer that never arrives signs nobody out, and a
- * copy of an old cookie gives itself away.
- */
-export interface Rotation {
-  /** When the current secret took over, in milliseconds since 1970. */
-  readonly since: number;
-  /** Hashes of the secrets that were offered and not shown yet, oldest first. */
-  readonly offers: readonly string[];
-  /** When the last one was offered beside the current secret; 0 for not yet. */
-  readonly offeredAt: number;
-  /** The secrets that were current, as long as requests may still show them. */
-  readonly grace: readonly { readonly hash: string; readonly until: number }[];
-}
+import type { Rotation, SessionRecord } from './session-record.js';
 
 /** What a secret is to its session. */
 export type Standing = 'current' | 'offered' | 'grace';

@@ -1,4 +1,3 @@
-import type { Rotation } from './rotation.js';
 import { hashSecret, type SessionId } from './session-id.js';
 import type { Device, SessionInfo } from './session.types.js';
 
@@ -16,6 +15,22 @@ export interface LoginRecord {
   readonly spent?: true;
   /** A hash of the credentials' stamp at the time; `null` where the next one seen is to be taken. */
   readonly stamp?: string | null;
+}
+
+/**
+ * The secrets of a session beside its current one. A new secret is offered by an answer; it takes over when the browser
+ * first shows it, and from then the old one is good for a grace. So an answer that never arrives signs nobody out, and a
+ * copy of an old cookie gives itself away.
+ */
+export interface Rotation {
+  /** When the current secret took over, in milliseconds since 1970. */
+  readonly since: number;
+  /** Hashes of the secrets that were offered and not shown yet, oldest first. */
+  readonly offers: readonly string[];
+  /** When the last one was offered beside the current secret; 0 for not yet. */
+  readonly offeredAt: number;
+  /** The secrets that were current, as long as requests may still show them. */
+  readonly grace: readonly { readonly hash: string; readonly until: number }[];
 }
 
 /** A session as a store keeps it. Times are milliseconds since 1970. */

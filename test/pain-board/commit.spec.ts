@@ -239,7 +239,7 @@ describe('activity that cannot be written down', () => {
 
   it('[9] is an event, and no error of a request', async () => {
     const logger = new LogRecorder();
-    const application = await on.here({ logger });
+    const application = await on.here({ logger, options: { lifetime: { rotateEvery: false } } });
 
     expect(await readWhileWritesFail(application)).toEqual(WELL);
     await eventually('the event', () => application.events.some(({ type }) => type === 'touch-failed'));

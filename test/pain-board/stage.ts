@@ -78,7 +78,7 @@ export class Stage {
   /** The keys of the sessions in Redis, and of nothing that is noted about them. */
   async sessions(): Promise<string[]> {
     const keys = await this.client.keys('*');
-    return keys.filter((key) => !/:user:|:replaced$/.test(key));
+    return keys.filter((key) => !/:user:|:ended$/.test(key));
   }
 }
 
