@@ -80,7 +80,7 @@ module.exports = {
       name: 'no-barrel-imports',
       severity: 'error',
       from: { path: '^lib/' },
-      to: { path: '^lib/(.*/)?index[.]ts$' },
+      to: { path: ['^lib/index[.]ts$', '^lib/.*/index[.]ts$'] },
     },
     {
       name: 'express-session-in-session-and-stores',

@@ -452,7 +452,7 @@ export class RequestSession implements SessionOwner {
 
   /** Whether this answer is to offer a new secret: only the holder of the current one is offered another. */
   #offerDue(draft: SessionDraft, record: SessionRecord, now: number): boolean {
-    return this.runtime.lifetime.offerDue(record, now) && isCurrent(draft, record);
+    return !this.#cookie.gone && this.runtime.lifetime.offerDue(record, now) && isCurrent(draft, record);
   }
 
   /** Whether the cookie may go out again as it is. While a new secret is on offer, only the answer that offers it sets one. */

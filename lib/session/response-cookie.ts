@@ -51,6 +51,11 @@ export class ResponseCookie {
     this.response.setHeader('Cache-Control', 'no-store');
   }
 
+  /** The headers have gone out, and what is issued now will not reach the browser. */
+  get gone(): boolean {
+    return this.#gone;
+  }
+
   /** Why a cookie issued now would not reach the browser; `undefined` when it would. */
   whyUnsendable(): string | undefined {
     if (this.#gone) {

@@ -271,7 +271,7 @@ export class SessionKeeper {
   async #logIn(session: Omit<NewUserSession, 'expiry' | 'limit'>): Promise<LogInOutcome> {
     const { record } = session;
     const expiry = this.lifetime.expiryOf(record);
-    const limit = this.options.maxSessions;
+    const limit = session.continues ? undefined : this.options.maxSessions; // A step-up makes them no more.
     const created = await this.ask('insert', this.store.logIn({ ...session, expiry, limit }));
     if (created.outcome === 'rejected') {
       throw new TooManySessionsException();

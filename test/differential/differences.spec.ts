@@ -19,7 +19,8 @@ import {
 } from './serve.js';
 
 const SECRET = 'a secret that is only good for tests, 32 bytes';
-const LIFETIME = { idle: 60_000, touchEvery: 6_000, absolute: 100_000 };
+const ROTATE_EVERY = 25_000;
+const LIFETIME = { idle: 60_000, touchEvery: 6_000, absolute: 100_000, rotateEvery: ROTATE_EVERY };
 
 interface Setting {
   secret?: string | string[];
@@ -372,6 +373,23 @@ const SCENARIOS: Record<Difference, Scenario> = {
     },
     theirs: ['{"a":1}', 0],
     ours: ['{"a":1}', 1],
+  },
+
+  rotated: {
+    run: async (start, clock) => {
+      const { browser } = await start({ set, read });
+      await browser.get('/set');
+      const ids = [];
+      for (let i = 0; i < 3; i++) {
+        ids.push(decodeURIComponent(browser.cookies.get('sid')!).slice(2).split('.', 2));
+        clock.advance(i < 2 ? ROTATE_EVERY : 0);
+        await browser.get('/read');
+      }
+      const [handles, secrets] = [0, 1].map((part) => new Set(ids.map((id) => id[part])).size);
+      return { handles, secrets, text: (await browser.get('/read')).text };
+    },
+    theirs: { handles: 1, secrets: 1, text: '{"a":1}' },
+    ours: { handles: 1, secrets: 3, text: '{"a":1}' },
   },
 
   unserializable: {

@@ -22,6 +22,7 @@ export const DIFFERENCES = {
   candidates: 'Every cookie of the name is tried',
   path: 'Paths match on segment boundaries',
   resigned: 'A cookie signed by an older secret is signed anew',
+  rotated: 'The secret in the cookie changes now and then',
   unserializable: 'What JSON cannot carry is an error answer',
   foreign: 'What is no session is taken for none',
   header: 'The session cookie is read from the Cookie header alone',
