@@ -383,7 +383,8 @@ const SCENARIOS: Record<Difference, Scenario> = {
       for (let i = 0; i < 3; i++) {
         ids.push(decodeURIComponent(browser.cookies.get('sid')!).slice(2).split('.', 2));
         clock.advance(i < 2 ? ROTATE_EVERY : 0);
-        await browser.get('/read');
+        await browser.get('/read'); // Which is offered another secret,
+        await browser.get('/read'); // and shows it.
       }
       const [handles, secrets] = [0, 1].map((part) => new Set(ids.map((id) => id[part])).size);
       return { handles, secrets, text: (await browser.get('/read')).text };
