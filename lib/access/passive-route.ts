@@ -6,10 +6,7 @@ import { requestOf } from './request-of.js';
 @Injectable()
 class PassiveRouteGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
-    const session = requestSessionOf(requestOf(context));
-    if (session !== undefined) {
-      session.passive = true;
-    }
+    requestSessionOf(requestOf(context))?.markPassive();
     return true;
   }
 }

@@ -5,27 +5,18 @@ import {
   type SignOutReason,
   UnauthenticatedException,
 } from '../session-auth.errors.js';
-import { within } from './deadline.js';
 import { LiveSession, type SessionOwner } from './live-session.js';
 import { ResponseCookie } from './response-cookie.js';
-import { offered } from './rotation.js';
 import type { PresentedId } from './session-cookies.js';
 import { SessionDraft, type Shown } from './session-draft.js';
-import { formatSessionId, hashSecret, newSecret, newSessionId, type SessionId, tagOfUser } from './session-id.js';
+import { formatSessionId, newSessionId, type SessionId, tagOfUser } from './session-id.js';
 import { EMPTY, stringify } from './session-json.js';
 import type { Amendment } from './session-keeper.js';
 import { type LoginRecord, newRecord, type SessionRecord } from './session-record.js';
 import type { FoundSession } from './session-store.js';
+import { SessionWriter } from './session-writer.js';
 import type { SessionRuntime } from './session.runtime.js';
 import type { SessionRequest, SessionResponse } from './session.types.js';
-
-/**
- * For so long after it was loaded, a session is taken to be alive still, in milliseconds. Later, a cookie that would only
- * be renewed needs the store's word: a login in another tab may have replaced it (expressjs/session#923).
- */
-const RECENT = 50;
-/** So long is that word waited for at the most; without it, the cookie is left as it is. */
-const LONGEST_CONFIRMATION = 20;
 
 /** Seconds after which a client may try again, when it was the store or the user database that failed. */
 const RETRY_AFTER = 1;
@@ -69,8 +60,6 @@ export class RequestSession implements SessionOwner {
   failure: HttpException | undefined;
   /** Why the session is no more that the request came with, where that came out while it was taken up. */
   reason: SignOutReason | undefined;
-  /** The route does not count as activity. */
-  passive = false;
   /** What of the login's freshness this request has used up. */
   spentFor: object | undefined;
 
@@ -80,8 +69,8 @@ export class RequestSession implements SessionOwner {
   #lastWork: Promise<unknown> = Promise.resolve();
   /** How many pieces of work wait or run. */
   #working = 0;
-  readonly #begunAt: number;
   readonly #cookie: ResponseCookie;
+  readonly #writer: SessionWriter;
 
   constructor(
     private readonly request: SessionRequest,
@@ -91,7 +80,7 @@ export class RequestSession implements SessionOwner {
     private readonly presented: readonly PresentedId[],
   ) {
     this.#cookie = new ResponseCookie(request, response, runtime);
-    this.#begunAt = runtime.clock.now();
+    this.#writer = new SessionWriter(runtime, this.#cookie);
     Object.assign(request, { [SESSION]: this, sessionStore: runtime.expressStore });
   }
 
@@ -117,6 +106,11 @@ export class RequestSession implements SessionOwner {
     const [id] = this.presented; // Of several dead cookies the first is asked about: a request is not to cost many commands.
     const unknown = this.reason === undefined && this.failure === undefined && this.stored === undefined;
     return unknown && id ? this.runtime.keeper.whyEnded(id) : this.reason;
+  }
+
+  /** The route does not count as activity. */
+  markPassive(): void {
+    this.#writer.passive = true;
   }
 
   // How a request begins. ------------------------------------------------------------------------------------------
@@ -264,7 +258,7 @@ export class RequestSession implements SessionOwner {
     if (draft === undefined) {
       return undefined;
     }
-    return this.#mustSave(draft) ? this.#save(draft.live, (data) => draft.differs(data)) : this.#renew(draft);
+    return this.#mustSave(draft) ? this.#save(draft.live, (data) => draft.differs(data)) : this.#writer.renew(draft);
   }
 
   /** Adds to the answer's headers: the cookie, when it is to be sent, renewed or taken back; on a 503, when to return. */
@@ -337,9 +331,12 @@ export class RequestSession implements SessionOwner {
       }
       const { data, stored } = draft;
       if (stored === undefined) {
-        await this.#create(draft, data);
+        await this.#writer.create(draft, data);
       } else if (worthwhile(data)) {
-        await this.#update(draft, data, stored);
+        const ended = await this.#writer.update(draft, data, stored);
+        if (ended !== undefined) {
+          this.#lose(stored, ended);
+        }
       }
     });
   }
@@ -352,50 +349,6 @@ export class RequestSession implements SessionOwner {
     }
   }
 
-  async #create(draft: SessionDraft, data: string): Promise<void> {
-    if (data === EMPTY) {
-      return;
-    }
-    const unsendable = this.#cookie.whyUnsendable();
-    if (unsendable !== undefined) {
-      this.runtime.logOnce(unsendable);
-      return;
-    }
-    const { wishedIdle: idle, owner } = draft;
-    const { keeper, clock } = this.runtime;
-    const record = {
-      ...newRecord(draft.id, data, clock.now()),
-      ...(idle !== undefined && { idle }),
-      ...(owner !== undefined && { owner }),
-    };
-    await keeper.insert(record);
-    draft.written(record, data);
-    this.#cookie.issue(draft.id);
-  }
-
-  async #update(draft: SessionDraft, data: string, loaded: SessionRecord): Promise<void> {
-    const { lifetime, keeper, clock } = this.runtime;
-    const now = clock.now();
-    const { wishedIdle: idle } = draft;
-    const renew = idle !== undefined || (!this.passive && lifetime.touchDue(loaded, now));
-    const offer = this.#offerDue(draft, loaded, now) ? newSecret() : undefined;
-    const saved = await keeper.save(loaded, data, (current) => ({
-      ...(renew && { seenAt: now }),
-      ...(idle !== undefined && { idle }),
-      ...(offer && this.#offerDue(draft, current, now) && offered(current, offer.hash, now)),
-    }));
-    if (typeof saved === 'string') {
-      this.#lose(loaded, saved);
-      return;
-    }
-    draft.written(saved, data);
-    if (offer !== undefined && saved.rotation?.offers.includes(offer.hash) === true) {
-      this.#cookie.issue({ handle: draft.id.handle, secret: offer.secret });
-    } else if ((renew || draft.shown.outdated) && this.#mayRenew(draft, saved)) {
-      this.#cookie.issue(draft.id);
-    }
-  }
-
   /** The session ended while this request ran. The handler's answer goes out; its writes do not. */
   #lose({ login }: SessionRecord, how: 'gone' | 'replaced'): void {
     this.#draft?.end();
@@ -403,61 +356,6 @@ export class RequestSession implements SessionOwner {
     if (login !== undefined && how === 'gone') {
       this.#cookie.forget();
     }
-  }
-
-  /**
-   * Offers a new secret when that is due. Notes activity once in a while, off the answer's path, and renews the cookie with
-   * it; signs it anew where that is due.
-   */
-  #renew(draft: SessionDraft): Promise<void> | undefined {
-    const { lifetime, clock, keeper } = this.runtime;
-    const { stored, shown } = draft;
-    const now = clock.now();
-    if (stored === undefined) {
-      return undefined;
-    }
-    if (this.#offerDue(draft, stored, now)) {
-      return this.#offer(draft, stored, now);
-    }
-    let alive: Promise<boolean> | undefined;
-    if (!this.passive && lifetime.touchDue(stored, now)) {
-      alive = keeper.touch(stored, now);
-      draft.seen(now);
-    }
-    if ((alive === undefined && !shown.outdated) || !this.#mayRenew(draft, stored)) {
-      return undefined;
-    }
-    // Since it was loaded, nothing can have come over the cookie that this would undo.
-    if (now - this.#begunAt < RECENT && !lifetime.offerDue(stored, this.#begunAt + RECENT)) {
-      this.#cookie.issue(draft.id);
-      return undefined;
-    }
-    return alive && this.#issueOnceConfirmed(alive, draft.id);
-  }
-
-  async #offer(draft: SessionDraft, stored: SessionRecord, now: number): Promise<void> {
-    const { secret, hash } = newSecret();
-    const saved = await this.runtime.keeper.offer(stored, hash, this.passive ? {} : { seenAt: now });
-    if (saved !== undefined) {
-      draft.takeIn(saved, stored.data);
-      this.#cookie.issue({ handle: draft.id.handle, secret });
-    }
-  }
-
-  async #issueOnceConfirmed(alive: Promise<boolean>, id: SessionId): Promise<void> {
-    if (await within(LONGEST_CONFIRMATION, alive).catch(() => false)) {
-      this.#cookie.issue(id);
-    }
-  }
-
-  /** Whether this answer is to offer a new secret: only the holder of the current one is offered another. */
-  #offerDue(draft: SessionDraft, record: SessionRecord, now: number): boolean {
-    return !this.#cookie.gone && this.runtime.lifetime.offerDue(record, now) && isCurrent(draft, record);
-  }
-
-  /** Whether the cookie may go out again as it is. While a new secret is on offer, only the answer that offers it sets one. */
-  #mayRenew(draft: SessionDraft, record: SessionRecord): boolean {
-    return (record.rotation?.offers.length ?? 0) === 0 && isCurrent(draft, record);
   }
 
   /** False when the store had nothing of the session to end. */
@@ -481,9 +379,4 @@ export class RequestSession implements SessionOwner {
       throw new CookieNotSendableException(unsendable);
     }
   }
-}
-
-/** Whether the secret that the request works with is the one that the store holds for current. */
-function isCurrent({ id, shown }: SessionDraft, record: SessionRecord): boolean {
-  return shown.standing === 'current' && record.secretHash === hashSecret(id.secret);
 }
