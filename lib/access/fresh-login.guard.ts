@@ -46,10 +46,7 @@ export class FreshLoginGuard extends SessionGuard {
 
   override async canActivate(context: ExecutionContext): Promise<boolean> {
     const loggedIn = await super.canActivate(context);
-    const requirement = this.reflector.getAllAndOverride<FreshnessRequirement | undefined>(FRESHNESS, [
-      context.getHandler(),
-      context.getClass(),
-    ]);
+    const requirement = this.requirementOf(context);
     const session = requestSessionOf(this.requestOf(context));
     if (requirement === undefined || (session !== undefined && (await this.passes(session, requirement)))) {
       return loggedIn;
@@ -57,9 +54,16 @@ export class FreshLoginGuard extends SessionGuard {
     return this.handleDenied(new FreshLoginRequiredException(challengeOf(requirement)), context);
   }
 
-  /** A route for fresh logins is for nobody without one. */
-  protected override isPublic(): boolean {
-    return false;
+  /** A route for fresh logins is for nobody without one. Where no mark stands, this is a `SessionGuard`. */
+  protected override isPublic(context: ExecutionContext): boolean {
+    return this.requirementOf(context) === undefined && super.isPublic(context);
+  }
+
+  private requirementOf(context: ExecutionContext): FreshnessRequirement | undefined {
+    return this.reflector.getAllAndOverride<FreshnessRequirement | undefined>(FRESHNESS, [
+      context.getHandler(),
+      context.getClass(),
+    ]);
   }
 
   /** Whether the login is as fresh as that; where it is good for one request, it is used up by this one. */

@@ -55,7 +55,7 @@ export class MemorySessionStore extends session.Store implements AtomicSessionSt
     }
     const current = replaces && this.#table.get(replaces.handle)?.record;
     if (continues && current === undefined) {
-      return Promise.resolve({ outcome: 'gone' });
+      return Promise.resolve({ outcome: this.#howEnded(replaces?.handle ?? '') });
     }
     if (continues && current !== undefined && current.version !== replaces?.version) {
       return Promise.resolve({ outcome: 'stale', current });
@@ -80,8 +80,7 @@ export class MemorySessionStore extends session.Store implements AtomicSessionSt
   update(record: SessionRecord, expiry: Expiry): Promise<SaveOutcome> {
     const current = this.#table.get(record.handle);
     if (current === undefined) {
-      const replaced = this.#table.tombstone(record.handle)?.reason === 'replaced';
-      return Promise.resolve({ outcome: replaced ? 'replaced' : 'gone' });
+      return Promise.resolve({ outcome: this.#howEnded(record.handle) });
     }
     if (current.record.version !== record.version - 1) {
       return Promise.resolve({ outcome: 'stale', current: current.record });
@@ -165,6 +164,10 @@ export class MemorySessionStore extends session.Store implements AtomicSessionSt
   /** The handles of all live sessions. */
   ids(callback?: StoreCallback<string[]>): Promise<string[] | undefined> {
     return answer(Promise.resolve(this.#table.handles()), callback);
+  }
+
+  #howEnded(handle: string): 'gone' | 'replaced' {
+    return this.#table.tombstone(handle)?.reason === 'replaced' ? 'replaced' : 'gone';
   }
 
   async #all(): Promise<SessionData[]> {

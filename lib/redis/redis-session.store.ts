@@ -92,6 +92,7 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
         }
         case 'rejected':
         case 'gone':
+        case 'replaced':
           return { outcome };
         default:
           throw taken();

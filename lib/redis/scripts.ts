@@ -19,6 +19,9 @@ local function read(key)
   return type(value) == 'string' and value or nil
 end
 
+-- Whether a tombstone says that a login has replaced the session.
+local function wasReplaced(key) return string.find(read(key) or '', '^%d+ replaced') ~= nil end
+
 -- Says in a session's tombstone why it ended or will; the hashes in it stay.
 local function bury(key, reason, at, ttl, shown)
   if redis.call('EXISTS', key) == 0 then return end
@@ -56,7 +59,7 @@ const script = (source: string): LuaScript => new LuaScript(SHARED + source);
 /**
  * A user's new session: indexed, the limit kept, the session that it replaces ended. Returns `created` (then 1 where the
  * replaced one was there, then the handles evicted), `more` (then the handles evicted: the limit is not reached yet,
- * nothing was created), `rejected`, `taken`, `gone`, or `stale` and the value that stands under the replaced one's key.
+ * nothing was created), `rejected`, `taken`, `gone`, `replaced`, or `stale` and the value that stands under the replaced one's key.
  *
  * KEYS: session, its tombstone, index, and (where one is replaced) that session and its tombstone. ARGV: handle, value, its
  * time to live in ms, tombstone, the tombstone's, when it runs out, now, slot base, limit (0 for none), what happens
@@ -68,7 +71,7 @@ local now, base, limit, keep, replaced = ARGV[7], ARGV[8], tonumber(ARGV[9]), AR
 if redis.call('EXISTS', KEYS[1]) == 1 then return {'taken'} end
 if ARGV[13] ~= '' then
   local current = read(KEYS[4])
-  if not current then return {'gone'} end
+  if not current then return {wasReplaced(KEYS[5]) and 'replaced' or 'gone'} end
   if string.match(current, '^{"seen":%d+,"v":(%d+),') ~= ARGV[13] then return {'stale', current} end
 end
 prune(KEYS[3], base, now)
@@ -111,7 +114,7 @@ return result
  */
 export const UPDATE = script(`
 local current = redis.call('GET', KEYS[1])
-if not current then return string.find(read(KEYS[2]) or '', '^%d+ replaced') and 2 or 0 end
+if not current then return wasReplaced(KEYS[2]) and 2 or 0 end
 local seen, version = string.match(current, '^{"seen":(%d+),"v":(%d+),')
 if version ~= ARGV[1] then return current end
 local value, ttl, at = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[5])

@@ -6,7 +6,7 @@ import type { ResolvedSessionAuthOptions } from '../session-auth.options.js';
 import { SESSION_AUTH_OPTIONS } from '../session-auth.tokens.js';
 import { CLOCK, type Clock } from '../session/clock.js';
 import { SessionKeeper } from '../session/session-keeper.js';
-import { sessionInfo } from '../session/session-record.js';
+import { sessionInfo, type SessionRecord } from '../session/session-record.js';
 import type { EndReason, SessionIndex } from '../session/session-store.js';
 import type { SessionInfo } from '../session/session.types.js';
 
@@ -60,8 +60,8 @@ export class SessionRegistry {
 
   /** Ends one session of a user. False when they have none of this handle: another user's is not theirs to end. */
   async revoke(userId: string, handle: string, { by = 'user' }: RevokeOptions = {}): Promise<boolean> {
-    const found = await this.keeper.find(handle);
-    return found?.record.login?.userId === userId && (await this.keeper.revoke(found.record, 'revoked', by));
+    const found = await this.#sessionOf(userId, handle);
+    return found !== undefined && (await this.keeper.revoke(found, 'revoked', by));
   }
 
   /** Ends all sessions of a user, or all but one: "sign out everywhere else". Gives how many it ended. */
@@ -75,9 +75,9 @@ export class SessionRegistry {
    * session takes the new one.
    */
   async credentialsChanged(userId: string, { keep }: { keep?: string } = {}): Promise<number> {
-    const kept = keep === undefined ? undefined : await this.keeper.find(keep);
-    if (kept?.record.login?.userId === userId) {
-      await this.keeper.amend(kept.record, ({ login }) =>
+    const kept = keep === undefined ? undefined : await this.#sessionOf(userId, keep);
+    if (kept !== undefined) {
+      await this.keeper.amend(kept, ({ login }) =>
         typeof login?.stamp === 'string' ? { login: { ...login, stamp: null } } : undefined,
       );
     }
@@ -97,6 +97,12 @@ export class SessionRegistry {
       ended += handles.length;
     }
     return ended;
+  }
+
+  async #sessionOf(userId: string, handle: string): Promise<SessionRecord | undefined> {
+    const found = this.#index && (await this.keeper.find(handle));
+    const { record } = found ?? {};
+    return record?.login !== undefined && record.login.userId === userId ? record : undefined;
   }
 
   async #endAll(userId: string, ending: EndReason, reason: RevocationReason, except?: string): Promise<number> {

@@ -135,11 +135,17 @@ export class RequestSession implements SessionOwner {
     delete this.request.sessionID;
   }
 
-  /** The session that the request came with has ended just now: it goes on as anybody's. */
-  signedOut(reason: SignOutReason): void {
-    this.reason = reason;
+  /**
+   * The session that the request came with is no more: it goes on as anybody's.
+   *
+   * @param here it was this request that ended it; a login of the same browser may have replaced it before
+   */
+  signedOut(reason: SignOutReason, here: boolean): void {
     this.begin();
-    this.#cookie.forget();
+    if (here) {
+      this.reason = reason;
+      this.#cookie.forget();
+    }
   }
 
   // What `req.session`, `SessionAuthService` and the guards ask for. -----------------------------------------------
@@ -211,9 +217,10 @@ export class RequestSession implements SessionOwner {
         ...(absolute !== undefined && { absolute }),
         login: { ...login, userId, at: clock.now(), ...(device !== undefined && { device }) },
       }));
-      if (record === undefined) {
-        this.#lose(stored, 'gone');
-        throw new UnauthenticatedException();
+      if (typeof record === 'string') {
+        this.#lose(stored, record);
+        this.user = this.request.user = undefined;
+        throw new UnauthenticatedException(await this.whySignedOut());
       }
       this.#loggedIn(id, record, user);
     });

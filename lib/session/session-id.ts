@@ -30,6 +30,11 @@ export function tagOfUser(userId: string): string {
   return createHash('sha256').update(userId).digest('base64url').slice(0, TAG_LENGTH);
 }
 
+/** Whether this may be a session's handle: anything else is no part of a key. */
+export function isHandle(text: string): boolean {
+  return HANDLE.test(text);
+}
+
 /** The part of the handle that is the Redis Cluster hash tag. */
 export function tagOfHandle(handle: string): string {
   return handle.slice(0, TAG_LENGTH);

@@ -9,7 +9,7 @@ import type { Clock } from './clock.js';
 import type { LifetimePolicy } from './lifetime-policy.js';
 import { MOST_ATTEMPTS, saveMerged } from './merged-save.js';
 import { offered, standingOf, takenOver } from './rotation.js';
-import { hashSecret, type SessionId } from './session-id.js';
+import { hashSecret, isHandle, type SessionId } from './session-id.js';
 import { applyChanges, changesBetween, type SessionRecord } from './session-record.js';
 import type {
   AtomicSessionStore,
@@ -51,9 +51,9 @@ export class SessionKeeper {
     return this.store.index;
   }
 
-  /** The live session of this handle. */
+  /** The live session of this handle; none for what is no handle. */
   async find(handle: string): Promise<FoundSession | undefined> {
-    const found = await this.look(handle);
+    const found = isHandle(handle) ? await this.look(handle) : undefined;
     return found && this.runOut(found.record) === undefined ? found : undefined;
   }
 
@@ -175,13 +175,13 @@ export class SessionKeeper {
   /**
    * The same user's session under a new id, with its data as this request leaves it and as others wrote it meanwhile.
    *
-   * @returns the new session; `undefined` when the old one has ended
+   * @returns the new session, or how the old one has ended
    */
   async reauthenticate(
     loaded: SessionRecord,
     data: string,
     next: (data: string) => SessionRecord,
-  ): Promise<SessionRecord | undefined> {
+  ): Promise<SessionRecord | 'gone' | 'replaced'> {
     let record = next(data);
     let replaces = loaded;
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
@@ -199,7 +199,7 @@ export class SessionKeeper {
         return record;
       }
       if (created.outcome !== 'stale') {
-        return undefined;
+        return created.outcome;
       }
       replaces = created.current;
       record = next(applyChanges(replaces.data, changesBetween(loaded.data, data)));
@@ -212,10 +212,13 @@ export class SessionKeeper {
     return this.#logOut(record, 'logged_out');
   }
 
-  /** Ends a session whose user is gone. */
-  async dismiss(record: SessionRecord): Promise<void> {
-    await this.ask('end', this.store.end(record, 'revoked'));
-    this.#report({ type: 'ended', ...named(record), handle: record.handle, reason: 'user-gone' });
+  /** Ends a session whose user is gone. False when it had ended before. */
+  async dismiss(record: SessionRecord): Promise<boolean> {
+    const ended = await this.ask('end', this.store.end(record, 'revoked'));
+    if (ended) {
+      this.#report({ type: 'ended', ...named(record), handle: record.handle, reason: 'user-gone' });
+    }
+    return ended;
   }
 
   /** Ends a session at the wish of somebody who is not its own request. False when it had ended before. */
@@ -227,11 +230,13 @@ export class SessionKeeper {
     return ended;
   }
 
-  /** A copy of an old cookie was shown: nobody can tell who is the thief, so the session ends for both. */
-  async endReused(record: SessionRecord, secret: string): Promise<void> {
-    if (await this.ask('end', this.store.end(record, 'reuse_detected', hashSecret(secret)))) {
+  /** A copy of an old cookie was shown: nobody can tell who is the thief, so the session ends for both. False: it had ended. */
+  async endReused(record: SessionRecord, secret: string): Promise<boolean> {
+    const ended = await this.ask('end', this.store.end(record, 'reuse_detected', hashSecret(secret)));
+    if (ended) {
       this.#report({ type: 'reuse-detected', ...named(record), handle: record.handle });
     }
+    return ended;
   }
 
   /** Why the store has no session of this id any more, for the holder of its secret. Does not reject: then nobody knows. */
@@ -268,7 +273,9 @@ export class SessionKeeper {
     }
   }
 
-  async #logIn(session: Omit<NewUserSession, 'expiry' | 'limit'>): Promise<LogInOutcome> {
+  async #logIn(
+    session: Omit<NewUserSession, 'expiry' | 'limit'>,
+  ): Promise<Exclude<LogInOutcome, { outcome: 'rejected' }>> {
     const { record } = session;
     const expiry = this.lifetime.expiryOf(record);
     const limit = session.continues ? undefined : this.options.maxSessions; // A step-up makes them no more.

@@ -52,7 +52,8 @@ export interface NewUserSession {
  */
 export type LogInOutcome =
   | { outcome: 'created'; evicted: readonly string[]; replaced: boolean }
-  | { outcome: 'rejected' | 'gone' }
+  | { outcome: 'rejected' }
+  | { outcome: 'gone' | 'replaced' }
   | { outcome: 'stale'; current: SessionRecord };
 
 /**

@@ -73,7 +73,7 @@ export class SessionWriter {
     draft.written(saved, data);
     if (offer !== undefined && saved.rotation?.offers.includes(offer.hash) === true) {
       this.cookie.issue({ handle: draft.id.handle, secret: offer.secret });
-    } else if ((renew || draft.shown.outdated) && mayRenew(draft, saved)) {
+    } else if ((renew || draft.shown.outdated) && this.#mayRenew(draft, saved, now)) {
       this.cookie.issue(draft.id);
     }
     return undefined;
@@ -98,11 +98,10 @@ export class SessionWriter {
       alive = keeper.touch(stored, now);
       draft.seen(now);
     }
-    if ((alive === undefined && !shown.outdated) || !mayRenew(draft, stored)) {
+    if ((alive === undefined && !shown.outdated) || !this.#mayRenew(draft, stored, now)) {
       return undefined;
     }
-    // Since it was loaded, nothing can have come over the cookie that this would undo.
-    if (now - this.#begunAt < RECENT && !lifetime.offerDue(stored, this.#begunAt + RECENT)) {
+    if (now - this.#begunAt < RECENT) {
       this.cookie.issue(draft.id);
       return undefined;
     }
@@ -111,10 +110,13 @@ export class SessionWriter {
 
   async #offer(draft: SessionDraft, stored: SessionRecord, now: number): Promise<void> {
     const { secret, hash } = newSecret();
-    const saved = await this.runtime.keeper.offer(stored, hash, this.passive ? {} : { seenAt: now });
+    const { keeper, lifetime } = this.runtime;
+    const saved = await keeper.offer(stored, hash, this.passive ? {} : { seenAt: now });
     if (saved !== undefined) {
       draft.takeIn(saved, stored.data);
       this.cookie.issue({ handle: draft.id.handle, secret });
+    } else if (!this.passive && lifetime.touchDue(stored, now)) {
+      void keeper.touch(stored, now); // The request that was faster need not have been activity.
     }
   }
 
@@ -128,11 +130,16 @@ export class SessionWriter {
   #offerDue(draft: SessionDraft, record: SessionRecord, now: number): boolean {
     return !this.cookie.gone && this.runtime.lifetime.offerDue(record, now) && isCurrent(draft, record);
   }
-}
 
-/** Whether the cookie may go out again as it is. While a new secret is on offer, only the answer that offers it sets one. */
-function mayRenew(draft: SessionDraft, record: SessionRecord): boolean {
-  return (record.rotation?.offers.length ?? 0) === 0 && isCurrent(draft, record);
+  /**
+   * Whether the cookie may go out again as it is. Not while a new secret is on offer, nor shortly before: the answer may
+   * arrive late, and must not put the old secret over the new one.
+   */
+  #mayRenew(draft: SessionDraft, record: SessionRecord, now: number): boolean {
+    const { lifetime } = this.runtime;
+    const onOffer = (record.rotation?.offeredAt ?? 0) > 0;
+    return !onOffer && !lifetime.offerDue(record, now + lifetime.rotationGrace) && isCurrent(draft, record);
+  }
 }
 
 /** Whether the secret that the request works with is the one that the store holds for current. */

@@ -1,3 +1,4 @@
+import { setTimeout } from 'node:timers/promises';
 import {
   SessionNotSerializableException,
   SessionStoreUnavailableException,
@@ -13,6 +14,9 @@ import type { Shown } from './session-draft.js';
 import type { SessionRecord } from './session-record.js';
 import type { RestoredUser, SessionRuntime } from './session.runtime.js';
 import type { SessionRequest, SessionResponse } from './session.types.js';
+
+/** So long after a change of credentials it is known which session is to be kept, in milliseconds. */
+const SPARED_WITHIN = 100;
 
 export type Next = (error?: unknown) => void;
 
@@ -90,8 +94,8 @@ export class SessionMiddleware {
         session.resume(taken, id, standing === 'offered' ? { ...shown, standing: 'current' } : shown);
         return true;
       }
-      await keeper.endReused(found.record, ids[0]?.secret ?? '');
-      session.signedOut('reuse_detected');
+      const ended = await keeper.endReused(found.record, ids[0]?.secret ?? '');
+      session.signedOut('reuse_detected', ended);
     }
     return false;
   }
@@ -113,30 +117,37 @@ export class SessionMiddleware {
       return;
     }
     if (restored === undefined) {
-      await keeper.dismiss(stored);
-      session.signedOut('revoked');
-    } else if (await this.credentialsHold(session, stored.login.stamp, restored.stamp)) {
+      session.signedOut('revoked', await keeper.dismiss(stored));
+    } else if (await this.credentialsHold(session, stored, restored.stamp)) {
       session.user = request.user = restored.user;
     } else {
-      await keeper.revoke(stored, 'credentials_changed', 'credentials-changed');
-      session.signedOut('credentials_changed');
+      const ended = await keeper.revoke(stored, 'credentials_changed', 'credentials-changed');
+      session.signedOut('credentials_changed', ended);
     }
   }
 
-  /** Whether the user's credentials are the ones of the login. A session from before there were stamps has none: it ends. */
+  /**
+   * Whether the user's credentials are the ones of the login. A session from before there were stamps has none, and ends.
+   * `credentialsChanged({ keep })` may be about to spare this session, so an older stamp is looked at twice.
+   */
   private async credentialsHold(
     session: RequestSession,
-    known: string | null | undefined,
+    { handle, login }: SessionRecord,
     present: string | undefined,
   ): Promise<boolean> {
-    if (present === undefined) {
-      return true;
+    const holds = (stamp: string | null | undefined): boolean =>
+      present === undefined || stamp === null || (stamp !== undefined && sameHash(stamp, present));
+    let stamp = login?.stamp;
+    if (!holds(stamp)) {
+      await setTimeout(SPARED_WITHIN);
+      stamp = (await this.runtime.keeper.find(handle))?.record.login?.stamp;
     }
-    if (known === null) {
-      await session.amend(({ login }) => (login?.stamp === null ? { login: { ...login, stamp: present } } : undefined));
-      return true;
+    if (stamp === null && present !== undefined) {
+      await session.amend(({ login: now }) =>
+        now?.stamp === null ? { login: { ...now, stamp: present } } : undefined,
+      );
     }
-    return known !== undefined && sameHash(known, present);
+    return holds(stamp);
   }
 
   /** Whoever follows a redirect or receives a 200 finds the data saved; a failed save is an error, not a 200. */

@@ -4,7 +4,7 @@ import { LiveSession } from './live-session.js';
 import { saveMerged } from './merged-save.js';
 import { CookieClass } from './session-cookies.js';
 import { standingOf } from './rotation.js';
-import { parseSessionId } from './session-id.js';
+import { isHandle, parseSessionId } from './session-id.js';
 import { newRecord, type SessionRecord } from './session-record.js';
 import type { AtomicSessionStore, FoundSession } from './session-store.js';
 import type { LifetimePolicy } from './lifetime-policy.js';
@@ -82,7 +82,8 @@ export class StoreContract {
 
   /** Takes a whole id or, as `ids()` gives them, a handle. */
   async destroy(sid: string): Promise<void> {
-    const found = await this.store.find(handleOf(sid));
+    const handle = handleOf(sid);
+    const found = isHandle(handle) ? await this.store.find(handle) : undefined;
     if (found !== undefined) {
       await this.store.end(found.record, 'logged_out');
     }
