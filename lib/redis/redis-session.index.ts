@@ -5,10 +5,12 @@ import { ENDED_REMEMBERED_FOR, type EndReason, type SessionIndex } from '../sess
 import { baseOfIndexKey, indexKey, indexPattern, slotBase } from './keys.js';
 import { decodeRecord } from './record.codec.js';
 import type { RedisAccess } from './redis-access.js';
-import { COUNT, END_ALL, PAGE } from './scripts.js';
+import { COUNT, END_ALL, HANDLES, READ } from './scripts.js';
 
 /** Sessions in a page: the script reads each of them whole, with its data. */
 const PAGE_SIZE = 100;
+/** Handles that are taken in one step. */
+const HANDLES_AT_ONCE = 10_000;
 
 /** The sessions of each user, by the sorted set beside them. Each call of a script looks at a step's worth at the most. */
 export class RedisSessionIndex implements SessionIndex {
@@ -22,20 +24,23 @@ export class RedisSessionIndex implements SessionIndex {
     return (await this.redis.script(COUNT, [this.#key(userId)], [this.#base(userId), this.clock.now()])) as number;
   }
 
+  /** The handles are taken at once, so that no session is missed that moves in the index meanwhile. */
   async *pages(userId: string): AsyncGenerator<readonly SessionRecord[]> {
-    const given = new Set<string>();
-    let cursor = ['', ''];
+    const key = this.#key(userId);
+    const base = this.#base(userId);
+    let taken = 0;
+    let handles: string[];
     do {
-      const args = [this.#base(userId), this.clock.now(), PAGE_SIZE, ...cursor];
-      const [score = '', last = '', ...found] = (await this.redis.script(PAGE, [this.#key(userId)], args)) as string[];
-      cursor = [score, last];
-      const page = found.flatMap((handle, i) => {
-        const record = i % 2 === 0 && !given.has(handle) ? decodeRecord(handle, found[i + 1] ?? '')?.record : undefined;
-        given.add(handle);
-        return record ?? [];
-      });
-      yield page;
-    } while (cursor[1] !== '');
+      handles = (await this.redis.script(HANDLES, [key], [base, this.clock.now(), taken, HANDLES_AT_ONCE])) as string[];
+      if (handles[0] === 'more') {
+        continue;
+      }
+      taken += handles.length;
+      for (let i = 0; i < handles.length; i += PAGE_SIZE) {
+        const page = (await this.redis.script(READ, [key], [base, ...handles.slice(i, i + PAGE_SIZE)])) as string[];
+        yield page.flatMap((handle, n) => (n % 2 === 0 ? (decodeRecord(handle, page[n + 1] ?? '')?.record ?? []) : []));
+      }
+    } while (handles[0] === 'more' || handles.length === HANDLES_AT_ONCE);
   }
 
   endAll(userId: string, ending: EndReason, except = ''): AsyncGenerator<readonly string[]> {

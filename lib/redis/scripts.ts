@@ -1,8 +1,10 @@
 import { LuaScript } from './lua-script.js';
 import { REASON_WIDTH } from './tombstone.js';
 
-/** Index entries that one step of a script looks at: a few milliseconds of Redis (docs/operations.md). */
+/** Sessions that one call of a script ends at the most: a few milliseconds of Redis (docs/operations.md). */
 const STEP = 250;
+/** Sessions among which one call looks for the least recently seen. Of a user with more, these are the ones that end first. */
+const LOOK = 500;
 
 /**
  * What the scripts share. `base` is the slot base: handles of one user differ from it on, so that a script finds the keys
@@ -10,6 +12,8 @@ const STEP = 250;
  */
 const SHARED = `
 local STEP = ${STEP}
+local LOOK = ${LOOK}
+local HEAD = ${13 + 1 + REASON_WIDTH} -- What a tombstone has before its hashes.
 local ENDED = '0000000000000'
 
 local function sessionKey(base, handle) return base .. string.sub(handle, 9) end
@@ -45,12 +49,14 @@ local function finish(index, base, handle, reason, keep)
   return true
 end
 
--- Forgets sessions that have run out, a step's worth at the most.
+-- Forgets sessions that have run out, a step's worth at the most. Tells whether there may be more.
 local function prune(index, base, now)
-  for _, handle in ipairs(redis.call('ZRANGEBYSCORE', index, '-inf', now, 'LIMIT', 0, STEP)) do
+  local handles = redis.call('ZRANGEBYSCORE', index, '-inf', now, 'LIMIT', 0, STEP)
+  for _, handle in ipairs(handles) do
     redis.call('DEL', sessionKey(base, handle))
     redis.call('ZREM', index, handle)
   end
+  return #handles == STEP
 end
 `;
 
@@ -58,8 +64,8 @@ const script = (source: string): LuaScript => new LuaScript(SHARED + source);
 
 /**
  * A user's new session: indexed, the limit kept, the session that it replaces ended. Returns `created` (then 1 where the
- * replaced one was there, then the handles evicted), `more` (then the handles evicted: the limit is not reached yet,
- * nothing was created), `rejected`, `taken`, `gone`, `replaced`, or `stale` and the value that stands under the replaced one's key.
+ * replaced one was there, then the handles evicted), `more` (likewise: nothing was created
+ * yet, ask again), `rejected`, `taken`, `gone`, `replaced`, or `stale` and the value that stands under the replaced one's key.
  *
  * KEYS: session, its tombstone, index, and (where one is replaced) that session and its tombstone. ARGV: handle, value, its
  * time to live in ms, tombstone, the tombstone's, when it runs out, now, slot base, limit (0 for none), what happens
@@ -78,22 +84,29 @@ prune(KEYS[3], base, now)
 local result = {'created', 0}
 if limit > 0 then
   local live = {}
-  local looked = redis.call('ZRANGE', KEYS[3], 0, STEP - 1)
+  local looked = redis.call('ZRANGE', KEYS[3], 0, LOOK - 1)
+  local vanished = false
   for i, other in ipairs(looked) do
     if other ~= replaced then
       local seen = redis.call('GETRANGE', sessionKey(base, other), 0, 20)
-      if seen == '' then redis.call('ZREM', KEYS[3], other) else live[#live + 1] = {seen, i, other} end
+      if seen == '' then
+        redis.call('ZREM', KEYS[3], other)
+        vanished = true
+      else
+        live[#live + 1] = {seen, i, other}
+      end
     end
   end
   local unseen = redis.call('ZCARD', KEYS[3]) - #live
   if replaced ~= '' and redis.call('ZSCORE', KEYS[3], replaced) then unseen = unseen - 1 end
   local over = #live + unseen + 1 - limit
-  if over > 0 and ARGV[10] == 'reject' then return {'rejected'} end
+  if over > 0 and ARGV[10] == 'reject' then return {vanished and unseen > 0 and 'more' or 'rejected', 0} end
   table.sort(live, function(a, b) return a[1] < b[1] or (a[1] == b[1] and a[2] < b[2]) end)
-  for i = 1, math.min(over, #live) do
+  local going = math.min(over, #live, STEP)
+  for i = 1, going do
     if finish(KEYS[3], base, live[i][3], 'limit', keep) then result[#result + 1] = live[i][3] end
   end
-  if over > #live then
+  if over > going then
     result[1] = 'more'
     return result
   end
@@ -117,16 +130,20 @@ local current = redis.call('GET', KEYS[1])
 if not current then return wasReplaced(KEYS[2]) and 2 or 0 end
 local seen, version = string.match(current, '^{"seen":(%d+),"v":(%d+),')
 if version ~= ARGV[1] then return current end
-local value, ttl, at = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[5])
+local value, ttl, at, tombstone = ARGV[2], tonumber(ARGV[3]), tonumber(ARGV[5]), ARGV[6]
 if seen > string.sub(value, 9, 8 + #seen) then
   value = '{"seen":' .. seen .. string.sub(value, 9 + #seen)
   ttl = math.max(ttl, redis.call('PTTL', KEYS[1]))
-  at = at and math.max(at, tonumber(redis.call('ZSCORE', KEYS[3], ARGV[4]) or 0))
+  local entered = at and tonumber(redis.call('ZSCORE', KEYS[3], ARGV[4]) or 0)
+  if entered and entered > at then
+    at = entered
+    tombstone = string.sub(read(KEYS[2]) or tombstone, 1, HEAD) .. string.sub(tombstone, HEAD + 1)
+  end
 end
 redis.call('SET', KEYS[1], value, 'PX', ttl)
 if KEYS[3] then
   enter(KEYS[3], ARGV[4], string.format('%.0f', at), ttl)
-  redis.call('SET', KEYS[2], ARGV[6], 'PX', ttl + ARGV[7])
+  redis.call('SET', KEYS[2], tombstone, 'PX', ttl + ARGV[7])
 end
 return 1
 `);
@@ -195,34 +212,31 @@ return redis.call('ZCOUNT', KEYS[1], '(' .. ARGV[2], '+inf')
 `);
 
 /**
- * A page of a user's sessions. Returns the cursor's score and handle (empty at the end), then handle and value of each
- * session, without its data. A session that is used meanwhile moves back in the index: it may come twice, never not at all.
+ * The handles of a user's sessions that have not run out; or nothing but `more`, where there is more to be forgotten first.
  *
- * KEYS: index. ARGV: slot base, now, how many at the most, the last page's cursor: score and handle (or '').
+ * KEYS: index. ARGV: slot base, now, how many to leave out, how many to give at the most.
  */
-export const PAGE = script(`
-local index, base, size, score, last = KEYS[1], ARGV[1], tonumber(ARGV[3]), ARGV[4], ARGV[5]
-prune(index, base, ARGV[2])
-local start = 0
-if last ~= '' then
-  if redis.call('ZSCORE', index, last) == score then
-    start = redis.call('ZRANK', index, last) + 1
-  else
-    start = redis.call('ZCOUNT', index, '-inf', '(' .. score)
-  end
-end
-local entries = redis.call('ZRANGE', index, start, start + size - 1, 'WITHSCORES')
-local result = {'', ''}
-if #entries == 2 * size then result = {entries[#entries], entries[#entries - 1]} end
-for i = 1, #entries, 2 do
-  local handle = entries[i]
-  local value = read(sessionKey(base, handle))
+export const HANDLES = script(`
+if prune(KEYS[1], ARGV[1], ARGV[2]) then return {'more'} end
+return redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[2], '+inf', 'LIMIT', ARGV[3], ARGV[4])
+`);
+
+/**
+ * Some of a user's sessions: handle and value of each that is there, without its data. Index entries of others go.
+ *
+ * KEYS: index. ARGV: slot base, then the handles.
+ */
+export const READ = script(`
+local result = {}
+for i = 2, #ARGV do
+  local key = sessionKey(ARGV[1], ARGV[i])
+  local value = read(key)
   local stop = value and string.find(value, ',"data":', 1, true)
   if stop then
-    result[#result + 1] = handle
+    result[#result + 1] = ARGV[i]
     result[#result + 1] = string.sub(value, 1, stop) .. '"data":{}}'
-  elseif not value and redis.call('EXISTS', sessionKey(base, handle)) == 0 then
-    redis.call('ZREM', index, handle)
+  elseif not value and redis.call('EXISTS', key) == 0 then
+    redis.call('ZREM', KEYS[1], ARGV[i])
   end
 end
 return result

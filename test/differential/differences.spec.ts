@@ -379,7 +379,7 @@ const SCENARIOS: Record<Difference, Scenario> = {
     run: async (start, clock) => {
       const { browser } = await start({ set, read });
       await browser.get('/set');
-      const ids = [];
+      const ids: string[][] = [];
       for (let i = 0; i < 3; i++) {
         ids.push(decodeURIComponent(browser.cookies.get('sid')!).slice(2).split('.', 2));
         clock.advance(i < 2 ? ROTATE_EVERY : 0);

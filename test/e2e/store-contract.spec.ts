@@ -1,6 +1,6 @@
 import { createHash } from 'node:crypto';
 import session, { type SessionData } from 'express-session';
-import { RedisSessionStore } from '../../lib/index.js';
+import { RedisSessionStore, SessionRegistry } from '../../lib/index.js';
 import { lifetimePolicy } from '../../lib/lifetime/lifetime.policy.js';
 import { MemorySessionStore } from '../../lib/memory/memory-session.store.js';
 import { formatSessionId, hashSecret, newSessionId, type SessionId } from '../../lib/session/session-id.js';
@@ -83,7 +83,10 @@ describe.each<[string, (clock: TestClock) => TestedStore]>([
   }
 
   const stored = async (handle = id.handle) => (await store.find(handle))?.record;
-  const later = (minutes: number): Expiry => ({ at: clock.now() + minutes * MINUTE, reason: 'idle_timeout' });
+  const at = (minutes: number) => clock.now() + minutes * MINUTE;
+  const later = (minutes: number): Expiry => within(minutes * MINUTE);
+  const within = (milliseconds: number): Expiry => ({ at: clock.now() + milliseconds, reason: 'idle_timeout' });
+  const end = (handle = id.handle) => store.end(record({ handle }), 'logged_out');
 
   describe('find', () => {
     it('gives what was inserted, and its data parsed', async () => {
@@ -146,7 +149,7 @@ describe.each<[string, (clock: TestClock) => TestedStore]>([
   describe('update', () => {
     it('replaces the version it was made from', async () => {
       const one = await inserted();
-      const next = { ...one, version: 2, data: '{"b":2}', seenAt: later(1), idle: MINUTE };
+      const next = { ...one, version: 2, data: '{"b":2}', seenAt: at(1), idle: MINUTE };
 
       expect(await store.update(next, later(60))).toEqual({ outcome: 'saved' });
       expect(await stored()).toEqual(next);
@@ -166,7 +169,7 @@ describe.each<[string, (clock: TestClock) => TestedStore]>([
       const one = record();
       expect(await store.update({ ...one, version: 1 }, later(60))).toEqual({ outcome: 'gone' });
       await inserted();
-      await store.remove(id.handle);
+      await end();
 
       expect(await store.update({ ...one, version: 2 }, later(60))).toEqual({ outcome: 'gone' });
       expect(await stored()).toBeUndefined();
@@ -186,10 +189,10 @@ describe.each<[string, (clock: TestClock) => TestedStore]>([
     });
 
     it('does not move back what was noted of activity meanwhile', async () => {
-      const one = await inserted({}, clock.now() + 200);
-      const seenAt = later(5);
+      const one = await inserted({}, within(200));
+      const seenAt = at(5);
       await store.extend(one, seenAt, later(60));
-      await store.update({ ...one, version: 2, data: '{"b":2}' }, clock.now() + 200);
+      await store.update({ ...one, version: 2, data: '{"b":2}' }, within(200));
       clock.advance(200);
 
       expect(await stored()).toEqual({ ...one, version: 2, data: '{"b":2}', seenAt });
@@ -198,8 +201,8 @@ describe.each<[string, (clock: TestClock) => TestedStore]>([
 
   describe('extend', () => {
     it('notes activity and moves the expiry, whatever the version, and nothing else', async () => {
-      const one = await inserted({ data: '{"e":[],"o":{}}' }, clock.now() + 50);
-      expect(await store.extend({ ...one, version: 9, data: '{}' }, later(1), later(60))).toBe(true);
+      const one = await inserted({ data: '{"e":[],"o":{}}' }, within(50));
+      expect(await store.extend({ ...one, version: 9, data: '{}' }, at(1), later(60))).toBe('current');
       clock.advance(50);
 
       expect(await stored()).toEqual({ ...one, seenAt: one.seenAt + MINUTE });
@@ -209,37 +212,62 @@ describe.each<[string, (clock: TestClock) => TestedStore]>([
     it.each([0, -1])('moves nothing back, as by %d minutes', async (minutes) => {
       const one = await inserted();
 
-      expect(await store.extend(one, later(minutes), clock.now() + 1)).toBe(true);
+      expect(await store.extend(one, at(minutes), within(1))).toBe('current');
       clock.advance(2);
       expect(await stored()).toEqual(one);
     });
 
+    it('tells whether the secret is still the current one', async () => {
+      const one = await inserted();
+      const next = { ...one, version: 2, secretHash: hashSecret(newSessionId().secret) };
+      await store.update(next, later(60));
+
+      expect(await store.extend(one, at(1), later(60))).toBe('superseded');
+      expect(await store.extend(next, at(1), later(60))).toBe('current');
+      expect(await stored()).toEqual({ ...next, seenAt: at(1) });
+    });
+
     it('creates no session', async () => {
-      expect(await store.extend(record(), later(1), later(60))).toBe(false);
+      expect(await store.extend(record(), at(1), later(60))).toBe('gone');
       expect(await stored()).toBeUndefined();
     });
   });
 
-  describe('remove', () => {
+  describe('end', () => {
     it('ends a session, and tells whether there was one', async () => {
       await inserted();
 
-      expect([await store.remove(id.handle), await store.remove(id.handle)]).toEqual([true, false]);
+      expect([await end(), await end()]).toEqual([true, false]);
+      expect(await stored()).toBeUndefined();
+    });
+
+    it('leaves the handle free', async () => {
+      await inserted();
+      await end();
+
+      await expect(inserted()).resolves.toBeDefined();
+    });
+
+    it("tells a save under way that a login has replaced the session, be it nobody's", async () => {
+      const one = await inserted();
+      await store.end(one, 'replaced');
+
+      expect(await store.update({ ...one, version: 2 }, later(60))).toEqual({ outcome: 'replaced' });
       expect(await stored()).toBeUndefined();
     });
   });
 
   describe('a session that has run out', () => {
     beforeEach(async () => {
-      await inserted({}, clock.now() + 30);
+      await inserted({}, within(30));
       clock.advance(30);
       await eventually('the session to end', async () => (await stored()) === undefined);
     });
 
     it('is not there any more', async () => {
       expect(await store.update(record({ version: 2 }), later(60))).toEqual({ outcome: 'gone' });
-      expect(await store.extend(record(), later(1), later(60))).toBe(false);
-      expect(await store.remove(id.handle)).toBe(false);
+      expect(await store.extend(record(), at(1), later(60))).toBe('gone');
+      expect(await end()).toBe(false);
       expect([await store.length(), await store.ids(), await store.all()]).toEqual([0, [], []]);
     });
 
@@ -249,7 +277,7 @@ describe.each<[string, (clock: TestClock) => TestedStore]>([
   });
 
   it('takes a session that has run out already for none', async () => {
-    await inserted({}, clock.now() - HOUR);
+    await inserted({}, within(-HOUR));
 
     await eventually('the session to end', async () => (await stored()) === undefined);
   });
@@ -258,7 +286,7 @@ describe.each<[string, (clock: TestClock) => TestedStore]>([
     const one = await inserted();
     const other = newSessionId();
     await store.insert({ ...one, handle: other.handle, data: '{"b":2}' }, later(60));
-    await store.remove(id.handle);
+    await end();
 
     expect((await stored(other.handle))!.data).toBe('{"b":2}');
   });
@@ -285,7 +313,7 @@ describe.each<[string, (clock: TestClock) => TestedStore]>([
       const one = await inserted({ data });
       expect(await store.find(id.handle)).toEqual({ record: one, values: JSON.parse(data) });
       await store.update({ ...one, version: 2 }, later(60));
-      await store.extend(one, later(1), later(60));
+      await store.extend(one, at(1), later(60));
 
       expect((await stored())!.data).toBe(data);
       expect(await store.update({ ...one, version: 2 }, later(60))).toMatchObject({ current: { data } });
@@ -361,7 +389,7 @@ describe.each<[string, (clock: TestClock) => TestedStore]>([
         await call('touch', sid, data({ a: 'not written' }));
 
         expect(await stored()).toMatchObject({ seenAt: clock.now(), data: '{"a":1}' });
-        expect(await endOf(sid)).toEqual(new Date(later(60)));
+        expect(await endOf(sid)).toEqual(new Date(at(60)));
       });
 
       it('set fails for an id that this module never issues', async () => {
@@ -395,7 +423,7 @@ describe.each<[string, (clock: TestClock) => TestedStore]>([
       await store.set(sid, short);
 
       expect(await stored()).toMatchObject({ idle: 10 * MINUTE });
-      expect(await endOf(sid)).toEqual(new Date(later(10)));
+      expect(await endOf(sid)).toEqual(new Date(at(10)));
     });
 
     it('keep who is logged in when other code saves what it read', async () => {
@@ -486,13 +514,37 @@ describe('what stands in Redis', () => {
     return { handle, secret, cookie, clock: application.clock, expires: browser.cookies.find('sid')!.expires! };
   }
 
-  it('is one key a session, with the tag of its user in braces', async () => {
+  it('is one key a session and what is left of it, and one for its user, with their tag in braces', async () => {
     const { handle } = await loggedIn();
     const tag = tagOf('1');
+    const key = `sess:{${tag}}${handle.slice(8)}`;
+    const index = `sess:{${tag}}:user:${createHash('sha256').update('1').digest('hex')}`;
 
     expect(handle.slice(0, 8)).toBe(tag);
-    expect(await client.keys('*')).toEqual([`sess:{${tag}}${handle.slice(8)}`]);
+    expect((await client.keys('*')).sort()).toEqual([index, key, `${key}:ended`].sort());
     expect(handle).toMatch(/^[\w-]{20}$/);
+  });
+
+  it("is one key for a session that is nobody's", async () => {
+    const id = newSessionId();
+    await redisStore(new TestClock()).set(formatSessionId(id), { cookie: new session.Cookie() });
+
+    expect(await client.keys('*')).toEqual([`sess:{${id.handle.slice(0, 8)}}${id.handle.slice(8)}`]);
+  });
+
+  it('names the session in the index of its user, by when it runs out', async () => {
+    const { handle, clock } = await loggedIn({ lifetime: { idle: '20m' } });
+    const index = `sess:{${tagOf('1')}}:user:${createHash('sha256').update('1').digest('hex')}`;
+
+    expect(await client.zRangeWithScores(index, 0, -1)).toEqual([{ value: handle, score: clock.now() + 20 * MINUTE }]);
+  });
+
+  it('is no secret beside the session either', async () => {
+    const { handle, secret, cookie } = await loggedIn();
+    const text = (await client.get(`sess:{${handle.slice(0, 8)}}${handle.slice(8)}:ended`))!;
+
+    expect(text).toMatch(/^\d{13} idle_timeout +[\w-]{22}$/);
+    for (const part of [secret, cookie.split('.')[2]!]) expect(text).not.toContain(part);
   });
 
   it('is JSON that people can read, and no secret', async () => {
@@ -600,13 +652,17 @@ describe('what stands in Redis', () => {
     it('makes its bearer anonymous over HTTP, once and for all', async () => {
       const application = await TestApplication.start({ options: { redis: { url: redis.url } } });
       const browser = await application.loggedIn();
-      const [key = ''] = await client.keys('*');
+      const key = (await client.keys('*')).find((one) => /\}[\w-]{12}$/.test(one))!;
       await client.set(key, '{"seen":');
       const answers = [await browser.get('/me'), await browser.get('/public'), await browser.get('/session')];
+      const registry = application.app.get(SessionRegistry);
+      const listed = await registry.list('1');
+      const counted = await registry.count('1');
       await application.close();
 
       expect(answers.map(({ status }) => status)).toEqual([401, 200, 200]);
-      expect(await client.keys('*')).toEqual([]);
+      expect([listed, counted]).toEqual([[], 0]);
+      expect(await client.keys('*')).toEqual([`${key}:ended`]);
       expect(application.events.slice(1)).toEqual([
         expect.objectContaining({ type: 'ended', reason: 'unreadable', handle: expect.stringMatching(/^[\w-]{20}$/) }),
       ]);

@@ -34,7 +34,14 @@ describe('the defaults', () => {
       store: undefined,
       prefix: 'sess:',
       cookie: { name: 'sid', path: '/', domain: undefined, sameSite: 'lax', secure: 'auto', partitioned: false },
-      lifetime: { idle: 60 * MINUTE, absolute: 24 * 60 * MINUTE, touchEvery: 6 * MINUTE },
+      lifetime: {
+        idle: 60 * MINUTE,
+        absolute: 24 * 60 * MINUTE,
+        touchEvery: 6 * MINUTE,
+        rotateEvery: 15 * MINUTE,
+        rotationGrace: MINUTE / 2,
+      },
+      maxSessions: undefined,
       onStoreError: 'fail',
       redisTimeout: 500,
       warnAtBytes: 65_536,
@@ -66,6 +73,23 @@ describe('the defaults', () => {
   });
 });
 
+describe('a lifetime by its name', () => {
+  const HOUR = 60 * MINUTE;
+  const rotation = { rotateEvery: 15 * MINUTE, rotationGrace: MINUTE / 2 };
+
+  it.each([
+    ['aal1', { idle: 720 * HOUR, absolute: 720 * HOUR, touchEvery: HOUR }],
+    ['aal2', { idle: HOUR, absolute: 24 * HOUR, touchEvery: 6 * MINUTE }],
+    ['aal3', { idle: 15 * MINUTE, absolute: 12 * HOUR, touchEvery: 1.5 * MINUTE }],
+  ])('%s is what NIST SP 800-63B-4 says of that level, with secrets that change', (lifetime, limits) => {
+    expect(resolve({ lifetime }).lifetime).toEqual({ ...limits, ...rotation });
+  });
+
+  it('stands beside a foreign store, whose secrets never change', () => {
+    expect(resolve({ lifetime: 'aal2', store }).lifetime).toMatchObject({ idle: HOUR, rotateEvery: Infinity });
+  });
+});
+
 describe('resolveOptions', () => {
   it.each<[Given, object]>([
     [{ secret: [SECRET, `old ${SECRET}`] }, { secrets: [SECRET, `old ${SECRET}`] }],
@@ -80,6 +104,22 @@ describe('resolveOptions', () => {
     [{ redis: undefined, store }, { store }],
     [{ prefix: 'app*?[1]:' }, { prefix: 'app*?[1]:' }],
     [{ lifetime: { idle: '30 days', absolute: 5000 } }, { lifetime: { idle: 2_592_000_000, absolute: 5000 } }],
+    [
+      { lifetime: { rotateEvery: '1h', rotationGrace: 5000 } },
+      { lifetime: { rotateEvery: 3_600_000, rotationGrace: 5000 } },
+    ],
+    [{ lifetime: { rotateEvery: false } }, { lifetime: { rotateEvery: Infinity } }],
+    [{ lifetime: { rotateEvery: undefined } }, { lifetime: { rotateEvery: 15 * MINUTE } }],
+    [{ store }, { lifetime: { rotateEvery: Infinity } }],
+    [{ store, lifetime: { rotateEvery: false } }, { lifetime: { rotateEvery: Infinity } }],
+    [{ maxSessions: { limit: 1 } }, { maxSessions: { limit: 1, overflow: 'evict-oldest' } }],
+    [{ maxSessions: { limit: 3, overflow: 'evict-oldest' } }, { maxSessions: { limit: 3, overflow: 'evict-oldest' } }],
+    [{ maxSessions: { limit: 3, overflow: 'reject' } }, { maxSessions: { limit: 3, overflow: 'reject' } }],
+    [{ maxSessions: undefined }, { maxSessions: undefined }],
+    [
+      { maxSessions: undefined, store },
+      { maxSessions: undefined, store },
+    ],
     [{ redisTimeout: '2s' }, { redisTimeout: 2000 }],
     [{ warnAtBytes: 1 }, { warnAtBytes: 1 }],
     [{ warnAtBytes: Infinity }, { warnAtBytes: Infinity }],
@@ -183,7 +223,47 @@ describe('resolveOptions', () => {
       /not shorter than "lifetime\.idle"/,
       /a tenth of "idle"/,
     ],
-    [{ lifetime: { ttl: '1h' } }, 'lifetime.ttl', /no such option/, /Known: idle, absolute, touchEvery/],
+    [
+      { lifetime: { ttl: '1h' } },
+      'lifetime.ttl',
+      /no such option/,
+      /Known: idle, absolute, touchEvery, rotateEvery, rotationGrace\./,
+    ],
+    [{ lifetime: { rotateEvery: 0 } }, 'lifetime.rotateEvery', NO_DURATION, MILLISECONDS],
+    [{ lifetime: { rotateEvery: 'often' } }, 'lifetime.rotateEvery', /"often" is no duration/, MILLISECONDS],
+    [{ lifetime: { rotateEvery: true } }, 'lifetime.rotateEvery', /true is no duration/, MILLISECONDS],
+    [{ lifetime: { rotateEvery: Infinity } }, 'lifetime.rotateEvery', /Infinity is no duration/, MILLISECONDS],
+    [{ lifetime: { rotationGrace: 0 } }, 'lifetime.rotationGrace', NO_DURATION, MILLISECONDS],
+    [{ lifetime: { rotationGrace: false } }, 'lifetime.rotationGrace', /false is no duration/, MILLISECONDS],
+    [
+      { lifetime: { rotateEvery: '15m' }, store },
+      'lifetime.rotateEvery',
+      /given beside "store".*in one step/,
+      /Leave it out, or use "redis" in place of "store"/,
+    ],
+    [{ lifetime: 'aal4' }, 'lifetime', /"aal4" is not known/, /aal1 or aal2 or aal3/],
+    [{ lifetime: '' }, 'lifetime', /"" is not known/, /aal1 or aal2 or aal3/],
+
+    [{ maxSessions: {} }, 'maxSessions.limit', /undefined is no whole number above zero/, /As in 3/],
+    [{ maxSessions: { limit: 0 } }, 'maxSessions.limit', /0 is no whole number above zero/, /As in 3/],
+    [{ maxSessions: { limit: -1 } }, 'maxSessions.limit', /-1 is no whole number/, /As in 3/],
+    [{ maxSessions: { limit: 1.5 } }, 'maxSessions.limit', /1\.5 is no whole number/, /As in 3/],
+    [{ maxSessions: { limit: Infinity } }, 'maxSessions.limit', /Infinity is no whole number/, /As in 3/],
+    [{ maxSessions: { limit: '3' } }, 'maxSessions.limit', /3 is no whole number/, /As in 3/],
+    [
+      { maxSessions: { limit: 3, overflow: 'drop' } },
+      'maxSessions.overflow',
+      /"drop" is not known/,
+      /evict-oldest or reject/,
+    ],
+    [{ maxSessions: { limit: 3, perDevice: 1 } }, 'maxSessions.perDevice', /no such option/, /Known: limit, overflow/],
+    [
+      { maxSessions: { limit: 3 }, store },
+      'maxSessions',
+      /given beside "store", whose contract cannot count/,
+      /Use "redis" in place of "store"/,
+    ],
+
     [{ redisTimeout: 0 }, 'redisTimeout', NO_DURATION, MILLISECONDS],
     [{ redisTimeout: true }, 'redisTimeout', NO_DURATION, MILLISECONDS],
 

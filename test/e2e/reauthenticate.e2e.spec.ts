@@ -1,0 +1,134 @@
+import { Controller, Get } from '@nestjs/common';
+import { RequireFreshLogin, SessionRegistry } from '../../lib/index.js';
+import { type TestApplication } from '../support/application.js';
+import type { Browser } from '../support/browser.js';
+import { answerTo, cookieOf, handlesIn, idOf, put, sessionsIn } from '../support/devices.js';
+import { Gates } from '../support/gate.js';
+
+@Controller('vault')
+class VaultController {
+  @Get('key')
+  @RequireFreshLogin('5m', { methods: ['totp'] })
+  key() {
+    return {};
+  }
+}
+
+describe.each(['memory', 'redis'])('a session that is stepped up, in %s', (where) => {
+  const home = sessionsIn(where);
+  let application: TestApplication;
+  let browser: Browser;
+
+  beforeEach(async () => {
+    application = await home.start({ controllers: [VaultController] });
+    browser = await application.loggedIn();
+  });
+
+  const stepUp = (method?: string, by = browser) => by.post('/proof/step-up', { json: { method } });
+  const status = async (path: string) => (await browser.get(path)).status;
+  const session = async () => (await browser.get('/session')).json();
+  const gate = (name: string) => application.app.get(Gates).named(name);
+
+  it('goes on under another handle and secret, and what was known before opens nothing', async () => {
+    await put(browser, 'cart', [1]);
+    const [before, old] = [idOf(browser), cookieOf(browser)];
+    const answer = await stepUp('totp');
+    const after = idOf(browser);
+
+    expect(answer.json()).toEqual({ user: { id: '1', name: 'Ada' }, handle: after.handle });
+    expect([answer.setCookies.length, after.handle === before.handle, after.secret === before.secret]).toEqual([
+      1,
+      false,
+      false,
+    ]);
+    expect(await answerTo(application, old)).toEqual({ status: 401, reason: 'logged_out' });
+    expect(await handlesIn(application)).toEqual([after.handle]);
+    expect(await application.app.get(SessionRegistry).count('1')).toBe(1);
+    expect(await session()).toEqual({ cart: [1] });
+    expect(application.events.at(-1)).toEqual({
+      type: 'reauthenticated',
+      at: new Date(application.clock.now()),
+      userId: '1',
+      handle: after.handle,
+      previous: before.handle,
+      method: 'totp',
+    });
+  });
+
+  it('keeps what other requests wrote while it was under way', async () => {
+    await put(browser, 'gone', 1);
+    const other = browser.tab();
+    const stepping = browser.post('/proof/step-up/written');
+    await gate('written').reached;
+    await put(other, 'theirs', 'theirs');
+    await put(other, 'both', 'theirs');
+    await other.request('DELETE', '/session/gone');
+    gate('written').open();
+
+    expect((await stepping).status).toBe(200);
+    expect(await session()).toEqual({ own: 'own', theirs: 'theirs', both: 'own', after: 'after' });
+    expect(await status('/vault/key')).toBe(200);
+  });
+
+  it('leaves nothing to a request that was running meanwhile, nor its cookie', async () => {
+    const running = browser.tab().post('/slow/meanwhile');
+    await gate('meanwhile').reached;
+    await stepUp();
+    const { handle } = idOf(browser);
+    gate('meanwhile').open();
+    const answer = await running;
+
+    expect([answer.status, answer.setCookies]).toEqual([200, []]);
+    expect([await session(), await handlesIn(application)]).toEqual([{}, [handle]]);
+    expect(application.events.at(-1)).toMatchObject({ type: 'save-dropped' });
+    expect(await status('/me')).toBe(200);
+  });
+
+  it.each<[string, () => Promise<unknown>]>([
+    ['was revoked', () => application.app.get(SessionRegistry).revoke('1', idOf(browser).handle)],
+    ['was logged out', () => browser.fork().post('/logout')],
+  ])('is refused that where it %s meanwhile, and its cookie is taken back', async (_, end) => {
+    const stepping = browser.post('/proof/step-up/late');
+    await gate('late').reached;
+    await end();
+    const events = application.events.length;
+    gate('late').open();
+    const answer = await stepping;
+
+    expect([answer.status, answer.json()]).toEqual([401, expect.objectContaining({ code: 'unauthenticated' })]);
+    expect(answer.setCookies).toEqual([expect.stringMatching(/^sid=; .*Expires=Thu, 01 Jan 1970/)]);
+    expect([await handlesIn(application), application.events.length]).toEqual([[], events]);
+  });
+
+  it.each<[string, () => Promise<unknown>]>([
+    ['stepped up', () => stepUp(undefined, browser.tab())],
+    ['logged in', () => browser.tab().post('/login', { json: { username: 'ada', password: 'lovelace' } })],
+  ])('stays the one of the tab that %s, where another tab comes too late with its step-up', async (_, first) => {
+    const stepping = browser.post('/proof/step-up/second');
+    await gate('second').reached;
+    await first();
+    const { handle } = idOf(browser);
+    gate('second').open();
+    const answer = await stepping;
+
+    expect([answer.status, answer.setCookies]).toEqual([401, []]);
+    expect([idOf(browser).handle, await status('/me')]).toEqual([handle, 200]);
+  });
+
+  it('takes exactly one of 10 step-ups at the same time, 20 times over', async () => {
+    let held = 0;
+    for (let round = 0; round < 20; round++) {
+      await put(browser, 'round', round);
+      const cookie = cookieOf(browser);
+      const tabs = Array.from({ length: 10 }, () => application.browser());
+      const answers = await Promise.all(tabs.map((tab) => tab.post('/proof/step-up', { headers: { cookie } })));
+      const passed = answers.findIndex(({ status }) => status === 200);
+      browser = tabs[passed] ?? browser;
+      const refused = answers.filter(({ status }) => status === 401).length;
+      const one = (await handlesIn(application)).join() === idOf(browser).handle;
+      if (refused === 9 && one && JSON.stringify(await session()) === JSON.stringify({ round })) held++;
+    }
+
+    expect(held).toBe(20);
+  });
+});

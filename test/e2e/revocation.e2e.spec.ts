@@ -1,0 +1,163 @@
+import { createHash } from 'node:crypto';
+import { SessionRegistry } from '../../lib/index.js';
+import type { TestApplication } from '../support/application.js';
+import type { Browser } from '../support/browser.js';
+import { answerTo, cookieOf, handlesIn, idOf, put, sessionsIn } from '../support/devices.js';
+import { Gates } from '../support/gate.js';
+import { TestClock } from '../support/test-clock.js';
+
+describe.each(['memory', 'redis'])('sessions that are revoked, in %s,', (where) => {
+  const home = sessionsIn(where);
+  let application: TestApplication;
+  let registry: SessionRegistry;
+
+  beforeEach(async () => {
+    application = await home.start();
+    registry = application.app.get(SessionRegistry);
+  });
+
+  const revoke = async (browser: Browser, handle: string) =>
+    (await browser.post('/devices/revoke', { json: { handle } })).json<{ revoked: boolean }>().revoked;
+  const revokeAll = async (browser: Browser, query = '') =>
+    (await browser.request('DELETE', `/devices${query}`)).json<{ revoked: number }>().revoked;
+  const status = async (browser: Browser) => (await browser.get('/me')).status;
+
+  it('end one by one, from the next request on, and once', async () => {
+    const [laptop, phone] = [await application.loggedIn(), await application.loggedIn()];
+    const { handle } = idOf(phone);
+
+    expect(await revoke(laptop, handle)).toBe(true);
+    expect(await answerTo(application, cookieOf(phone))).toEqual({ status: 401, reason: 'revoked' });
+    expect(await registry.list('1')).toEqual([expect.objectContaining({ handle: idOf(laptop).handle })]);
+    expect(await revoke(laptop, handle)).toBe(false);
+    expect(await status(laptop)).toBe(200);
+    expect(application.events.filter(({ type }) => type === 'revoked')).toEqual([
+      { type: 'revoked', at: new Date(application.clock.now()), userId: '1', handle, reason: 'user' },
+    ]);
+  });
+
+  it('end all at once, or all but one, and say how many did', async () => {
+    const adas = [await application.loggedIn(), await application.loggedIn(), await application.loggedIn()] as const;
+    const grace = await application.loggedIn('grace', 'hopper');
+
+    expect(await revokeAll(adas[0], `?except=${idOf(adas[0]).handle}`)).toBe(2);
+    expect(await Promise.all(adas.map(status))).toEqual([200, 401, 401]);
+    expect(await revokeAll(adas[0])).toBe(1);
+    expect(await Promise.all([...adas, grace].map(status))).toEqual([401, 401, 401, 200]);
+    expect(await registry.revokeAll('1')).toBe(0);
+  });
+
+  it('all end where the one to spare is none of theirs', async () => {
+    const [ada, grace] = [await application.loggedIn(), await application.loggedIn('grace', 'hopper')];
+
+    expect(await registry.revokeAll('1', { except: idOf(grace).handle })).toBe(1);
+    expect([await status(ada), await status(grace)]).toEqual([401, 200]);
+  });
+
+  it("are the user's own, whatever handle they name", async () => {
+    const [ada, grace, visitor] = [
+      await application.loggedIn(),
+      await application.loggedIn('grace', 'hopper'),
+      application.browser(),
+    ];
+    await put(visitor, 'color', 'blue');
+    const gone = await application.loggedIn('grace', 'hopper');
+    const { handle: ended } = idOf(gone);
+    const cookie = cookieOf(gone);
+    await gone.post('/logout');
+    const hers = idOf(grace).handle;
+    const index = createHash('sha256').update('2').digest('hex');
+    const before = [await handlesIn(application), await registry.list('1'), await registry.list('2')];
+    const named = [
+      hers,
+      idOf(visitor).handle,
+      `${idOf(ada).handle}.${idOf(ada).secret}`,
+      hers.slice(0, 8), // All that is a user's begins so in Redis: ...
+      `${hers.slice(0, 8)}:user:${index}`, // ... the index of their sessions
+      `${ended}:ended`, // ... and why one has ended.
+      `${hers.slice(0, 8)}*`,
+      'garbage',
+      '__proto__',
+      '',
+      ' ',
+    ];
+
+    for (const handle of named) {
+      expect([handle, await revoke(ada, handle)]).toEqual([handle, false]);
+    }
+    expect([await handlesIn(application), await registry.list('1'), await registry.list('2')]).toEqual(before);
+    expect([await status(ada), await status(grace)]).toEqual([200, 200]);
+    expect((await visitor.get('/session')).json()).toEqual({ color: 'blue' });
+    expect(await answerTo(application, cookie)).toEqual({ status: 401, reason: 'logged_out' });
+    expect(application.events.filter(({ type }) => type === 'ended' || type === 'revoked')).toEqual([]);
+  });
+
+  it('are not brought back by a request that was running when they were revoked', async () => {
+    const [laptop, phone] = [await application.loggedIn(), await application.loggedIn()];
+    const gate = application.app.get(Gates).named('write');
+    const { handle } = idOf(phone);
+    const answer = phone.post('/slow/write');
+    await gate.reached;
+    expect(await revoke(laptop, handle)).toBe(true);
+    gate.open();
+    const { status, setCookies } = await answer;
+
+    expect([status, setCookies]).toEqual([200, [expect.stringMatching(/^sid=; .*Expires=Thu, 01 Jan 1970/)]]);
+    expect(await handlesIn(application)).toEqual([idOf(laptop).handle]);
+    expect(application.events.at(-1)).toMatchObject({ type: 'save-dropped', handle, userId: '1' });
+  });
+
+  it("are nobody's to end where the user is missing", async () => {
+    const visitor = application.browser();
+    await put(visitor, 'color', 'blue');
+    const nobody = undefined as unknown as string;
+    const ended = (handle: string) => registry.revoke(nobody, handle).catch(() => false);
+
+    expect([await ended(idOf(visitor).handle), await ended('garbage')]).toEqual([false, false]);
+    expect((await visitor.get('/session')).json()).toEqual({ color: 'blue' });
+  });
+
+  it('end for good when everything is revoked while 30 requests write, 10 times over', async () => {
+    let held = 0;
+    for (let round = 0; round < 10; round++) {
+      const browsers = await Promise.all([1, 2, 3].map(() => application.loggedIn()));
+      const cookies = browsers.map(cookieOf);
+      const writes = cookies.flatMap((cookie) =>
+        Array.from({ length: 10 }, (_, i) =>
+          application.browser().request('PUT', `/session/k${i}`, { json: { value: i }, headers: { cookie } }),
+        ),
+      );
+      await Promise.race(writes);
+      const ended = await registry.revokeAll('1');
+      await Promise.all(writes);
+      const after = await Promise.all(cookies.map((cookie) => answerTo(application, cookie)));
+      const stored = await handlesIn(application);
+      const backs = browsers.filter((browser) => stored.includes(idOf(browser).handle));
+      if (ended === 3 && backs.length === 0 && after.every(({ reason }) => reason === 'revoked')) held++;
+    }
+
+    expect(held).toBe(10);
+  });
+});
+
+describe('two processes on one Redis', () => {
+  const home = sessionsIn('redis');
+
+  it('refuse a session from the moment that either revokes it', async () => {
+    const clock = new TestClock(Date.now());
+    const [here, there] = [await home.start({ clock }), await home.start({ clock })];
+    const browser = await here.loggedIn();
+    const cookie = cookieOf(browser);
+    const gate = there.app.get(Gates).named('write');
+    expect(await answerTo(there, cookie)).toEqual({ status: 200 });
+    const running = there.browser().post('/slow/write', { headers: { cookie } });
+    await gate.reached;
+
+    expect(await here.app.get(SessionRegistry).revoke('1', idOf(browser).handle)).toBe(true);
+    expect(await answerTo(there, cookie)).toEqual({ status: 401, reason: 'revoked' });
+    gate.open();
+    await running;
+    expect(await answerTo(there, cookie)).toEqual({ status: 401, reason: 'revoked' });
+    expect([await handlesIn(here), await there.app.get(SessionRegistry).count('1')]).toEqual([[], 0]);
+  });
+});

@@ -1,0 +1,120 @@
+import ms from 'ms';
+import { type TestApplication } from '../support/application.js';
+import { eventually } from '../support/eventually.js';
+import { Gates } from '../support/gate.js';
+import { RedisServer } from '../support/redis-server.js';
+import { ROTATING, rotatingApplication } from '../support/rotating-application.js';
+import {
+  eventsOf,
+  expectSignedIn,
+  hangUp,
+  idsSetBy,
+  LateBrowser,
+  recordOf,
+  shownBy,
+} from '../support/rotating-browser.js';
+
+describe.each(['memory', 'redis'])('when an answer with a new secret, with sessions in %s,', (where) => {
+  let redis: RedisServer | undefined;
+  let application: TestApplication;
+  const closers: (() => unknown)[] = [];
+
+  beforeAll(async () => {
+    redis = where === 'redis' ? await RedisServer.start() : undefined;
+    application = await rotatingApplication({ options: { redis: { url: redis?.url } } });
+  });
+
+  afterEach(async () => {
+    for (const close of closers.splice(0).reverse()) await close();
+  });
+
+  afterAll(async () => {
+    await application.close();
+    await redis?.stop();
+  });
+
+  /** An application whose sessions live otherwise. */
+  async function withLifetime(lifetime: object): Promise<TestApplication> {
+    const started = await rotatingApplication({
+      options: { redis: { url: redis?.url }, lifetime: { ...ROTATING, ...lifetime } },
+    });
+    closers.push(() => started.close());
+    return started;
+  }
+
+  it('is not waited for, the old one goes on and another offer follows after the grace', async () => {
+    const browser = await application.loggedIn();
+    const id = shownBy(browser);
+    application.clock.advance('15m');
+    const gate = application.app.get(Gates).named(`left-${where}`);
+    await hangUp(browser, `/slow/read/left-${where}`, gate.reached);
+    gate.open();
+    await eventually('the offer', async () => (await recordOf(application, id))?.rotation?.offers.length);
+
+    await expectSignedIn(browser);
+    application.clock.advance(ms('30s') - 1);
+    await expectSignedIn(browser);
+    application.clock.advance(1);
+    await expectSignedIn(browser, 1);
+    await expectSignedIn(browser);
+    expect(eventsOf(application, id)).toEqual(['logged-in', 'rotated']);
+  });
+
+  it.each([2, 10])('is lost %i times in a row, the next one does', async (times) => {
+    const browser = await application.loggedIn();
+    const id = shownBy(browser);
+    application.clock.advance('15m');
+    for (let lost = 0; lost < times; lost++) {
+      await expectSignedIn(browser.fork(), 1);
+      await expectSignedIn(browser.fork());
+      application.clock.advance('30s');
+    }
+
+    await expectSignedIn(browser, 1);
+    await expectSignedIn(browser);
+    application.clock.advance('1m');
+    await expectSignedIn(browser);
+    expect(eventsOf(application, id)).toEqual(['logged-in', 'rotated']);
+  });
+
+  it('arrives late, after another offer has been taken up, it is as good as that one', async () => {
+    const browser = await application.loggedIn();
+    const id = shownBy(browser);
+    const late = new LateBrowser(browser);
+    const first = browser.fork();
+    application.clock.advance('15m');
+    const { answer, arrive } = await late.send('/me');
+    expect(idsSetBy(answer)).toHaveLength(1);
+    application.clock.advance('30s');
+    await expectSignedIn(browser, 1);
+    await expectSignedIn(browser);
+    const taken = browser.fork();
+
+    arrive();
+    await expectSignedIn(browser);
+    await expectSignedIn(taken);
+    await expectSignedIn(first);
+    application.clock.advance('1m');
+    await expectSignedIn(browser);
+    expect(eventsOf(application, id)).toEqual(['logged-in', 'rotated', 'rotated']);
+  });
+
+  it('is lost, activity renews the cookie as ever once another one has arrived', async () => {
+    const seldom = await withLifetime({ idle: '1h', touchEvery: '10m', rotateEvery: '8h' });
+    const browser = await seldom.loggedIn();
+    for (let third = 0; third < 8 * 3; third++) {
+      await expectSignedIn(browser, third && 1);
+      seldom.clock.advance('20m');
+    }
+    await expectSignedIn(browser.fork(), 1); // An offer, and nobody takes it.
+    seldom.clock.advance('30s');
+    await expectSignedIn(browser, 1);
+    await expectSignedIn(browser);
+
+    for (let third = 0; third < 4 * 3; third++) {
+      seldom.clock.advance('20m');
+      await expectSignedIn(browser, 1);
+    }
+    expect(eventsOf(seldom, shownBy(browser))).toEqual(['logged-in', 'rotated']);
+  });
+});

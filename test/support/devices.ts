@@ -1,0 +1,199 @@
+import { Body, Controller, Delete, Get, HttpCode, Inject, Param, Post, Query, Req, UseGuards } from '@nestjs/common';
+import { sign } from 'cookie-signature';
+import type { Store } from 'express-session';
+import {
+  CurrentSession,
+  CurrentUser,
+  LoginGuard,
+  type LogInOptions,
+  Public,
+  SESSION_STORE,
+  SessionAuthService,
+  SessionGuard,
+  SessionRegistry,
+  type SessionRequest,
+} from '../../lib/index.js';
+import {
+  LocalStrategy,
+  SECRET,
+  SnapshotSerializer,
+  TestApplication,
+  type TestApplicationOptions,
+  type User,
+} from './application.js';
+import type { Browser } from './browser.js';
+import { Gates } from './gate.js';
+import { RedisServer } from './redis-server.js';
+
+/** What a page "your devices" asks for. */
+@Controller('devices')
+@UseGuards(SessionGuard)
+export class DevicesController {
+  constructor(private readonly registry: SessionRegistry) {}
+
+  @Get()
+  list(@CurrentUser('id') id: string) {
+    return this.registry.list(id);
+  }
+
+  @Get('count')
+  async count(@CurrentUser('id') id: string) {
+    return { count: await this.registry.count(id) };
+  }
+
+  @Post('revoke')
+  @HttpCode(200)
+  async revoke(@CurrentUser('id') id: string, @Body() { handle }: { handle: string }) {
+    return { revoked: await this.registry.revoke(id, handle) };
+  }
+
+  @Delete()
+  async revokeAll(@CurrentUser('id') id: string, @Query('except') except?: string) {
+    return { revoked: await this.registry.revokeAll(id, { except }) };
+  }
+}
+
+/** Proves who a user is, in several ways. */
+@Controller('proof')
+export class ProofController {
+  constructor(
+    @Inject(Gates) private readonly gates: Gates,
+    private readonly sessionAuth: SessionAuthService,
+  ) {}
+
+  @Public()
+  @Post('password')
+  @HttpCode(200)
+  @UseGuards(LoginGuard('local'))
+  byPassword(@CurrentUser() user: User) {
+    return user;
+  }
+
+  /** Logs in whom it is told to (otherwise, again, who is logged in), without the price of a strategy. */
+  @Public()
+  @Post('none')
+  @HttpCode(200)
+  async byNothing(@Req() request: SessionRequest, @Body() { user, ...options }: LogInOptions & { user?: User }) {
+    await this.sessionAuth.logIn(request, user ?? request.user, options);
+    return {};
+  }
+
+  @Public()
+  @Post('step-up')
+  @HttpCode(200)
+  async stepUp(@Req() request: SessionRequest, @Body() body: { method?: string } | undefined) {
+    await this.sessionAuth.reauthenticate(request, body?.method);
+    return { user: request.user, handle: this.sessionAuth.current(request).handle };
+  }
+
+  /** Writes, waits at the gate, steps up, writes again. */
+  @Post('step-up/:gate')
+  @HttpCode(200)
+  async slowly(@Req() request: SessionRequest, @Param('gate') gate: string, @CurrentSession() session: object) {
+    Object.assign(session, { own: 'own', both: 'own' });
+    await this.gates.named(gate).pass();
+    await this.sessionAuth.reauthenticate(request, 'totp');
+    Object.assign(request.session!, { after: 'after' });
+    return {};
+  }
+}
+
+/** Writes into its session once the test says so. */
+@Controller('slow')
+export class SlowController {
+  constructor(@Inject(Gates) private readonly gates: Gates) {}
+
+  @Post(':gate')
+  @HttpCode(200)
+  async write(@Param('gate') gate: string, @CurrentSession() session: Record<string, unknown>) {
+    await this.gates.named(gate).pass();
+    session['late'] = true;
+    return {};
+  }
+}
+
+/** The redis-server of a suite, if its sessions are to lie there, and the applications that its tests start. */
+export function sessionsIn(where: string) {
+  let redis: RedisServer | undefined;
+  let client: Awaited<ReturnType<RedisServer['client']>> | undefined;
+  const started: TestApplication[] = [];
+
+  beforeAll(async () => {
+    redis = where === 'redis' ? await RedisServer.start() : undefined;
+    client = await redis?.client();
+  });
+
+  afterEach(async () => {
+    for (const application of started.splice(0)) await application.close();
+    await client?.flushAll();
+  });
+
+  afterAll(() => redis?.stop());
+
+  return {
+    /**
+     * Starts an application that has the routes of this file, until the test is over. In Redis, several of one test have
+     * the same sessions.
+     */
+    async start({ options = {}, providers, controllers = [], ...others }: TestApplicationOptions = {}) {
+      const application = await TestApplication.start({
+        ...others,
+        options: { ...(options.store === undefined && { redis: { url: redis?.url } }), ...options },
+        controllers: [DevicesController, ProofController, SlowController, ...controllers],
+        providers: [Gates, ...(providers ?? [SnapshotSerializer, LocalStrategy])],
+      });
+      started.push(application);
+      return application;
+    },
+    /** Milliseconds that the key of this session (and, with a suffix, what stands beside it) has to live in Redis. */
+    async ttl(handle: string, suffix = ''): Promise<number> {
+      return await client!.pTTL(`sess:{${handle.slice(0, 8)}}${handle.slice(8)}${suffix}`);
+    },
+    get server() {
+      return redis!;
+    },
+    /** Of the redis-server. */
+    get client() {
+      return client!;
+    },
+  };
+}
+
+/** The `Cookie` header that this browser would send just now. */
+export function cookieOf(browser: Browser): string {
+  return `sid=${browser.cookies.get('sid') ?? ''}`;
+}
+
+/** What stands in a browser's session cookie. */
+export function idOf(browser: Browser): { handle: string; secret: string } {
+  return idIn(browser.cookies.get('sid') ?? '');
+}
+
+/** What stands in a session cookie's value, or in a `Set-Cookie` header. */
+export function idIn(cookie: string): { handle: string; secret: string } {
+  const [, handle = '', secret = ''] = /s(?:%3A|:)([\w-]{20})\.([\w-]{43})\./.exec(cookie) ?? [];
+  return { handle, secret };
+}
+
+/** The `Cookie` header that shows this id, correctly signed. */
+export function cookieFor({ handle, secret }: { handle: string; secret: string }): string {
+  return `sid=${encodeURIComponent(`s:${sign(`${handle}.${secret}`, SECRET)}`)}`;
+}
+
+/** What a guarded route answers to who shows this cookie: its status and, of a 401, the reason. */
+export async function answerTo(visitor: TestApplication | Browser, cookie: string, path = '/me') {
+  const browser = visitor instanceof TestApplication ? visitor.browser() : visitor;
+  const answer = await browser.get(path, { headers: { cookie } });
+  const { reason } = answer.json<{ reason?: string }>();
+  return { status: answer.status, ...(reason !== undefined && { reason }) };
+}
+
+/** The handles of all sessions that the store holds. */
+export async function handlesIn({ app }: TestApplication): Promise<string[]> {
+  return await app.get<Store & { ids(): Promise<string[]> }>(SESSION_STORE).ids();
+}
+
+/** Writes into the session, as any handler would. */
+export function put(browser: Browser, key: string, value: unknown) {
+  return browser.request('PUT', `/session/${key}`, { json: { value } });
+}
