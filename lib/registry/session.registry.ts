@@ -100,7 +100,10 @@ export class SessionRegistry {
   }
 
   async #sessionOf(userId: string, handle: string): Promise<SessionRecord | undefined> {
-    const found = this.#index && (await this.keeper.find(handle));
+    if (this.keeper.index === undefined) {
+      throw new RegistryUnavailableException();
+    }
+    const found = await this.keeper.find(handle);
     const { record } = found ?? {};
     return record?.login !== undefined && record.login.userId === userId ? record : undefined;
   }
