@@ -509,7 +509,12 @@ describe('A difference from express-session:', () => {
     }) as unknown as Middleware;
   }
 
-  function ourMiddleware({ secret = SECRET, cookie, store, rotateEvery = 10 * LIFETIME.absolute }: Setting): Middleware {
+  function ourMiddleware({
+    secret = SECRET,
+    cookie,
+    store,
+    rotateEvery = 10 * LIFETIME.absolute,
+  }: Setting): Middleware {
     return sessionLoop({ secret, cookie, lifetime: { ...LIFETIME, rotateEvery }, clock, store }).use;
   }
 
