@@ -233,4 +233,23 @@ describe('a limit that was lowered', () => {
       OPEN,
     ]);
   });
+
+  it('spares nobody in place of the session that a login replaces', async () => {
+    const before = await home.start({ options: { maxSessions: { limit: 5 } } });
+    const browsers: Browser[] = [];
+    for (let i = 0; i < 3; i++) {
+      browsers.push(await before.loggedIn());
+      before.clock.advance('1m');
+    }
+    const cookies = browsers.map(cookieOf);
+    const after = await home.start({ options: { maxSessions: { limit: 1 } }, clock: before.clock });
+    const answer = await after.browser().post('/login', { json: ADA, headers: { cookie: cookies[0] } });
+
+    expect(await Promise.all(cookies.map((cookie) => answerTo(after, cookie)))).toEqual([
+      { status: 401, reason: 'logged_out' },
+      EVICTED,
+      EVICTED,
+    ]);
+    expect(await handlesIn(after)).toEqual([idIn(answer.setCookies[0] ?? '').handle]);
+  });
 });

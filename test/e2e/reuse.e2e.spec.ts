@@ -230,6 +230,7 @@ describe.each(['memory', 'redis'])('a copy of an old cookie, with sessions in %s
           application.clock.advance('15m');
           expect(idsSetBy(await expectSignedIn(victim))).toHaveLength(1);
           expect((await expectSignedIn(victim)).setCookies).toEqual([]);
+          expect(eventsOf(application, id)).toHaveLength(3 + quarter);
           expect((await victim.get('/public')).setCookies).toEqual([]);
           application.clock.advance('1m');
         }

@@ -22,6 +22,7 @@ describe.each(SITES)('many requests across a rotation, with sessions in %s', (wh
     const late = new LateBrowser(browser);
     const broken: unknown[] = [];
     for (let round = 0; round < ROUNDS; round++) {
+      on.distance = round % 2 ? 5 : 0;
       on.advance('15m');
       const sent = await Promise.all(
         Array.from({ length: PARALLEL }, (_, n) => late.send(on.address(round + n, '/me'))),

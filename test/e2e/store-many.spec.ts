@@ -147,7 +147,7 @@ describe.each(PLACES)('a user with very many sessions (%s)', (_, start) => {
   });
 });
 
-/** Of so many attempts the best counts: what a busy machine adds to the others says nothing of the scripts. */
+/** Of so many attempts, each step's shortest counts: what a busy machine adds to others says nothing of the scripts. */
 const ATTEMPTS = 5;
 
 describe.each(REDIS_PLACES)('what keeps Redis busy (%s)', (_, start) => {
@@ -201,21 +201,21 @@ describe.each(REDIS_PLACES)('what keeps Redis busy (%s)', (_, start) => {
       `is never ${LONGEST_STEP} ms at a time: %s`,
       async (_, steps) => {
         const data = JSON.stringify({ text: 'x'.repeat(size) });
+        const times: Record<string, number[]> = {};
         const attempt = async () => {
           await place.clear();
           await users.manyLoggedIn(count, (n) => ({ data, seen: n / count, ends: 60 + n / count }));
-          const longest: [string, number][] = [];
           for (const [name, step] of Object.entries(steps)) {
-            const [time = Infinity] = await place.inside.scriptTimes(() => step(users));
-            longest.push([name, time]);
+            const taken = await place.inside.scriptTimes(() => step(users));
+            expect(taken).not.toEqual([]);
+            times[name] = taken.map((time, n) => Math.min(time, times[name]?.[n] ?? Infinity));
           }
-          return longest;
         };
-        const tooLong = (times: [string, number][]) => times.filter(([, time]) => time >= LONGEST_STEP);
-        let times = await attempt();
-        for (let n = 1; n < ATTEMPTS && tooLong(times).length > 0; n++) times = await attempt();
+        const tooLong = () => Object.entries(times).filter(([, taken]) => Math.max(...taken) >= LONGEST_STEP);
+        await attempt();
+        for (let n = 1; n < ATTEMPTS && tooLong().length > 0; n++) await attempt();
 
-        expect(tooLong(times)).toEqual([]);
+        expect(tooLong().map(([name, taken]) => `${name}: ${Math.max(...taken)} ms`)).toEqual([]);
       },
       90_000,
     );

@@ -121,7 +121,7 @@ export class RedisInside {
     await Promise.all((await this.#nodes()).map((node) => node.flushAll()));
   }
 
-  /** For how long the scripts ran that some work had run, in milliseconds, the longest first. */
+  /** For how long each of the scripts ran that some work had run, in milliseconds, one after the other. */
   async scriptTimes(work: () => Promise<unknown>): Promise<number[]> {
     const nodes = await this.#nodes();
     const settings = { 'slowlog-log-slower-than': '0', 'slowlog-max-len': '100000' };
@@ -133,8 +133,8 @@ export class RedisInside {
     const entries = logs.flat() as unknown as [id: number, at: number, microseconds: number, words: string[]][];
     return entries
       .filter(([, , , [command = '']]) => /^eval/i.test(command))
-      .map(([, , microseconds]) => microseconds / 1000)
-      .sort((a, b) => b - a);
+      .sort(([a], [b]) => a - b)
+      .map(([, , microseconds]) => microseconds / 1000);
   }
 
   /** Every server that holds keys of its own. */

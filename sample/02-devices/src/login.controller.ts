@@ -1,0 +1,35 @@
+import { Body, Controller, Get, Post, Query, Redirect, Req, Res, UseFilters, UseGuards } from '@nestjs/common';
+import type { Request, Response } from 'express';
+import { CurrentUser, LoginGuard, Public, SessionAuthService } from 'nestjs-session-auth';
+import { PagesFilter } from './pages.filter.js';
+import { whySignedOut } from './sign-out-reasons.js';
+import type { User } from './users.service.js';
+import { loginPage } from './views.js';
+
+@Controller()
+@UseFilters(PagesFilter)
+export class LoginController {
+  constructor(private readonly auth: SessionAuthService) {}
+
+  @Public()
+  @Get('login')
+  form(@CurrentUser() user: User | undefined, @Query('reason') reason: unknown, @Res() response: Response): void {
+    if (user) response.redirect(303, '/');
+    else response.send(loginPage({ reason: whySignedOut(reason) }));
+  }
+
+  /** The guard checks the password and, by `session: false`, leaves the login to the handler, which knows how long it is to last. */
+  @Public()
+  @UseGuards(LoginGuard('local', { session: false, badRequestMessage: 'Enter a username and a password' }))
+  @Post('login')
+  @Redirect('/', 303)
+  async logIn(@CurrentUser() user: User, @Body('remember') remember: unknown, @Req() request: Request): Promise<void> {
+    await this.auth.logIn(request, user, { method: 'password', ...(remember !== undefined && { remember: '30d' }) });
+  }
+
+  @Post('logout')
+  @Redirect('/login?reason=logged_out', 303)
+  async logOut(@Req() request: Request): Promise<void> {
+    await this.auth.logOut(request);
+  }
+}
