@@ -15,6 +15,8 @@ export type { SessionAuthOptionsFactory } from './session-auth.module.js';
 export type { RedisCommands, RedisOptions } from './redis/redis.options.js';
 export { RedisSessionStore } from './redis/redis-session.store.js';
 export type { RedisSessionStoreOptions } from './redis/redis-session.store.js';
+export type { Clock } from './session/clock.js';
+export type { LifetimePolicy } from './session/lifetime-policy.js';
 
 export { SessionGuard } from './access/session.guard.js';
 export { CurrentSession, CurrentUser, Public } from './access/decorators.js';

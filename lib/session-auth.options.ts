@@ -54,7 +54,8 @@ export interface MaxSessionsOptions {
   limit: number;
   /**
    * What becomes of one more: the user's least recently seen session ends for it (`'evict-oldest'`, the default), or the
-   * login answers 409, code `too_many_sessions` (`'reject'`). The session that a login replaces does not count.
+   * login answers 409, code `too_many_sessions` (`'reject'`). The session that a login replaces does not count. Of a user with
+   * more than 500 sessions, the least recently seen is chosen among the 500 that run out first.
    */
   overflow?: 'evict-oldest' | 'reject';
 }

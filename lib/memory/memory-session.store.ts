@@ -12,6 +12,7 @@ import {
   type NewUserSession,
   REPLACED_REMEMBERED_FOR,
   type SaveOutcome,
+  type SessionLimit,
 } from '../session/session-store.js';
 import { answer, StoreContract, type StoreCallback } from '../session/store-contract.js';
 import { MemorySessionIndex } from './memory-session.index.js';
@@ -60,15 +61,10 @@ export class MemorySessionStore extends session.Store implements AtomicSessionSt
     if (continues && current !== undefined && current.version !== replaces?.version) {
       return Promise.resolve({ outcome: 'stale', current });
     }
-    const others = this.#table
-      .ofUser(record.login?.userId ?? '')
-      .filter((other) => other.record.handle !== replaces?.handle)
-      .sort((a, b) => a.record.seenAt - b.record.seenAt);
-    const over = limit === undefined ? 0 : Math.max(0, others.length + 1 - limit.limit);
-    if (over > 0 && limit?.overflow === 'reject') {
+    const evicted = this.#overflowing(record, limit, replaces);
+    if (evicted.length > 0 && limit?.overflow === 'reject') {
       return Promise.resolve({ outcome: 'rejected' });
     }
-    const evicted = others.slice(0, over).map((other) => other.record.handle);
     for (const handle of evicted) {
       this.#table.end(handle, 'limit');
     }
@@ -164,6 +160,22 @@ export class MemorySessionStore extends session.Store implements AtomicSessionSt
   /** The handles of all live sessions. */
   ids(callback?: StoreCallback<string[]>): Promise<string[] | undefined> {
     return answer(Promise.resolve(this.#table.handles()), callback);
+  }
+
+  /** The user's least recently seen sessions that are too many beside a new one. */
+  #overflowing(
+    { login }: SessionRecord,
+    limit: SessionLimit | undefined,
+    replaces: SessionRecord | undefined,
+  ): string[] {
+    if (limit === undefined) {
+      return [];
+    }
+    const others = this.#table
+      .ofUser(login?.userId ?? '')
+      .filter((other) => other.record.handle !== replaces?.handle)
+      .sort((a, b) => a.record.seenAt - b.record.seenAt);
+    return others.slice(0, Math.max(0, others.length + 1 - limit.limit)).map((other) => other.record.handle);
   }
 
   #howEnded(handle: string): 'gone' | 'replaced' {

@@ -5,12 +5,12 @@ import { ENDED_REMEMBERED_FOR, type EndReason, type SessionIndex } from '../sess
 import { baseOfIndexKey, indexKey, indexPattern, slotBase } from './keys.js';
 import { decodeRecord } from './record.codec.js';
 import type { RedisAccess } from './redis-access.js';
-import { COUNT, END_ALL, HANDLES, READ } from './scripts.js';
+import { COUNT, END_ALL, ENTRIES, READ } from './scripts.js';
 
 /** Sessions in a page: the script reads each of them whole, with its data. */
 const PAGE_SIZE = 100;
-/** Handles that are taken in one step. */
-const HANDLES_AT_ONCE = 10_000;
+/** Handles that are taken in one step, about. */
+const ENTRIES_AT_ONCE = 1_000;
 
 /** The sessions of each user, by the sorted set beside them. Each call of a script looks at a step's worth at the most. */
 export class RedisSessionIndex implements SessionIndex {
@@ -24,23 +24,33 @@ export class RedisSessionIndex implements SessionIndex {
     return (await this.redis.script(COUNT, [this.#key(userId)], [this.#base(userId), this.clock.now()])) as number;
   }
 
-  /** The handles are taken at once, so that no session is missed that moves in the index meanwhile. */
   async *pages(userId: string): AsyncGenerator<readonly SessionRecord[]> {
+    const handles = await this.#handles(userId);
+    for (let i = 0; i < handles.length; i += PAGE_SIZE) {
+      const args = [this.#base(userId), ...handles.slice(i, i + PAGE_SIZE)];
+      const page = (await this.redis.script(READ, [this.#key(userId)], args)) as string[];
+      yield page.flatMap((handle, n) => (n % 2 === 0 ? (decodeRecord(handle, page[n + 1] ?? '')?.record ?? []) : []));
+    }
+  }
+
+  /** All are taken before the first page is given, so that none is missed that moves in the index meanwhile. */
+  async #handles(userId: string): Promise<string[]> {
     const key = this.#key(userId);
-    const base = this.#base(userId);
-    let taken = 0;
-    let handles: string[];
+    const scores = new Map<string, number>();
+    let cursor = '0';
+    let next = '';
     do {
-      handles = (await this.redis.script(HANDLES, [key], [base, this.clock.now(), taken, HANDLES_AT_ONCE])) as string[];
-      if (handles[0] === 'more') {
-        continue;
+      const args = [this.#base(userId), this.clock.now(), cursor, ENTRIES_AT_ONCE];
+      const [reply = '0', ...entries] = (await this.redis.script(ENTRIES, [key], args)) as string[];
+      for (let i = 0; i < entries.length; i += 2) {
+        scores.set(entries[i] ?? '', Number(entries[i + 1]));
       }
-      taken += handles.length;
-      for (let i = 0; i < handles.length; i += PAGE_SIZE) {
-        const page = (await this.redis.script(READ, [key], [base, ...handles.slice(i, i + PAGE_SIZE)])) as string[];
-        yield page.flatMap((handle, n) => (n % 2 === 0 ? (decodeRecord(handle, page[n + 1] ?? '')?.record ?? []) : []));
-      }
-    } while (handles[0] === 'more' || handles.length === HANDLES_AT_ONCE);
+      next = reply;
+      cursor = next === 'more' ? cursor : next;
+    } while (next !== '0');
+    const now = this.clock.now();
+    const live = [...scores].filter(([, score]) => score > now);
+    return live.sort(([, a], [, b]) => a - b).map(([handle]) => handle);
   }
 
   endAll(userId: string, ending: EndReason, except = ''): AsyncGenerator<readonly string[]> {

@@ -34,6 +34,9 @@ export interface RedisSessionStoreOptions extends RedisAccessOptions {
   readonly onUnreadable: (handle: string) => void;
 }
 
+/** Sessions that `all()` reads at a time: each is to be there within the deadline. */
+const READ_AT_ONCE = 100;
+
 /** Sessions in Redis. Each method that changes one is one atomic step: a single command or a Lua script in one slot. */
 export class RedisSessionStore extends RedisStore implements AtomicSessionStore {
   readonly index: RedisSessionIndex;
@@ -232,8 +235,13 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
   }
 
   async #all(): Promise<SessionData[]> {
-    const found = await Promise.all((await this.#handles()).map((handle) => this.find(handle)));
-    return found.flatMap((one) => (one ? { ...this.#contract.dataOf(one), id: one.record.handle } : []));
+    const handles = await this.#handles();
+    const all: SessionData[] = [];
+    for (let i = 0; i < handles.length; i += READ_AT_ONCE) {
+      const found = await Promise.all(handles.slice(i, i + READ_AT_ONCE).map((handle) => this.find(handle)));
+      all.push(...found.flatMap((one) => (one ? { ...this.#contract.dataOf(one), id: one.record.handle } : [])));
+    }
+    return all;
   }
 
   async #clear(): Promise<void> {

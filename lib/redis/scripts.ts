@@ -212,13 +212,17 @@ return redis.call('ZCOUNT', KEYS[1], '(' .. ARGV[2], '+inf')
 `);
 
 /**
- * The handles of a user's sessions that have not run out; or nothing but `more`, where there is more to be forgotten first.
+ * Some of a user's index, by ZSCAN: an entry that stays throughout comes at least once. Returns the cursor to go on from ('0'
+ * at the end), then handles and scores; or nothing but `more`, where there is more to be forgotten first.
  *
- * KEYS: index. ARGV: slot base, now, how many to leave out, how many to give at the most.
+ * KEYS: index. ARGV: slot base, now, cursor, about how many to give.
  */
-export const HANDLES = script(`
+export const ENTRIES = script(`
 if prune(KEYS[1], ARGV[1], ARGV[2]) then return {'more'} end
-return redis.call('ZRANGEBYSCORE', KEYS[1], '(' .. ARGV[2], '+inf', 'LIMIT', ARGV[3], ARGV[4])
+local found = redis.call('ZSCAN', KEYS[1], ARGV[3], 'COUNT', ARGV[4])
+local result = {found[1]}
+for i = 1, #found[2] do result[i + 1] = found[2][i] end
+return result
 `);
 
 /**
@@ -230,8 +234,13 @@ export const READ = script(`
 local result = {}
 for i = 2, #ARGV do
   local key = sessionKey(ARGV[1], ARGV[i])
-  local value = read(key)
+  local value = redis.pcall('GETRANGE', key, 0, 4095)
+  value = type(value) == 'string' and value ~= '' and value or nil
   local stop = value and string.find(value, ',"data":', 1, true)
+  if value and not stop then
+    value = read(key)
+    stop = value and string.find(value, ',"data":', 1, true)
+  end
   if stop then
     result[#result + 1] = ARGV[i]
     result[#result + 1] = string.sub(value, 1, stop) .. '"data":{}}'

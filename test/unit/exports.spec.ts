@@ -50,11 +50,13 @@ describe('the public exports', () => {
 
     expect(types.filter(Boolean).sort()).toMatchInlineSnapshot(`
      [
+       "Clock",
        "CookieOptions",
        "Device",
        "Duration",
        "FreshLoginChallenge",
        "LifetimeOptions",
+       "LifetimePolicy",
        "LifetimePreset",
        "LogInOptions",
        "LoginGuardOptions",
