@@ -115,7 +115,7 @@ export class SessionKeeper {
     try {
       return (await this.store.extend(record, seenAt, this.lifetime.expiryOf({ ...record, seenAt }))) === 'current';
     } catch (error) {
-      this.#report({ type: 'touch-failed', handle: record.handle, error });
+      this.#report({ type: 'touch-failed', ...named(record), handle: record.handle, error });
       return false;
     }
   }
