@@ -37,17 +37,17 @@ export class RedisSessionIndex implements SessionIndex {
   async #handles(userId: string): Promise<string[]> {
     const key = this.#key(userId);
     const scores = new Map<string, number>();
-    let cursor = '0';
-    let next = '';
-    do {
+    let cursor: string | undefined = '0';
+    while (cursor !== undefined) {
       const args = [this.#base(userId), this.clock.now(), cursor, ENTRIES_AT_ONCE];
-      const [reply = '0', ...entries] = (await this.redis.script(ENTRIES, [key], args)) as string[];
+      const [next = '0', ...entries] = (await this.redis.script(ENTRIES, [key], args)) as string[];
       for (let i = 0; i < entries.length; i += 2) {
         scores.set(entries[i] ?? '', Number(entries[i + 1]));
       }
-      next = reply;
-      cursor = next === 'more' ? cursor : next;
-    } while (next !== '0');
+      if (next !== 'more') {
+        cursor = next === '0' ? undefined : next;
+      }
+    }
     const now = this.clock.now();
     const live = [...scores].filter(([, score]) => score > now);
     return live.sort(([, a], [, b]) => a - b).map(([handle]) => handle);
