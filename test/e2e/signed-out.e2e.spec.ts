@@ -117,6 +117,8 @@ describe.each(['memory', 'redis'])('who was signed out is told why, with session
     for (let minutes = 0; minutes < 180; minutes += 45) {
       expect(await answerTo(browser, cookieOf(browser))).toEqual({ status: 200 });
       cookie = cookieOf(browser);
+      const seenAt = async () => (await registry.list('1'))[0]?.seenAt.getTime();
+      await eventually('the use to be written down', async () => (await seenAt()) === application.clock.now());
       application.clock.advance('45m');
     }
 
