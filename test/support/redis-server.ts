@@ -1,6 +1,4 @@
-import { type ChildProcess, spawn } from 'node:child_process';
-import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
+import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { connect } from 'node:net';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
@@ -9,12 +7,23 @@ import { createClient, type RedisClientOptions } from 'redis';
 import { redisServerBinary } from '../../scripts/redis-server-binary.mjs';
 import { eventually } from './eventually.js';
 import { freePort } from './free-port.js';
+import { RedisProcess } from './redis-process.js';
+import { Watchdog } from './watchdog.js';
 
 export interface RedisServerOptions {
-  /** More arguments of redis-server's command line, such as `['--maxmemory', '2mb']`. */
-  args?: string[];
+  /**
+   * More arguments of redis-server's command line, such as `['--maxmemory', '2mb']`. A function is asked for them anew
+   * at each attempt to find free ports: it is where a second port comes from.
+   */
+  args?: string[] | (() => Promise<string[]>);
+  /** What its configuration file holds at first; the server may rewrite it. Default: no file. */
+  config?: string;
+  /** Files in its directory, their content by their name, for arguments that name one. */
+  files?: Record<string, string>;
   /** Default: a free one. */
   port?: number;
+  /** A path or a name on PATH. Default: what `redisServerBinary()` finds. */
+  binary?: string;
 }
 
 const READY_WITHIN = 10_000;
@@ -24,17 +33,25 @@ const PORT_ATTEMPTS = 5;
 export class RedisServer {
   readonly #clients = new Set<{ destroy(): void; isOpen: boolean }>();
   readonly #directory = mkdtempSync(join(tmpdir(), 'redis-'));
-  #process?: ChildProcess;
-  #watchdog?: ChildProcess;
+  readonly #watchdog = new Watchdog(this.#directory);
+  readonly #configFile: string[] = [];
+  #process?: RedisProcess;
 
   private constructor(
     readonly port: number,
     private readonly args: string[],
-  ) {}
+    private readonly options: RedisServerOptions,
+  ) {
+    const { config, files = {} } = options;
+    if (config !== undefined) this.#configFile.push(this.#write('redis.conf', config));
+    for (const [name, content] of Object.entries(files)) this.#write(name, content);
+  }
 
-  static async start({ args = [], port }: RedisServerOptions = {}): Promise<RedisServer> {
+  static async start(options: RedisServerOptions = {}): Promise<RedisServer> {
+    const { args = [], port } = options;
     for (let attempt = 1; ; attempt++) {
-      const server = new RedisServer(port ?? (await freePort()), args);
+      const own = port ?? (await freePort());
+      const server = new RedisServer(own, typeof args === 'function' ? await args() : args, options);
       try {
         await server.#launch();
         return server;
@@ -49,6 +66,15 @@ export class RedisServer {
     return `redis://127.0.0.1:${this.port}`;
   }
 
+  get isPaused(): boolean {
+    return this.#process?.isPaused === true;
+  }
+
+  /** Neither killed nor paused. */
+  get isRunning(): boolean {
+    return this.#process !== undefined && !this.#process.hasExited && !this.#process.isPaused;
+  }
+
   /** A connected node-redis client, closed by `stop()`. */
   async client(options: Pick<RedisClientOptions, 'password' | 'database'> = {}) {
     const client = createClient({ ...options, url: this.url });
@@ -61,31 +87,44 @@ export class RedisServer {
 
   /** Calls per command since the server started (`{ get: 3, 'config|get': 1 }`). */
   async commandStats(): Promise<Record<string, number>> {
-    const info = await this.#ask('INFO commandstats');
-    if (info.startsWith('-')) throw new Error(`redis-server answered ${info.trim()}`);
+    const info = await this.ask('INFO', 'commandstats');
     const lines = info.matchAll(/^cmdstat_([^:]+):calls=(\d+)/gm);
     return Object.fromEntries(Array.from(lines, ([, command, calls]) => [command, Number(calls)]));
   }
 
+  /** One section of `INFO`, field by field. */
+  async info(section: string): Promise<Partial<Record<string, string>>> {
+    const lines = (await this.ask('INFO', section)).matchAll(/^(\w+):(.*)\r$/gm);
+    return Object.fromEntries(Array.from(lines, ([, field, value]) => [field, value]));
+  }
+
+  /**
+   * One command without a client's queue, retries or hello, and its reply as the protocol writes it. An error reply
+   * rejects. It takes a socket of this server's own, so nothing else can answer that was faster to the TCP port.
+   */
+  async ask(...words: string[]): Promise<string> {
+    const socket = connect(this.#socket);
+    socket.end(`*${words.length}\r\n${words.map((word) => `$${Buffer.byteLength(word)}\r\n${word}\r\n`).join('')}`);
+    const reply = await text(socket);
+    if (!reply || reply.startsWith('-')) throw new Error(`redis-server answered ${reply.trim() || 'nothing'}`);
+    return reply;
+  }
+
   /** Stops answering and keeps its connections, as a server that hangs. */
   pause(): void {
-    this.#running.kill('SIGSTOP');
+    this.#running.pause();
   }
 
   resume(): void {
-    this.#running.kill('SIGCONT');
+    this.#running.resume();
   }
 
   /** Ends it as a crash does; `restart()` brings it back. */
   async kill(): Promise<void> {
     const process = this.#process;
-    if (!process) return;
     this.#process = undefined;
-    this.#watchdog?.kill('SIGKILL');
-    if (!hasExited(process)) {
-      process.kill('SIGKILL');
-      await once(process, 'exit');
-    }
+    await process?.kill();
+    this.#watchdog.watch(undefined);
   }
 
   /** The same port again, empty. */
@@ -99,20 +138,26 @@ export class RedisServer {
     this.#clients.clear();
     await this.kill();
     rmSync(this.#directory, { recursive: true, force: true });
+    this.#watchdog.dismiss();
   }
 
-  get #running(): ChildProcess {
+  get #running(): RedisProcess {
     if (!this.#process) throw new Error('This redis-server is not running');
     return this.#process;
   }
 
-  /** Its own, so a PING here cannot be answered by another server that was faster to the TCP port. */
+  #write(name: string, content: string): string {
+    const path = join(this.#directory, name);
+    writeFileSync(path, content, { mode: 0o600 });
+    return path;
+  }
+
   get #socket(): string {
     return join(this.#directory, 'redis.sock');
   }
 
   async #launch(): Promise<void> {
-    const binary = redisServerBinary();
+    const binary = this.options.binary ?? redisServerBinary();
     if (!binary) throw new Error('No redis-server found: run node scripts/ensure-redis-server.mjs');
     const own = [
       '--port',
@@ -124,54 +169,24 @@ export class RedisServer {
       '--unixsocket',
       this.#socket,
     ];
-    const redis = spawn(binary, [...own, '--save', '', '--appendonly', 'no', ...this.args], {
-      stdio: ['ignore', 'pipe', 'pipe'],
+    const args = [...this.#configFile, ...own, '--save', '', '--appendonly', 'no', ...this.args];
+    const redis = (this.#process = await RedisProcess.start(binary, args));
+    this.#watchdog.watch(redis.pid);
+    await eventually('redis-server to answer PING', async () => redis.hasExited || (await this.#isUp()), {
+      timeout: READY_WITHIN,
     });
-    let output = '';
-    for (const stream of [redis.stdout, redis.stderr]) stream.on('data', (chunk) => (output += String(chunk)));
-    const exited = once(redis, 'close');
-    exited.catch(() => undefined);
-    await once(redis, 'spawn');
-    this.#process = redis;
-    this.#watchdog = killWhenThisProcessEnds(redis, this.#directory);
-
-    await eventually(
-      'redis-server to answer PING',
-      async () => hasExited(redis) || /^(\+PONG|-NOAUTH)/.test(await this.#ask('PING')),
-      { timeout: READY_WITHIN },
-    );
-    if (!hasExited(redis)) return;
-    await exited;
-    const message = `${binary} did not start:\n${output}`;
-    throw /address already in use/i.test(output) ? new PortTakenError(message) : new Error(message);
+    if (!redis.hasExited) return;
+    const message = `${binary} did not start:\n${await redis.lastWords()}`;
+    throw /address already in use/i.test(message) ? new PortTakenError(message) : new Error(message);
   }
 
-  /** One inline command, without a client's queue, retries or hello. */
-  async #ask(command: string): Promise<string> {
-    const socket = connect(this.#socket);
-    socket.write(`${command}\r\nQUIT\r\n`);
-    return text(socket);
+  /** To want a password is an answer, too. */
+  async #isUp(): Promise<boolean> {
+    return this.ask('PING').then(
+      () => true,
+      (error: unknown) => String(error).includes('NOAUTH'),
+    );
   }
 }
 
 class PortTakenError extends Error {}
-
-function hasExited(process: ChildProcess): boolean {
-  return process.exitCode !== null || process.signalCode !== null;
-}
-
-/**
- * A shell that waits for the end of its input, which comes with the end of this process however that ends: not even
- * kill -9 on a test run leaves a server behind.
- */
-function killWhenThisProcessEnds(target: ChildProcess, directory: string): ChildProcess {
-  const script = 'read _; kill -9 "$1"; rm -rf "$2"';
-  const watchdog = spawn('sh', ['-c', script, 'watchdog', `${target.pid}`, directory], {
-    stdio: ['pipe', 'ignore', 'ignore'],
-    // Out of reach of a Ctrl-C that a paused server would survive.
-    detached: true,
-  });
-  watchdog.unref();
-  (watchdog.stdin as unknown as { unref(): void }).unref();
-  return watchdog;
-}
