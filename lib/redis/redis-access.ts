@@ -1,4 +1,5 @@
 import { within } from '../session/deadline.js';
+import { serversOf } from './redis.client.js';
 import type { LuaScript } from './lua-script.js';
 import type { RedisCommands } from './redis.options.js';
 
@@ -7,12 +8,19 @@ export interface RedisAccessOptions {
   readonly client: RedisCommands;
   /** Longest wait for a command, in milliseconds. */
   readonly timeout: number;
+  /** The client may hold commands back and send them later: they are called off when their time is over. */
+  readonly holdsBack?: boolean;
   /** Told that a command was not answered in time. */
   readonly onLate?: () => void;
 }
 
-type ScanClient = { scanIterator(options: { MATCH: string; COUNT: number }): AsyncIterable<string | string[]> };
-type ClusterClient = { masters: object[]; nodeClient(node: object): Promise<ScanClient> };
+interface Cancellable {
+  withCommandOptions(options: { timeout: undefined; abortSignal: AbortSignal }): RedisCommands;
+}
+
+interface ServerClient {
+  scanIterator(options: { MATCH: string; COUNT: number }): AsyncIterable<string | string[]>;
+}
 
 /** Keys asked for in one SCAN step. */
 const SCAN_COUNT = 100;
@@ -22,7 +30,19 @@ export class RedisAccess {
   constructor(private readonly options: RedisAccessOptions) {}
 
   command<T>(run: (client: RedisCommands) => Promise<T>): Promise<T> {
-    return within(this.options.timeout, run(this.options.client), this.options.onLate);
+    const { client, timeout, holdsBack, onLate } = this.options;
+    if (holdsBack !== true) {
+      return within(timeout, run(client), onLate);
+    }
+    const late = new AbortController();
+    const bound = (client as RedisCommands & Cancellable).withCommandOptions({
+      timeout: undefined,
+      abortSignal: late.signal,
+    });
+    return within(timeout, run(bound), () => {
+      late.abort();
+      onLate?.();
+    });
   }
 
   script(script: LuaScript, keys: string[], args: (string | number)[]): Promise<unknown> {
@@ -31,18 +51,10 @@ export class RedisAccess {
 
   /** The keys that match, in batches; one that stays throughout comes at least once. */
   async *scan(pattern: string): AsyncGenerator<string[]> {
-    for (const client of await this.#nodes()) {
+    for (const client of await Promise.all(serversOf<ServerClient>(this.options.client))) {
       for await (const keys of client.scanIterator({ MATCH: pattern, COUNT: SCAN_COUNT })) {
         yield [keys].flat();
       }
     }
-  }
-
-  /** Every server that holds keys of its own: a cluster's masters, or the one there is. */
-  #nodes(): Promise<ScanClient[]> {
-    const client = this.options.client as unknown as ScanClient | ClusterClient;
-    return 'masters' in client
-      ? Promise.all(client.masters.map((node) => client.nodeClient(node)))
-      : Promise.resolve([client]);
   }
 }

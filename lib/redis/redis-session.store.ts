@@ -52,17 +52,13 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
     this.index = new RedisSessionIndex(this.#redis, options.prefix, options.clock);
   }
 
-  async find(handle: string): Promise<FoundSession | undefined> {
-    const text = await this.#redis.command((client) => client.get(this.#key(handle))).catch(notOfAnotherType);
-    if (text === null || text === undefined) {
-      return undefined;
-    }
-    const found = typeof text === 'string' ? decodeRecord(handle, text) : undefined;
-    if (found === undefined) {
-      await this.#redis.command((client) => client.del(this.#key(handle)));
-      this.#options.onUnreadable(handle);
-    }
-    return found;
+  find(handle: string): Promise<FoundSession | undefined> {
+    return this.#redis
+      .command((client) => client.get(this.#key(handle)))
+      .then(
+        (text) => this.#read(handle, text),
+        (error: unknown) => this.#read(handle, notOfAnotherType(error)),
+      );
   }
 
   async insert(record: SessionRecord, { at }: Expiry): Promise<void> {
@@ -186,6 +182,19 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
   }
 
   // ----------------------------------------------------------------------------------------------------------------
+
+  /** What a value holds. One that is no session of ours is removed. */
+  #read(handle: string, text: unknown): FoundSession | undefined | Promise<undefined> {
+    if (text === null || text === undefined) {
+      return undefined;
+    }
+    return (typeof text === 'string' ? decodeRecord(handle, text) : undefined) ?? this.#discard(handle);
+  }
+
+  async #discard(handle: string): Promise<undefined> {
+    await this.#redis.command((client) => client.del(this.#key(handle)));
+    this.#options.onUnreadable(handle);
+  }
 
   #key(handle: string): string {
     return sessionKey(this.#options.prefix, handle);

@@ -1,44 +1,44 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { Logger, type OnApplicationShutdown } from '@nestjs/common';
-import { createClient, createCluster, createSentinel } from 'redis';
 import { DeadlineError, within } from '../session/deadline.js';
+import { evictionWarning } from './eviction-policy.js';
+import {
+  createOwnedClient,
+  LONGEST_PAUSE,
+  type OwnedClient,
+  type OwnedRedisOptions,
+  serversOf,
+} from './redis.client.js';
 import type { RedisCommands, RedisOptions } from './redis.options.js';
-
-/** What this module asks of a client that it opened itself. */
-interface OwnedClient extends RedisCommands {
-  on(event: string, listener: (error: Error) => void): unknown;
-  connect(): Promise<unknown>;
-  ping(): Promise<unknown>;
-  close(): unknown;
-  destroy(): void;
-}
-
-/** Longest pause between two attempts to reconnect, in milliseconds: Redis is back in use soon after it is back. */
-const LONGEST_PAUSE = 250;
 
 /** So long may it take to open a connection in place of a dead one, in milliseconds, before another is tried. */
 const LONGEST_CONNECT = 2_000;
 
-/** What every client of ours gets: nothing queues while disconnected, and the module's own deadline is the only one. */
-const CLIENT_DEFAULTS = { disableOfflineQueue: true, commandOptions: { timeout: undefined } } as const;
-
 /** The module's connection to Redis: opened at boot, kept, and closed with the application. A given client is left alone. */
 export class RedisConnection implements OnApplicationShutdown {
-  readonly client: RedisCommands;
-  readonly #owned: OwnedClient | undefined;
   readonly #logger = new Logger('SessionAuthModule');
-  /** A cluster's and a sentinel's client look after their connections themselves. */
-  readonly #replaceable: boolean;
+  readonly #given: RedisCommands | undefined;
+  #owned: OwnedClient | undefined;
   #reported = false;
   #suspected = false;
   #closed = false;
 
   constructor(
-    options: RedisOptions,
+    private readonly options: RedisOptions,
     private readonly timeout: number,
   ) {
-    this.#owned = options.client === undefined ? createOwned(options) : undefined;
-    this.#replaceable = options.url !== undefined;
-    this.client = this.#owned ?? (options.client as RedisCommands);
+    this.#given = options.client;
+    this.#owned = options.client === undefined ? this.#create(options) : undefined;
+  }
+
+  /** The client to send commands by. It may be another one the next time. */
+  get client(): RedisCommands {
+    return this.#owned ?? (this.#given as RedisCommands);
+  }
+
+  /** Sentinel's client holds commands back while it looks for a master, so those that are late have to be called off. */
+  get holdsBack(): boolean {
+    return this.options.sentinel !== undefined;
   }
 
   /**
@@ -46,35 +46,21 @@ export class RedisConnection implements OnApplicationShutdown {
    * the application starts all the same.
    */
   async open(): Promise<void> {
-    const client = this.#owned;
-    if (client === undefined) {
-      return;
+    if (this.#owned !== undefined) {
+      await within(this.timeout, this.#connect(this.#owned)).catch(() => {
+        this.#report(new Error('no connection yet'));
+      });
     }
-    client.on('error', (error) => {
-      this.#report(error);
-    });
-    client.on('ready', () => {
-      if (this.#reported) {
-        this.#reported = false;
-        this.#logger.log('Redis is back.');
-      }
-    });
-    const connecting = client.connect().catch((error: unknown) => {
-      this.#report(error);
-    });
-    await within(this.timeout, connecting).catch(() => {
-      this.#report(new Error('no connection yet'));
-    });
   }
 
   /**
-   * A command got no answer in time. If a PING gets none either, the connection may be dead though nothing has closed it (a
-   * failover, a router that forgot it): it is replaced, for TCP alone would take minutes to notice.
+   * A command got no answer in time. If a PING gets none either, a connection may be dead though nothing has closed it (a
+   * failover, a router that forgot it): the client is replaced, for TCP alone would take minutes to notice.
    */
   suspect(): void {
-    if (this.#owned !== undefined && this.#replaceable && !this.#suspected) {
+    if (this.#owned !== undefined && !this.#suspected) {
       this.#suspected = true;
-      void this.#replaceIfDead(this.#owned).finally(() => {
+      void this.#replaceIfDead(this.#owned, this.options as OwnedRedisOptions).finally(() => {
         this.#suspected = false;
       });
     }
@@ -94,18 +80,70 @@ export class RedisConnection implements OnApplicationShutdown {
     }
   }
 
-  async #replaceIfDead(client: OwnedClient): Promise<void> {
-    const dead = await within(this.timeout, client.ping()).then(
+  #create(options: OwnedRedisOptions): OwnedClient {
+    const client = createOwnedClient(options);
+    client.on('error', (error) => {
+      this.#report(error);
+    });
+    client.on('ready', () => {
+      this.#back();
+    });
+    return client;
+  }
+
+  /** One server's client goes on trying by itself; a cluster's and Sentinel's give up, and are told to try again. */
+  async #connect(client: OwnedClient): Promise<void> {
+    while (!this.#closed && client === this.#owned) {
+      try {
+        await client.connect();
+        this.#back();
+        void this.#checkEviction(client);
+        return;
+      } catch (error) {
+        this.#report(error);
+        await pause(LONGEST_PAUSE, undefined, { ref: false });
+      }
+    }
+  }
+
+  /** The old client serves on meanwhile: of a cluster, perhaps one server is dead and the others are well. */
+  async #replaceIfDead(client: OwnedClient, options: OwnedRedisOptions): Promise<void> {
+    let dead = await within(this.timeout, pingAll(client)).then(
       () => false,
-      (error: unknown) => error instanceof DeadlineError, // Any other error is an answer, or a loss the client knows of.
+      (error: unknown) => error instanceof DeadlineError,
     );
-    for (let connected = !dead; !connected && !this.#closed;) {
+    while (dead && !this.#closed) {
       this.#report(new Error('it does not answer'));
-      destroy(client);
-      connected = await within(LONGEST_CONNECT, client.connect()).then(
-        () => true,
+      const next = this.#create(options);
+      const connected = await within(LONGEST_CONNECT, next.connect()).then(
+        () => !this.#closed,
         () => false,
       );
+      if (connected) {
+        this.#owned = next;
+        dead = false;
+      }
+      destroy(connected ? client : next);
+    }
+  }
+
+  /** Where the server tells: a user of few rights may not ask. */
+  async #checkEviction(client: OwnedClient): Promise<void> {
+    const infos = await Promise.allSettled(
+      serversOf<{ info(section: string): Promise<string> }>(client).map(async (server) =>
+        (await server).info('memory'),
+      ),
+    );
+    const warnings = infos.flatMap((info) => (info.status === 'fulfilled' ? (evictionWarning(info.value) ?? []) : []));
+    for (const warning of new Set(warnings)) {
+      this.#logger.warn(warning);
+    }
+  }
+
+  #back(): void {
+    if (this.#reported) {
+      this.#reported = false;
+      this.#logger.log('Redis is back.');
     }
   }
 
@@ -118,35 +156,16 @@ export class RedisConnection implements OnApplicationShutdown {
   }
 }
 
-function createOwned(options: Exclude<RedisOptions, { client: RedisCommands }>): OwnedClient {
-  const socket = { reconnectStrategy: (attempt: number) => Math.min(10 * 2 ** attempt, LONGEST_PAUSE) };
-  if (options.cluster !== undefined) {
-    const { defaults, ...cluster } = options.cluster;
-    return createCluster({
-      ...cluster,
-      defaults: { ...CLIENT_DEFAULTS, ...defaults, socket: { ...socket, ...defaults?.socket } },
-    });
-  }
-  if (options.sentinel !== undefined) {
-    const { nodeClientOptions: node, ...sentinel } = options.sentinel;
-    return createSentinel({
-      ...sentinel,
-      nodeClientOptions: { ...CLIENT_DEFAULTS, ...node, socket: { ...socket, ...node?.socket } },
-    });
-  }
-  return createClient({
-    ...CLIENT_DEFAULTS,
-    ...options,
-    socket: { ...socket, ...options.socket },
-  });
+/** Has each server answer. An error is an answer too, or a loss that the client knows of. */
+async function pingAll(client: OwnedClient): Promise<void> {
+  await Promise.allSettled(serversOf<OwnedClient>(client).map(async (server) => (await server).ping()));
 }
 
+/** Ends a client at once. One that was never open has nothing to end. */
 function destroy(client: OwnedClient): void {
-  try {
-    client.destroy();
-  } catch {
-    // It was never open.
-  }
+  void Promise.resolve()
+    .then(() => client.destroy())
+    .catch(() => undefined);
 }
 
 function describe(error: unknown): string {

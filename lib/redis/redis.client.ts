@@ -1,0 +1,61 @@
+import { createClient, createCluster, createSentinel } from 'redis';
+import type { RedisCommands, RedisOptions } from './redis.options.js';
+
+/** What this module asks of a client that it opened itself. */
+export interface OwnedClient extends RedisCommands {
+  on(event: string, listener: (error: Error) => void): unknown;
+  connect(): Promise<unknown>;
+  ping(): Promise<unknown>;
+  close(): unknown;
+  destroy(): unknown;
+}
+
+/** Options that have the module open a client of its own. */
+export type OwnedRedisOptions = Exclude<RedisOptions, { client: RedisCommands }>;
+
+/** Longest pause between two attempts to reach a server, in milliseconds: Redis is back in use soon after it is back. */
+export const LONGEST_PAUSE = 250;
+
+/** How often a Sentinel is asked whether it is there, and how long it may be silent, in milliseconds. */
+const SENTINEL_PING = 500;
+const SENTINEL_SILENCE = 1_500;
+
+/** Nothing queues while disconnected, and the module's own deadline is the only one. */
+const NODE = { disableOfflineQueue: true, commandOptions: { timeout: undefined } } as const;
+const SOCKET = { reconnectStrategy: (attempt: number) => Math.min(10 * 2 ** attempt, LONGEST_PAUSE) };
+
+/** A client for these options, not connected yet. What the options say themselves stands. */
+export function createOwnedClient(options: OwnedRedisOptions): OwnedClient {
+  if (options.cluster !== undefined) {
+    const { defaults, ...cluster } = options.cluster;
+    return createCluster({
+      // Left alone, the client learns of a new master five seconds after the old one's connection broke.
+      topologyRefreshOnReconnectionAttemptStrategy: LONGEST_PAUSE,
+      ...cluster,
+      commandOptions: { ...NODE.commandOptions, ...cluster.commandOptions },
+      defaults: { ...NODE, ...defaults, socket: { ...SOCKET, ...defaults?.socket } },
+    });
+  }
+  if (options.sentinel !== undefined) {
+    const { nodeClientOptions: node, sentinelClientOptions: watch, ...sentinel } = options.sentinel;
+    return createSentinel({
+      // A connection that is kept: else each command waits for the one before it to give it back.
+      reserveClient: true,
+      ...sentinel,
+      commandOptions: { ...NODE.commandOptions, ...sentinel.commandOptions },
+      sentinelClientOptions: {
+        pingInterval: SENTINEL_PING,
+        ...watch,
+        socket: { socketTimeout: SENTINEL_SILENCE, ...watch?.socket },
+      },
+      nodeClientOptions: { ...NODE, ...node, socket: { ...SOCKET, ...node?.socket } },
+    });
+  }
+  return createClient({ ...NODE, ...options, socket: { ...SOCKET, ...options.socket } });
+}
+
+/** Every server that holds keys of its own: a cluster's masters, or the one there is. */
+export function serversOf<Client>(client: unknown): Promise<Client>[] {
+  const cluster = client as { masters?: object[]; nodeClient(node: object): Promise<Client> };
+  return cluster.masters?.map((node) => cluster.nodeClient(node)) ?? [Promise.resolve(client as Client)];
+}
