@@ -1,3 +1,4 @@
+import type { Server } from 'node:http';
 import { Server as TlsServer } from 'node:tls';
 import {
   ConfigurableModuleBuilder,
@@ -25,6 +26,8 @@ import type { ResolvedSessionAuthOptions, SessionAuthOptions } from './session-a
 import { SESSION_AUTH_OPTIONS } from './session-auth.tokens.js';
 import { resolveOptions } from './session-auth.validation.js';
 import { CLOCK, type Clock, systemClock } from './session/clock.js';
+import { prepareResponse } from './session/commit-first.js';
+import { prepareRequest, SESSION_PROPERTIES } from './session/request-session.js';
 import { PlainStoreAdapter } from './session/plain-store.adapter.js';
 import { type RouteMatcher, routeMatcher } from './session/route-matcher.js';
 import { SessionCookies } from './session/session-cookies.js';
@@ -100,6 +103,7 @@ const STORE_ERROR_LOG_INTERVAL = 10_000;
     SESSION_AUTH_OPTIONS,
     SESSION_STORE,
     CLOCK,
+    SessionKeeper,
     SessionEvents,
     ApplicationPassport,
     SessionAuthService,
@@ -139,8 +143,14 @@ export class SessionAuthModule
     const methods = passportMethods(this.service);
     const { httpAdapter } = this.host;
     if (httpAdapter.getType() === 'express') {
-      // Each Express application has a prototype of its own for its requests: six properties less to set on every one.
-      Object.assign(httpAdapter.getInstance<{ request: object }>().request, methods);
+      // Each Express application has a prototype of its own for its requests: so many properties less to set on every one.
+      // What has to be each request's own is put there before Express gives it that prototype: see prepareResponse().
+      const { request } = httpAdapter.getInstance<{ request: object }>();
+      Object.defineProperties(Object.assign(request, methods), SESSION_PROPERTIES);
+      (httpAdapter.getHttpServer() as Server).prependListener('request', (request, response) => {
+        prepareRequest(request);
+        prepareResponse(response);
+      });
     }
     httpAdapter.use(this.createMiddleware(isExcluded, methods).use);
   }
@@ -229,7 +239,10 @@ function createStore(
     return new MemorySessionStore(clock, lifetime);
   }
   return new RedisSessionStore({
-    client: connection.client,
+    get client() {
+      return connection.client;
+    },
+    holdsBack: connection.holdsBack,
     prefix: options.prefix,
     timeout: options.redisTimeout,
     clock,

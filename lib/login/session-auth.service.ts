@@ -100,7 +100,7 @@ export class SessionAuthService {
    */
   async reauthenticate(request: SessionRequest, method?: string): Promise<void> {
     const session = sessionOf(request);
-    const restored = session.user === undefined ? undefined : await this.#restoreAnew(request);
+    const restored = session.user === undefined ? undefined : await this.#restoreAnew(session, request);
     if (restored === undefined) {
       throw session.failure ?? new UnauthenticatedException();
     }
@@ -111,9 +111,9 @@ export class SessionAuthService {
     });
   }
 
-  async #restoreAnew(request: SessionRequest): Promise<RestoredUser | undefined> {
+  async #restoreAnew({ passport }: RequestSession, request: SessionRequest): Promise<RestoredUser | undefined> {
     try {
-      return await this.serializers.restore(request.session?.['passport' as never], request);
+      return await this.serializers.restore(passport, request);
     } catch (error) {
       throw new UserLookupFailedException(error);
     }

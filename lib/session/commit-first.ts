@@ -28,7 +28,9 @@ const ENTITY_HEADERS =
   /^(content-(type|length|encoding|language|range|disposition|location)|transfer-encoding|etag|last-modified|location|set-cookie|cache-control|expires|accept-ranges|link)$/;
 
 const GATE = Symbol('nestjs-session-auth:gate');
-type GatedResponse = SessionResponse & { [GATE]: Gate };
+const ORIGINALS = Symbol('nestjs-session-auth:originals');
+type GatedResponse = SessionResponse & { [GATE]: Gate | undefined; [ORIGINALS]: Originals };
+type Originals = Record<Method, (this: GatedResponse, ...args: unknown[]) => unknown>;
 
 /**
  * Lets nothing of an answer out before it is committed, however the handler writes it: `writeHead`, `flushHeaders`,
@@ -36,13 +38,38 @@ type GatedResponse = SessionResponse & { [GATE]: Gate };
  */
 export function commitFirst(response: SessionResponse, hooks: CommitHooks): void {
   const gated = response as GatedResponse;
-  onHeaders(gated, writeHeaders);
-  gated[GATE] = new Gate(gated, hooks);
+  if (!Object.hasOwn(gated, GATE)) {
+    prepareResponse(gated);
+  }
+  gated[GATE] = new Gate(gated, gated[ORIGINALS], hooks);
+}
+
+/**
+ * Gives a response the gated methods, which pass everything on until {@link commitFirst}. Best done before Express has
+ * seen it: that gives each response a prototype and so a shape of its own, after which every property set on it costs
+ * a kilobyte of garbage and no reader finds it by an inline cache.
+ */
+export function prepareResponse(response: SessionResponse): void {
+  const gated = response as GatedResponse;
+  const originals = originalsOf(gated);
+  gated[GATE] = undefined;
+  gated[ORIGINALS] = originals;
   Object.assign(gated, GATED_METHODS);
 }
 
+/** What the gated methods stand in for. Responses that nobody has changed before share theirs. */
+function originalsOf(response: GatedResponse): Originals {
+  const { writeHead, flushHeaders, write, end } = response as unknown as Originals;
+  if (lastOriginals?.inherited === writeHead && lastOriginals.write === write && lastOriginals.end === end) {
+    return lastOriginals;
+  }
+  lastOriginals = { inherited: writeHead, writeHead: announcing(writeHead), flushHeaders, write, end };
+  return lastOriginals;
+}
+
+let lastOriginals: (Originals & { inherited: unknown }) | undefined;
+
 class Gate {
-  readonly #originals: Record<Method, (...args: unknown[]) => unknown>;
   #state: 'fresh' | 'held' | 'open' | 'failed' = 'fresh';
   /** The answer has begun, and not with its end. */
   #streaming = false;
@@ -52,11 +79,19 @@ class Gate {
   #unseal: () => void = () => undefined;
 
   constructor(
-    private readonly response: SessionResponse,
-    readonly hooks: CommitHooks,
-  ) {
-    const { writeHead, flushHeaders, write, end } = response as unknown as Record<Method, () => unknown>;
-    this.#originals = { writeHead, flushHeaders, write, end };
+    private readonly response: GatedResponse,
+    private readonly originals: Originals,
+    private readonly hooks: CommitHooks,
+  ) {}
+
+  #announced = false;
+
+  /** The headers are about to go: only the first time counts. */
+  announce(): void {
+    if (!this.#announced) {
+      this.#announced = true;
+      this.hooks.writeHeaders();
+    }
   }
 
   /** Passes a call on, at once or after the commit; `undefined` when it waits. */
@@ -74,7 +109,7 @@ class Gate {
       }
     }
     if (this.#state !== 'held') {
-      return this.#originals[call.method].apply(this.response, call.args);
+      return this.originals[call.method].apply(this.response, call.args);
     }
     this.#keep(call);
     return undefined;
@@ -130,23 +165,43 @@ class Gate {
 /** Shared by all responses: what is theirs alone is at `this[GATE]`. */
 const GATED_METHODS = {
   writeHead(this: GatedResponse, ...args: unknown[]): unknown {
-    return this[GATE].pass({ method: 'writeHead', args }) ?? this;
+    return pass(this, { method: 'writeHead', args }) ?? this;
   },
   flushHeaders(this: GatedResponse): void {
-    this[GATE].pass({ method: 'flushHeaders', args: [] });
+    pass(this, { method: 'flushHeaders', args: [] });
   },
   write(this: GatedResponse, ...args: unknown[]): unknown {
     // While it waits, "go on": under middleware that wraps the response (compression) no drain event of ours would reach
     // the stream. What piles up is bounded by the time a commit may take.
-    return this[GATE].pass({ method: 'write', args }) ?? true;
+    return pass(this, { method: 'write', args }) ?? true;
   },
   end(this: GatedResponse, ...args: unknown[]): unknown {
-    return this[GATE].pass({ method: 'end', args }) ?? this;
+    return pass(this, { method: 'end', args }) ?? this;
   },
 };
 
-function writeHeaders(this: SessionResponse): void {
-  (this as GatedResponse)[GATE].hooks.writeHeaders();
+function pass(response: GatedResponse, call: Call): unknown {
+  const gate = response[GATE];
+  return gate === undefined ? response[ORIGINALS][call.method].apply(response, call.args) : gate.pass(call);
+}
+
+/** Node's `writeHead`, with the last word on the headers before it. */
+function announcing(writeHead: Originals['writeHead']): Originals['writeHead'] {
+  return function (this: GatedResponse, ...args: unknown[]): unknown {
+    if (args.length > 1) {
+      // Headers may be among the arguments, in several forms: on-headers knows them, and sets them first.
+      const carrier = { writeHead };
+      onHeaders(carrier as unknown as SessionResponse, announce);
+      return carrier.writeHead.apply(this, args);
+    }
+    this.statusCode = args[0] as number;
+    this[GATE]?.announce();
+    return writeHead.call(this, this.statusCode);
+  };
+}
+
+function announce(this: SessionResponse): void {
+  (this as GatedResponse)[GATE]?.announce();
 }
 
 /** Forgets the answer so far, but not what other middleware said of every answer (CORS, security headers). */

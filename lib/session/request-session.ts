@@ -16,6 +16,7 @@ import { type LoginRecord, newRecord, type SessionRecord } from './session-recor
 import type { FoundSession } from './session-store.js';
 import { SessionWriter } from './session-writer.js';
 import type { SessionRuntime } from './session.runtime.js';
+import type { Store } from 'express-session';
 import type { SessionRequest, SessionResponse } from './session.types.js';
 
 /** Seconds after which a client may try again, when it was the store or the user database that failed. */
@@ -31,6 +32,43 @@ export function requestSessionOf(request: unknown): RequestSession | undefined {
     return undefined;
   }
   return (request as Bearer)[SESSION] ?? (request as { raw?: Bearer }).raw?.[SESSION];
+}
+
+/** `req.sessionID` and `req.sessionStore`, for a request or for the prototype of an application's requests. */
+export const SESSION_PROPERTIES: PropertyDescriptorMap = {
+  sessionID: {
+    configurable: true,
+    get(this: SessionRequest) {
+      return requestSessionOf(this)?.id;
+    },
+    set(this: SessionRequest, value: unknown) {
+      Object.defineProperty(this, 'sessionID', { value, configurable: true, enumerable: true, writable: true });
+    },
+  },
+  sessionStore: {
+    configurable: true,
+    get(this: SessionRequest) {
+      return requestSessionOf(this)?.store;
+    },
+  },
+};
+
+/** `req.session`, made when it is first asked for. The request's own, so that a handler can take it away. */
+const LIVE_SESSION: PropertyDescriptor = {
+  configurable: true,
+  enumerable: true,
+  get(this: SessionRequest) {
+    return requestSessionOf(this)?.show();
+  },
+  set(this: SessionRequest, value: unknown) {
+    Object.defineProperty(this, 'session', { value, configurable: true, enumerable: true, writable: true });
+  },
+};
+
+/** Makes room on a request for what it will be given: best done before Express has seen it, as for its response. */
+export function prepareRequest(request: SessionRequest): void {
+  Object.assign(request, { [SESSION]: undefined, user: undefined });
+  Object.defineProperty(request, 'session', LIVE_SESSION);
 }
 
 /** What a new login writes down. */
@@ -81,7 +119,22 @@ export class RequestSession implements SessionOwner {
   ) {
     this.#cookie = new ResponseCookie(request, response, runtime);
     this.#writer = new SessionWriter(runtime, this.#cookie);
-    Object.assign(request, { [SESSION]: this, sessionStore: runtime.expressStore });
+    (request as Bearer)[SESSION] = this;
+  }
+
+  /** `req.sessionID`. */
+  get id(): string | undefined {
+    return this.#draft && formatSessionId(this.#draft.id);
+  }
+
+  /** `req.sessionStore`. */
+  get store(): Store {
+    return this.runtime.expressStore;
+  }
+
+  /** What the session keeps of its user. */
+  get passport(): { readonly user?: unknown } | undefined {
+    return this.#draft?.passport;
   }
 
   /** The user whose data the session holds, logged in or (where it was kept) logged out. */
@@ -108,6 +161,11 @@ export class RequestSession implements SessionOwner {
     return unknown && id ? this.runtime.keeper.whyEnded(id) : this.reason;
   }
 
+  /** `req.session`, made now if nobody has asked for it before. */
+  show(): LiveSession | undefined {
+    return this.#draft && this.#show(this.#draft);
+  }
+
   /** The route does not count as activity. */
   markPassive(): void {
     this.#writer.passive = true;
@@ -117,7 +175,7 @@ export class RequestSession implements SessionOwner {
 
   /** A new, empty session, of which nothing is stored until something is put into it. */
   begin(): SessionDraft {
-    return this.#present(newSessionId(), undefined, {});
+    return this.#present(undefined, undefined, {});
   }
 
   /** Takes up the session that the store holds under the cookie's id. */
@@ -132,7 +190,6 @@ export class RequestSession implements SessionOwner {
       error instanceof SessionStoreUnavailableException ? error : new SessionStoreUnavailableException(error);
     this.#draft = undefined;
     delete this.request.session;
-    delete this.request.sessionID;
   }
 
   /**
@@ -235,7 +292,9 @@ export class RequestSession implements SessionOwner {
       const { owner } = this;
       const ended = this.#draft !== undefined && (await this.#endStored(this.#draft));
       this.begin().inheritedFrom = owner;
-      Object.assign(this.request.session ?? {}, keep);
+      if (Object.keys(keep).length > 0) {
+        Object.assign(this.request.session ?? {}, keep);
+      }
       // One that had ended before has left the browser, or was replaced there by a login in another tab.
       if (ended) {
         this.#cookie.forget();
@@ -260,12 +319,13 @@ export class RequestSession implements SessionOwner {
     if (this.#working > 0) {
       return this.#lastWork.then(() => this.commit()); // A save or a logout that the handler did not wait for.
     }
-    const { session } = this.request;
-    const draft = session instanceof LiveSession ? this.#live(session) : undefined;
+    const draft = this.#current();
     if (draft === undefined) {
       return undefined;
     }
-    return this.#mustSave(draft) ? this.#save(draft.live, (data) => draft.differs(data)) : this.#writer.renew(draft);
+    return this.#mustSave(draft)
+      ? this.#save(this.#show(draft), (data) => draft.differs(data))
+      : this.#writer.renew(draft);
   }
 
   /** Adds to the answer's headers: the cookie, when it is to be sent, renewed or taken back; on a 503, when to return. */
@@ -273,8 +333,7 @@ export class RequestSession implements SessionOwner {
     if (this.response.statusCode === 503 && (this.#failed || this.failure !== undefined)) {
       this.response.setHeader('Retry-After', RETRY_AFTER);
     }
-    const { session } = this.request;
-    this.#cookie.write(session instanceof LiveSession ? session : undefined, this.stored);
+    this.#cookie.write(this.#shown() ? this.#draft : undefined);
   }
 
   /** The answer failed: whatever cookie was to go with it does not. */
@@ -304,24 +363,50 @@ export class RequestSession implements SessionOwner {
     if (this.request.session !== session || session.id !== this.request.sessionID || draft?.ended !== false) {
       return undefined;
     }
-    draft.live = session;
+    draft.adopt(session);
     return draft;
+  }
+
+  /** The session that stands at `req.session`, unless that was taken away or has ended. */
+  #current(): SessionDraft | undefined {
+    const draft = this.#draft;
+    if (!this.#shown() || draft?.ended !== false) {
+      return undefined;
+    }
+    return draft.live === undefined ? draft : this.#live(this.request.session as LiveSession);
+  }
+
+  /** `req.session` is a session of this module. Asking must not make one. */
+  #shown(): boolean {
+    const own = Object.getOwnPropertyDescriptor(this.request, 'session');
+    return own !== undefined && (isLazy(own) || own.value instanceof LiveSession);
   }
 
   /** Puts a session under this id at `req.session`. */
   #present(
-    id: SessionId,
+    id: SessionId | undefined,
     stored: SessionRecord | undefined,
     values: Record<string, unknown>,
     shown?: Shown,
   ): SessionDraft {
-    const now = this.runtime.clock.now();
-    this.request.sessionID = formatSessionId(id);
-    const session = new LiveSession(this.request, this, values);
-    session.cookie = this.#cookie.of(stored ?? { createdAt: now, seenAt: now });
-    Object.assign(this.request, { session });
-    this.#draft = new SessionDraft(id, session, stored, shown);
+    const own = Object.getOwnPropertyDescriptor(this.request, 'session');
+    if (own === undefined || !isLazy(own)) {
+      Object.defineProperty(this.request, 'session', LIVE_SESSION);
+    }
+    if (!('sessionID' in this.request)) {
+      Object.defineProperties(this.request, SESSION_PROPERTIES);
+    }
+    this.#draft = new SessionDraft(id, stored, values, shown);
     return this.#draft;
+  }
+
+  #show(draft: SessionDraft): LiveSession {
+    return draft.show((values) => {
+      const now = this.runtime.clock.now();
+      const session = new LiveSession(this.request, this, values);
+      session.cookie = this.#cookie.of(draft.stored ?? { createdAt: now, seenAt: now });
+      return session;
+    });
   }
 
   #loggedIn(id: SessionId, record: SessionRecord, user: unknown): void {
@@ -386,4 +471,9 @@ export class RequestSession implements SessionOwner {
       throw new CookieNotSendableException(unsendable);
     }
   }
+}
+
+/** Whether this is `req.session` as it was put there, not what a handler has put in its place. */
+function isLazy(own: PropertyDescriptor): boolean {
+  return own.set === LIVE_SESSION.set;
 }

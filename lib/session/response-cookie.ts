@@ -1,7 +1,6 @@
-import type { LiveSession } from './live-session.js';
 import type { Cookie } from './session-cookies.js';
 import type { SessionId } from './session-id.js';
-import type { SessionRecord } from './session-record.js';
+import type { SessionDraft } from './session-draft.js';
 import type { Lived } from './lifetime-policy.js';
 import type { SessionRuntime } from './session.runtime.js';
 import type { SessionRequest, SessionResponse } from './session.types.js';
@@ -39,9 +38,9 @@ export class ResponseCookie {
   }
 
   /** Sets the header. Called once, right before the headers go. */
-  write(session: LiveSession | undefined, stored: SessionRecord | undefined): void {
+  write(draft: SessionDraft | undefined): void {
     this.#gone = true;
-    const value = this.#value(session, stored);
+    const value = this.#saying === 'nothing' ? undefined : this.#value(draft);
     if (value === undefined) {
       return;
     }
@@ -68,13 +67,15 @@ export class ResponseCookie {
           'a proxy that ends TLS, tell Express to trust it: app.set("trust proxy", 1).';
   }
 
-  #value(session: LiveSession | undefined, stored: SessionRecord | undefined): string | undefined {
+  #value(draft: SessionDraft | undefined): string | undefined {
     const { cookies } = this.runtime;
-    const id = typeof this.#saying === 'object' && session && stored ? this.#saying : undefined;
+    const stored = draft?.stored;
+    const id = typeof this.#saying === 'object' && stored !== undefined ? this.#saying : undefined;
     if (id === undefined && this.#saying !== 'forget') {
       return undefined;
     }
-    const cookie = id && session && stored ? this.#dated(session.cookie as Cookie, stored) : cookies.for(this.request);
+    const shown = draft?.live?.cookie as Cookie | undefined;
+    const cookie = id && stored ? this.#dated(shown ?? cookies.for(this.request), stored) : cookies.for(this.request);
     if (!cookies.sendable(cookie, this.request)) {
       return undefined;
     }

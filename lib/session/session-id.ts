@@ -1,4 +1,4 @@
-import { createHash, randomFillSync, timingSafeEqual } from 'node:crypto';
+import { hash, randomFillSync, timingSafeEqual } from 'node:crypto';
 
 /**
  * A session id is `handle.secret`. The handle names the session and is public; the secret is what the browser must show,
@@ -27,7 +27,7 @@ export function newSessionId(tag: string = randomText(6)): SessionId {
 
 /** The slot tag of everything that belongs to this user: it depends on the user id alone, so no secret's rotation moves it. */
 export function tagOfUser(userId: string): string {
-  return createHash('sha256').update(userId).digest('base64url').slice(0, TAG_LENGTH);
+  return hash('sha256', userId, 'base64url').slice(0, TAG_LENGTH);
 }
 
 /** Whether this may be a session's handle: anything else is no part of a key. */
@@ -54,7 +54,7 @@ export function parseSessionId(text: string): SessionId | undefined {
 
 /** What is stored of a secret. It has 256 bits of its own, so a plain hash is as good as a slow one. */
 export function hashSecret(secret: string): string {
-  return createHash('sha256').update(secret).digest('base64url');
+  return hash('sha256', secret, 'base64url');
 }
 
 /** Whether two hashes are the same; takes as long for a near miss as for a far one. */

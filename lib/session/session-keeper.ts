@@ -245,13 +245,11 @@ export class SessionKeeper {
   }
 
   /** A store's answer. A failure is an event and a 503. */
-  async ask<T>(operation: string, answer: Promise<T>): Promise<T> {
-    try {
-      return await answer;
-    } catch (error) {
+  ask<T>(operation: string, answer: Promise<T>): Promise<T> {
+    return answer.catch((error: unknown) => {
       this.#report({ type: 'store-error', operation, error });
       throw new SessionStoreUnavailableException(error);
-    }
+    });
   }
 
   /** A store's answers, step by step, likewise. */

@@ -103,8 +103,7 @@ export class SessionMiddleware {
   /** Restores the user once per request. Gone: the session ends. Cannot be looked up: guarded routes answer 503. */
   private async restoreUser(request: SessionRequest, session: RequestSession): Promise<void> {
     const { keeper, users, logger } = this.runtime;
-    const { stored } = session;
-    const passport = request.session?.['passport' as never] as { user?: unknown } | undefined;
+    const { stored, passport } = session;
     if (stored?.login === undefined || passport?.user === undefined) {
       return;
     }
