@@ -14,7 +14,7 @@ import { Gate } from '../support/gate.js';
 const CHANGED = { status: 401, reason: 'credentials_changed' };
 const OPEN = { status: 200 };
 
-describe.each(['memory', 'redis'])('the stamp of credentials, with sessions in %s:', (where) => {
+describe.each(['memory', 'redis', 'cluster'])('the stamp of credentials, with sessions in %s:', (where) => {
   const home = sessionsIn(where);
   let application: TestApplication;
   let accounts: Accounts;

@@ -13,7 +13,7 @@ import { answerTo, cookieOf, handlesIn, idOf, put, sessionsIn } from '../support
 const CHANGED = { status: 401, reason: 'credentials_changed' };
 const OPEN = { status: 200 };
 
-describe.each(['memory', 'redis'])('sessions in %s, when credentials change,', (where) => {
+describe.each(['memory', 'redis', 'cluster'])('sessions in %s, when credentials change,', (where) => {
   const home = sessionsIn(where);
   let application: TestApplication;
   let registry: SessionRegistry;

@@ -9,7 +9,7 @@ const GRACE = { username: 'grace', password: 'hopper' };
 const EVICTED = { status: 401, reason: 'limit' };
 const OPEN = { status: 200 };
 
-describe.each(['memory', 'redis'])('a limit of sessions, with sessions in %s', (where) => {
+describe.each(['memory', 'redis', 'cluster'])('a limit of sessions, with sessions in %s', (where) => {
   const home = sessionsIn(where);
   let application: TestApplication;
 

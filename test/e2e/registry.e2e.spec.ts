@@ -11,7 +11,7 @@ interface Listed {
   seenAt: string;
 }
 
-describe.each(['memory', 'redis'])('the sessions of a user, with sessions in %s', (where) => {
+describe.each(['memory', 'redis', 'cluster'])('the sessions of a user, with sessions in %s', (where) => {
   const home = sessionsIn(where);
   let application: TestApplication;
   let registry: SessionRegistry;

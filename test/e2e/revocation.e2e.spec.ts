@@ -6,7 +6,7 @@ import { answerTo, cookieOf, handlesIn, idOf, put, sessionsIn } from '../support
 import { Gates } from '../support/gate.js';
 import { TestClock } from '../support/test-clock.js';
 
-describe.each(['memory', 'redis'])('sessions that are revoked, in %s,', (where) => {
+describe.each(['memory', 'redis', 'cluster'])('sessions that are revoked, in %s,', (where) => {
   const home = sessionsIn(where);
   let application: TestApplication;
   let registry: SessionRegistry;

@@ -23,6 +23,7 @@ import {
 } from './application.js';
 import type { Browser } from './browser.js';
 import { Gates } from './gate.js';
+import { RedisCluster } from './redis-cluster.js';
 import { RedisServer } from './redis-server.js';
 
 /** What a page "your devices" asks for. */
@@ -112,23 +113,30 @@ export class SlowController {
   }
 }
 
+type Client = Awaited<ReturnType<RedisServer['client']>>;
+
 /** The redis-server of a suite, if its sessions are to lie there, and the applications that its tests start. */
 export function sessionsIn(where: string) {
   let redis: RedisServer | undefined;
-  let client: Awaited<ReturnType<RedisServer['client']>> | undefined;
+  let cluster: RedisCluster | undefined;
+  let client: Client | undefined;
   const started: TestApplication[] = [];
 
   beforeAll(async () => {
     redis = where === 'redis' ? await RedisServer.start() : undefined;
-    client = await redis?.client();
+    cluster = where === 'cluster' ? await RedisCluster.start() : undefined;
+    client = (await redis?.client()) ?? ((await cluster?.client()) as unknown as Client | undefined);
   });
 
   afterEach(async () => {
     for (const application of started.splice(0)) await application.close();
-    await client?.flushAll();
+    await (cluster ? cluster.flush() : client?.flushAll());
   });
 
-  afterAll(() => redis?.stop());
+  afterAll(() => (cluster ?? redis)?.stop());
+
+  /** The application's `redis` option. */
+  const redisOption = () => (cluster ? { cluster: { rootNodes: cluster.rootNodes } } : { url: redis?.url });
 
   return {
     /**
@@ -138,7 +146,7 @@ export function sessionsIn(where: string) {
     async start({ options = {}, providers, controllers = [], ...others }: TestApplicationOptions = {}) {
       const application = await TestApplication.start({
         ...others,
-        options: { ...(options.store === undefined && { redis: { url: redis?.url } }), ...options },
+        options: { ...(options.store === undefined && { redis: redisOption() }), ...options },
         controllers: [DevicesController, ProofController, SlowController, ...controllers],
         providers: [Gates, ...(providers ?? [SnapshotSerializer, LocalStrategy])],
       });

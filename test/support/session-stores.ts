@@ -3,6 +3,7 @@ import { RedisSessionStore } from '../../lib/index.js';
 import { lifetimePolicy } from '../../lib/lifetime/lifetime.policy.js';
 import { MemorySessionStore } from '../../lib/memory/memory-session.store.js';
 import type { AtomicSessionStore, SessionIndex } from '../../lib/session/session-store.js';
+import { RedisCluster } from './redis-cluster.js';
 import { RedisServer } from './redis-server.js';
 import type { TestClock } from './test-clock.js';
 
@@ -44,6 +45,7 @@ type Servers = Pick<RedisServer, 'client' | 'stop'>;
 /** The places in which sessions are in Redis. */
 export const REDIS_PLACES: [string, () => Promise<RedisPlace>][] = [
   ['RedisSessionStore', async () => redisPlace(await RedisServer.start())],
+  ['RedisSessionStore on a cluster', async () => redisPlace((await RedisCluster.start()) as unknown as Servers)],
 ];
 
 /** All places that keep the same promises. */
