@@ -11,7 +11,7 @@ export default defineConfig(
   { files: ['**/*.{mjs,cjs}'], languageOptions: { globals: nodeGlobals } },
   { files: ['**/*.cjs'], languageOptions: { sourceType: 'commonjs' } },
   {
-    files: ['{lib,test,sample}/**/*.ts', 'scripts/**/*.mjs'],
+    files: ['{lib,test,bench,sample}/**/*.ts', 'scripts/**/*.mjs'],
     extends: [tseslint.configs.strictTypeChecked],
     languageOptions: {
       // Not the nearest tsconfig.json: that of a sample sees the built library, which a fresh clone has not got yet.

@@ -1,0 +1,79 @@
+import { parseArgs } from 'node:util';
+import { type VariantName, VARIANTS } from './app/variant.js';
+import { delayed } from './scenarios/delayed.js';
+import { memory } from './scenarios/memory.js';
+import { anonymous, login, logout, read } from './scenarios/pages.js';
+import { perUser } from './scenarios/per-user.js';
+import type { Scenario, Settings } from './scenarios/scenario.js';
+import { size } from './scenarios/size.js';
+import { total } from './scenarios/total.js';
+
+const SCENARIOS: Record<string, Scenario> = {
+  read,
+  anonymous,
+  login,
+  logout,
+  delayed,
+  memory,
+  size,
+  'per-user': perUser,
+  total,
+};
+
+const WHOLE: Settings = {
+  pace: { rounds: 31, seconds: 0.25, warmUp: 15_000 },
+  growthPace: { rounds: 15, seconds: 0.3, warmUp: 5_000 },
+  memorySessions: 5_000,
+  sizes: [0.2, 2, 20],
+  perUser: [1, 100, 10_000],
+  totals: [1_000, 10_000, 100_000, 1_000_000],
+};
+
+/** Enough to see that it works, and roughly what comes out. */
+const QUICK: Settings = {
+  pace: { rounds: 5, seconds: 0.2, warmUp: 3_000 },
+  growthPace: { rounds: 5, seconds: 0.15, warmUp: 1_000 },
+  memorySessions: 2_000,
+  sizes: [0.2, 20],
+  perUser: [1, 1_000],
+  totals: [1_000, 100_000],
+};
+
+const USAGE = `npm run bench -- [--quick] [--only <scenario>,...] | --profile <variant>
+scenarios: ${Object.keys(SCENARIOS).join(', ')}
+variants: ${VARIANTS.join(', ')}`;
+
+export interface Wanted {
+  settings: Settings;
+  scenarios: [string, Scenario][];
+  profile: VariantName | undefined;
+}
+
+/** @throws Error that says what there is to choose from */
+export function parseCommandLine(args: string[]): Wanted {
+  const { quick, only, profile } = parsed(args);
+  const names = only?.split(',') ?? Object.keys(SCENARIOS);
+  const scenarios = names.map((name): [string, Scenario] => [name, SCENARIOS[name] ?? refuse(`scenario "${name}"`)]);
+  const variant = VARIANTS.find((name) => name === profile);
+  if (profile !== undefined && variant === undefined) {
+    refuse(`variant "${profile}"`);
+  }
+  return { settings: quick ? QUICK : WHOLE, scenarios, profile: variant };
+}
+
+function parsed(args: string[]): { quick: boolean; only?: string | undefined; profile?: string | undefined } {
+  const options = {
+    quick: { type: 'boolean', default: false },
+    only: { type: 'string' },
+    profile: { type: 'string' },
+  } as const;
+  try {
+    return parseArgs({ args, options }).values;
+  } catch (error) {
+    throw new Error(`${error instanceof Error ? error.message : String(error)}\n${USAGE}`, { cause: error });
+  }
+}
+
+function refuse(what: string): never {
+  throw new Error(`There is no ${what}.\n${USAGE}`);
+}

@@ -1,0 +1,105 @@
+import { VARIANTS } from '../app/variant.js';
+import type { Series } from '../measure/race.js';
+import type { Commands } from '../scenarios/commands.js';
+import type { MemoryFigures } from '../scenarios/memory.js';
+import type { RaceName } from '../scenarios/scenario.js';
+import type { Bar } from './bars.js';
+import type { Results } from './results.js';
+import { callsOf, figureOf, ratioOf, spreadOf, sum } from './summary.js';
+
+const TITLES: Record<RaceName, string> = {
+  read: 'Authenticated read',
+  anonymous: 'Anonymous read',
+  login: 'Login',
+  logout: 'Logout',
+  delayed: 'Authenticated read, 1 ms each way to Redis, 2 connections',
+  'delayed-busy': 'Authenticated read, 1 ms each way to Redis, 20 connections',
+  size: 'Authenticated read by size of the session',
+  'per-user-read': "Authenticated read by sessions of the user's",
+  'per-user-login': "Login by sessions of the user's",
+  total: 'Authenticated read by sessions in Redis',
+};
+
+/** A run as people read it. */
+export function markdown(results: Results): string {
+  const { circumstances: at, races, commands, memory, roundTrip, bars } = results;
+  return [
+    `${at.date}, commit ${at.commit.slice(0, 7)}${at.modified ? ' with changes' : ''}, Node ${at.node}, ` +
+      `Redis ${at.redis}, ${at.processors} x ${at.processor}, \`${at.commandLine}\`, ${at.took} s, load before ${at.load.toFixed(1)}`,
+    ...Object.entries(races).map(([race, series]) => `## ${TITLES[race as RaceName]}\n\n${raceTable(series)}`),
+    ...(roundTrip === undefined ? [] : [`A PING over the slow line took ${roundTrip.toFixed(1)} ms.`]),
+    `## Redis commands\n\n${commandTable(commands)}`,
+    ...(memory === undefined ? [] : [`## Bytes of a session in Redis\n\n${memoryTable(memory)}`]),
+    `## Bars\n\n${barTable(bars)}`,
+  ].join('\n\n');
+}
+
+function raceTable(series: Series[]): string {
+  const rows = series.map((one) => {
+    const rival = series.find(({ variant, step }) => variant === 'hand-wired' && step === one.step);
+    return [
+      one.step === undefined ? one.variant : `${one.variant}, ${one.step}`,
+      figureOf(one, 'cpu').toFixed(0),
+      `${(spreadOf(one, 'cpu') * 100).toFixed(1)} %`,
+      rival === undefined ? '' : ratioOf(one, rival, 'cpu').toFixed(2),
+      figureOf(one, 'throughput').toFixed(0),
+      figureOf(one, 'p50').toFixed(2),
+      figureOf(one, 'p99').toFixed(2),
+      callsOf(one).toFixed(2),
+      figureOf(one, 'redisCpu').toFixed(0),
+    ];
+  });
+  const head = ['', 'CPU µs', '±', '/ hand-wired', 'req/s', 'p50 ms', 'p99 ms', 'Redis calls', 'Redis CPU µs'];
+  return table(head, rows);
+}
+
+function commandTable(commands: Commands[]): string {
+  const operations = ['read', 'anonymous', 'login', 'logout'] as const;
+  const cell = (variant: string, operation: string): string => {
+    const found = commands.find((one) => one.variant === variant && one.operation === operation);
+    const inside = listed(found?.inside ?? {});
+    return `${listed(found?.sent ?? {}) || 'none'}${inside && ` (runs ${inside})`}`;
+  };
+  return table(
+    ['', ...operations],
+    VARIANTS.map((variant) => [variant, ...operations.map((operation) => cell(variant, operation))]),
+  );
+}
+
+function listed(counts: Record<string, number>): string {
+  return Object.entries(counts)
+    .map(([command, count]) => `${Number(count.toFixed(2))} ${command.toUpperCase()}`)
+    .join(', ');
+}
+
+function memoryTable(memory: MemoryFigures[]): string {
+  const rows = memory.map(({ variant, usedMemory, byKind }) => [
+    variant,
+    usedMemory.toFixed(0),
+    sum(Object.values(byKind).map(({ bytes }) => bytes)).toFixed(0),
+    Object.entries(byKind)
+      .map(([kind, { keys, bytes }]) => `${kind} ${bytes.toFixed(0)} (${Number(keys.toFixed(2))} keys)`)
+      .join(', '),
+  ]);
+  return table(['', 'used_memory', 'MEMORY USAGE', 'of which'], rows);
+}
+
+function barTable(bars: Bar[]): string {
+  const rows = bars.map(({ name, value, relation, limit, met }) => [
+    name,
+    value.toFixed(2),
+    `${relation} ${limit.toFixed(2)}`,
+    met ? 'met' : '**missed**',
+  ]);
+  return table(['', 'value', 'bar', ''], rows);
+}
+
+/** A markdown table that can be read as it stands: text to the left, numbers to the right. */
+function table(head: string[], rows: string[][]): string {
+  const widths = head.map((title, column) => Math.max(3, title.length, ...rows.map((row) => row[column]?.length ?? 0)));
+  const isText = head.map((_, column) => column === 0 || rows.some((row) => /[a-z*]/i.test(row[column] ?? '')));
+  const line = (cells: string[]): string =>
+    `| ${cells.map((cell, column) => (isText[column] ? cell.padEnd(widths[column] ?? 0) : cell.padStart(widths[column] ?? 0))).join(' | ')} |`;
+  const rule = widths.map((width, column) => (isText[column] ? '-'.repeat(width) : `${'-'.repeat(width - 1)}:`));
+  return [line(head), line(rule), ...rows.map(line)].join('\n');
+}

@@ -1,0 +1,36 @@
+import { KEEPERS } from '../app/variant.js';
+import { CONNECTIONS, logInAll, reads, times } from '../load/requests.js';
+import { type Pace, race } from '../measure/race.js';
+import type { Actor } from '../stage/stage.js';
+import type { Scenario } from './scenario.js';
+
+/** Milliseconds each way between an application and Redis: two availability zones. */
+const DELAY = 1;
+/** So few that nobody queues for the processor: what is left is what one user waits. */
+const LIGHT = 2;
+
+/** The guarded page with Redis some way off: how often an answer waits for it, in milliseconds. */
+export const delayed: Scenario = async (stage, { pace }) => {
+  const redis = await stage.redis();
+  const line = await stage.slowLine(redis, DELAY);
+  const actors: { actor: Actor; cookies: string[] }[] = [];
+  for (const variant of KEEPERS) {
+    const actor = await stage.anotherActor(variant, redis, line.port);
+    await redis.flush(variant);
+    const cookies = await logInAll(
+      actor.app,
+      times(CONNECTIONS, (index) => index),
+    );
+    actors.push({ actor, cookies });
+  }
+  const raceOf = (connections: number, atPace: Pace) =>
+    race(
+      actors.map(({ actor, cookies }) => ({ actor, load: (amount) => reads(cookies, { amount, connections }) })),
+      atPace,
+    );
+  const roundTrip = await line.roundTrip();
+  const busy = await raceOf(CONNECTIONS, pace);
+  // Warm by now; and two connections take their time.
+  const light = await raceOf(LIGHT, { ...pace, warmUp: 1 });
+  return { roundTrip, races: { delayed: light, 'delayed-busy': busy } };
+};

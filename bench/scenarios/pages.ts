@@ -1,0 +1,63 @@
+import { anonymousReads, CONNECTIONS, logInAll, logins, logouts, reads, times } from '../load/requests.js';
+import { race } from '../measure/race.js';
+import type { Actor } from '../stage/stage.js';
+import type { Scenario } from './scenario.js';
+
+/** Users that take turns at logging in. */
+const USERS = times(500, (index) => index);
+
+/** The guarded page, by as many users as there are connections. */
+export const read: Scenario = async (stage, { pace }) => {
+  const contestants = [];
+  for (const actor of await stage.actors('all')) {
+    const cookies = await someCookies(actor);
+    contestants.push({ actor, load: (amount: number) => reads(cookies, { amount, connections: CONNECTIONS }) });
+  }
+  return { races: { read: await race(contestants, pace) } };
+};
+
+/** The open page, without a cookie. */
+export const anonymous: Scenario = async (stage, { pace }) => {
+  const load = (amount: number) => anonymousReads({ amount, connections: CONNECTIONS });
+  const contestants = (await stage.actors('all')).map((actor) => ({ actor, load }));
+  return { races: { anonymous: await race(contestants, pace) } };
+};
+
+/** Logins by browsers without a cookie, into an empty database. */
+export const login: Scenario = async (stage, { pace }) => {
+  const contestants = (await stage.actors('all')).map((actor) => ({
+    actor,
+    load: async (amount: number) => {
+      await actor.redis.flush(actor.app.variant);
+      return logins(USERS, { amount, connections: CONNECTIONS });
+    },
+  }));
+  return { races: { login: await race(contestants, pace) } };
+};
+
+/** Logouts, each of a session that was opened for it. */
+export const logout: Scenario = async (stage, { pace }) => {
+  const contestants = (await stage.actors('all')).map((actor) => ({
+    actor,
+    load: async (amount: number) => {
+      await actor.redis.flush(actor.app.variant);
+      return logouts(
+        await logInAll(
+          actor.app,
+          times(amount, (index) => index),
+        ),
+        CONNECTIONS,
+      );
+    },
+  }));
+  return { races: { logout: await race(contestants, pace) } };
+};
+
+/** A database with one fresh session for each connection: none is old enough to be written anew during a race. */
+async function someCookies({ app, redis }: Actor): Promise<string[]> {
+  await redis.flush(app.variant);
+  return logInAll(
+    app,
+    times(CONNECTIONS, (index) => index),
+  );
+}

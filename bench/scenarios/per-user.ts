@@ -1,0 +1,37 @@
+import { CONNECTIONS, logInAll, logins, reads, times } from '../load/requests.js';
+import { type Contestant, race } from '../measure/race.js';
+import type { Scenario } from './scenario.js';
+
+/** Users of this scenario begin here. */
+const FIRST_USER = 100_000;
+
+/**
+ * As many sessions each time, but of fewer and fewer users, down to one who has them all: what a login and a read cost
+ * then. Logins go on adding to these users' sessions, some percent a round.
+ */
+export const perUser: Scenario = async (stage, { growthPace, perUser: counts }) => {
+  const readers: Contestant[] = [];
+  const loggersIn: Contestant[] = [];
+  const population = Math.max(...counts);
+  for (const variant of ['hand-wired', 'ours'] as const) {
+    const actor = await stage.actor(variant);
+    await actor.redis.flush(variant);
+    for (const [place, count] of counts.entries()) {
+      const users = times(population / count, (index) => FIRST_USER * (place + 1) + index);
+      const cookies = await logInAll(
+        actor.app,
+        users.flatMap((user) => Array.from({ length: count }, () => user)),
+      );
+      const step = `${count} each`;
+      const some = cookies.slice(0, CONNECTIONS);
+      readers.push({ actor, step, load: (amount) => reads(some, { amount, connections: CONNECTIONS }) });
+      loggersIn.push({ actor, step, load: (amount) => logins(users, { amount, connections: CONNECTIONS }) });
+    }
+  }
+  return {
+    races: {
+      'per-user-read': await race(readers, growthPace),
+      'per-user-login': await race(loggersIn, growthPace),
+    },
+  };
+};

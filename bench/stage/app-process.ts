@@ -1,0 +1,71 @@
+import { type ChildProcess, fork } from 'node:child_process';
+import { once } from 'node:events';
+import { join } from 'node:path';
+import type { Question, Reply } from '../app/messages.js';
+import type { CpuProfile } from '../app/profiler.js';
+import type { VariantName } from '../app/variant.js';
+
+const SERVER = join(import.meta.dirname, '../app/server.js');
+
+/** One application in a process of its own, so that the CPU time of that process is what its requests cost. */
+export class AppProcess {
+  private constructor(
+    readonly variant: VariantName,
+    readonly port: number,
+    private readonly child: ChildProcess,
+  ) {}
+
+  static async start(variant: VariantName, redisUrl: string): Promise<AppProcess> {
+    // Not production: there the library insists on Secure cookies, and this is plain HTTP. The same for all.
+    const env = { ...process.env, NODE_ENV: 'development' };
+    const child = fork(SERVER, [variant, redisUrl], { env, execArgv: [] });
+    const { port } = await replyOf(child, variant);
+    return new AppProcess(variant, port ?? 0, child);
+  }
+
+  get url(): string {
+    return `http://127.0.0.1:${this.port}`;
+  }
+
+  /** CPU time of the process so far, of all its threads, in microseconds. */
+  async cpu(): Promise<number> {
+    return (await this.#ask('cpu')).cpu ?? NaN;
+  }
+
+  async startProfile(): Promise<void> {
+    await this.#ask('start-profile');
+  }
+
+  async stopProfile(): Promise<CpuProfile> {
+    const { profile } = await this.#ask('stop-profile');
+    if (profile === undefined) throw new Error('There is no profile.');
+    return profile;
+  }
+
+  async stop(): Promise<void> {
+    if (this.child.exitCode !== null || this.child.signalCode !== null) return;
+    this.child.kill('SIGKILL');
+    await once(this.child, 'exit');
+  }
+
+  async #ask(question: Question): Promise<Reply> {
+    const reply = replyOf(this.child, this.variant);
+    this.child.send(question);
+    return reply;
+  }
+}
+
+async function replyOf(child: ChildProcess, variant: string): Promise<Reply> {
+  const settled = new AbortController();
+  const ended = once(child, 'exit', { signal: settled.signal }).then(() => {
+    throw new Error(`The application "${variant}" ended before it answered.`);
+  });
+  // Aborted once there is an answer.
+  ended.catch(() => undefined);
+  try {
+    const [reply] = (await Promise.race([once(child, 'message', { signal: settled.signal }), ended])) as [Reply];
+    return reply;
+  } finally {
+    settled.abort();
+  }
+}

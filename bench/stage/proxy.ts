@@ -1,0 +1,8 @@
+import { DelayProxy } from '../../test/support/delay-proxy.js';
+
+/* `proxy.js <port> <milliseconds>`: the slow line to Redis, in a process of its own, so that its CPU time is nobody's. */
+
+const [, , port, delay] = process.argv;
+const proxy = await DelayProxy.start({ port: Number(port), delay: Number(delay) });
+process.on('disconnect', () => process.exit());
+process.send?.(proxy.port);

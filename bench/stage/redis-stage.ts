@@ -1,0 +1,105 @@
+import { RedisServer } from '../../test/support/redis-server.js';
+import { VARIANTS, type VariantName } from '../app/variant.js';
+
+/** What a redis-server has done so far. */
+export interface RedisFigures {
+  /** Calls of each command, those inside scripts included. */
+  calls: Record<string, number>;
+  /** CPU time of the server, in microseconds. */
+  cpu: number;
+}
+
+type Client = Awaited<ReturnType<RedisServer['client']>>;
+
+/** So many does redis-server have; the first are the variants', and the rest stand aside. */
+const DATABASES = 16;
+const ASIDE = VARIANTS.length;
+
+/** The benchmark's own questions. */
+const OURS = new Set(['info', 'quit']);
+
+/** A redis-server in which each variant has a database of its own. */
+export class RedisStage {
+  readonly #shown = new Map<VariantName, number>();
+
+  private constructor(
+    private readonly server: RedisServer,
+    private readonly admin: Client,
+  ) {}
+
+  static async start(): Promise<RedisStage> {
+    const server = await RedisServer.start();
+    return new RedisStage(server, await server.client());
+  }
+
+  get port(): number {
+    return this.server.port;
+  }
+
+  /** The URL of a variant's database; `port` is that of a proxy before it. */
+  url(variant: VariantName, port = this.port): string {
+    return `redis://127.0.0.1:${port}/${databaseOf(variant)}`;
+  }
+
+  /** A client of a variant's database. */
+  client(variant: VariantName): Promise<Client> {
+    return this.server.client({ database: databaseOf(variant) });
+  }
+
+  /** What a section of INFO says. */
+  async info(section: string): Promise<Record<string, string>> {
+    const text = await this.admin.info(section);
+    const lines = text.matchAll(/^(\w+):(.*)\r$/gm);
+    return Object.fromEntries(Array.from(lines, ([, name = '', value = '']) => [name, value] as const));
+  }
+
+  async figures(): Promise<RedisFigures> {
+    const [stats, { used_cpu_user, used_cpu_sys }] = await Promise.all([this.server.commandStats(), this.info('cpu')]);
+    const calls = Object.fromEntries(Object.entries(stats).filter(([command]) => !OURS.has(command)));
+    return { calls, cpu: (Number(used_cpu_user) + Number(used_cpu_sys)) * 1e6 };
+  }
+
+  /** Forgets all that a variant has stored. */
+  flush(variant: VariantName): Promise<void> {
+    return this.#empty(databaseOf(variant));
+  }
+
+  /** Puts a database from aside in the place of a variant's own: its connections see it from now on. */
+  async show(variant: VariantName, place: number): Promise<void> {
+    if (this.#shown.get(variant) === place) return;
+    await this.#hide(variant);
+    await this.#swap(variant, place);
+    this.#shown.set(variant, place);
+  }
+
+  /** Gives every variant its own database back, and empties those aside. */
+  async hideAll(): Promise<void> {
+    for (const variant of VARIANTS) await this.#hide(variant);
+    const aside = Array.from({ length: DATABASES - ASIDE }, (_, place) => ASIDE + place);
+    for (const database of aside) await this.#empty(database);
+  }
+
+  async #empty(database: number): Promise<void> {
+    const client = await this.server.client({ database });
+    await client.flushDb();
+    client.destroy();
+  }
+
+  async #hide(variant: VariantName): Promise<void> {
+    const shown = this.#shown.get(variant);
+    if (shown !== undefined) await this.#swap(variant, shown);
+    this.#shown.delete(variant);
+  }
+
+  async #swap(variant: VariantName, place: number): Promise<void> {
+    await this.admin.sendCommand(['SWAPDB', `${databaseOf(variant)}`, `${ASIDE + place}`]);
+  }
+
+  stop(): Promise<void> {
+    return this.server.stop();
+  }
+}
+
+export function databaseOf(variant: VariantName): number {
+  return VARIANTS.indexOf(variant);
+}
