@@ -20,7 +20,7 @@ export function within<T>(milliseconds: number, answer: Promise<T>, onLate?: () 
       },
       (error: unknown) => {
         clearTimeout(timer);
-        reject(error);
+        reject(error instanceof Error ? error : new Error(String(error)));
       },
     );
   });
