@@ -160,8 +160,8 @@ export class RedisCluster {
       const pictures = new Set(await Promise.all(this.nodes.map(pictureOf)));
       if (pictures.size > 1 || pictures.has(undefined)) return false;
       const masters = await this.masters();
-      const pairs = masters.map(async (master) => follows(await this.replicaOf(master), master));
-      return masters.length === MASTERS && (await Promise.all(pairs)).every(Boolean);
+      const pairs = await Promise.all(masters.map(async (master) => follows(await this.replicaOf(master), master)));
+      return masters.length === MASTERS && pairs.every(Boolean);
     });
   }
 }

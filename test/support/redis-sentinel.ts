@@ -149,8 +149,8 @@ export class RedisSentinel {
       const master = await this.master();
       const seen = await Promise.all(this.sentinels.map(masterSeenBy));
       const agreed = seen.every((view) => view.port === master.port && view.isComplete);
-      const following = this.#othersThan(master).map((replica) => follows(replica, master));
-      return agreed && (await isMaster(master)) && (await Promise.all(following)).every(Boolean);
+      const following = await Promise.all(this.#othersThan(master).map((replica) => follows(replica, master)));
+      return agreed && (await isMaster(master)) && following.every(Boolean);
     });
   }
 }

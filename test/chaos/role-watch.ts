@@ -1,0 +1,99 @@
+import { setTimeout as sleep } from 'node:timers/promises';
+import type { RedisServer } from '../support/redis-server.js';
+import { isMaster } from '../support/redis-topology.js';
+import type { LossWindow } from './history.js';
+
+/** How often each server is asked for its role, in milliseconds. */
+const EVERY = 100;
+/** What was acknowledged so shortly before a master was lost may not have reached its replica, in milliseconds. */
+const REPLICATION = 250;
+
+/** A server takes itself for the master. */
+interface Reign {
+  readonly server: RedisServer;
+  /** It began between these two times. */
+  readonly after: number;
+  readonly by: number;
+  /** When it was at work: all the time, unless it hung. */
+  readonly stretches: { from: number; to: number }[];
+  /** It began as the server came back to life, with nothing in it: it takes itself for the master that it was. */
+  readonly reborn: boolean;
+  ended: boolean;
+}
+
+/** What a server was seen to be. */
+type Role = 'master' | 'hung' | 'other' | 'dead';
+
+/**
+ * Watches servers that replicate each other, and tells what they may have forgotten. It looks at what they do, for no
+ * fault tells when exactly a master was lost, when two were one at the same time, and what followed on it.
+ */
+export class RoleWatch {
+  readonly #reigns: Reign[] = [];
+  readonly #stopped = new AbortController();
+
+  constructor(servers: readonly RedisServer[]) {
+    for (const server of servers) void this.#watch(server);
+  }
+
+  stop(): void {
+    this.#stopped.abort();
+  }
+
+  /** When what was acknowledged may be forgotten, or not be seen: whenever one master gave way to another. */
+  losses(by: (at: number) => string, users?: ReadonlySet<string>): LossWindow[] {
+    return this.#reigns.flatMap(({ server, by: begun, stretches, ended }) => {
+      const others = this.#reigns.filter((other) => other.server !== server);
+      const successor = others.find((other) => other.by > begun && !other.reborn);
+      if (!ended) return [];
+      const windows: LossWindow[] = [];
+      if (successor !== undefined) {
+        const lost = Math.max(
+          ...stretches.map(({ to }) => Math.min(to, successor.after)).filter((to) => to <= successor.after),
+        );
+        const staleSince = lost - REPLICATION;
+        for (const { from, to } of stretches.filter((stretch) => stretch.to >= lost)) {
+          windows.push({ by: by(to), from: Math.max(from, staleSince), until: to + REPLICATION, staleSince, users });
+        }
+      }
+      return windows;
+    });
+  }
+
+  async #watch(server: RedisServer): Promise<void> {
+    let lookedAt = performance.now();
+    let before: Role = 'other';
+    let reign: Reign | undefined;
+    while (!this.#stopped.signal.aborted) {
+      const asked = performance.now();
+      const role = await roleOf(server, before);
+      const now = performance.now();
+      if (role === 'master' && reign === undefined) {
+        this.#reigns.push(
+          (reign = { server, after: lookedAt, by: now, reborn: before === 'dead', stretches: [], ended: false }),
+        );
+        reign.stretches.push({ from: lookedAt, to: now });
+      } else if (reign && before === 'master') {
+        reign.stretches.at(-1)!.to = now;
+      } else if (reign && before === 'hung' && role !== 'hung') {
+        reign.stretches.push({ from: lookedAt, to: now });
+      }
+      if (reign && (role === 'other' || role === 'dead')) {
+        reign.ended = true;
+        reign = undefined;
+      }
+      [before, lookedAt] = [role, asked];
+      await sleep(EVERY);
+    }
+  }
+}
+
+/** One that runs and says nothing is taken for what it was before: it starts, or a failover has cut the question off. */
+async function roleOf(server: RedisServer, before: Role): Promise<Role> {
+  if (server.isPaused) return 'hung';
+  if (!server.isRunning) return 'dead';
+  return isMaster(server).then(
+    (is) => (is ? 'master' : 'other'),
+    () => (server.isPaused ? 'hung' : before),
+  );
+}

@@ -1,0 +1,32 @@
+import type { Outcome } from './run.js';
+
+/** What came of a run, to be printed. */
+export function totals(title: string, outcome: Outcome): string {
+  const { ops, episodes, excused, errors, orphans, slowest, longestStall, failures } = outcome;
+  const rounded = episodes.map(
+    ({ name, recovered }) => `${name} (${recovered.map((ms) => ms.toFixed()).join(', ')} ms)`,
+  );
+  return [
+    title,
+    `  requests  ${ops.length}: ${listed(counted(ops.map(({ kind, status }) => `${kind} ${status}`)))}`,
+    `  faults    ${episodes.length}, and the time to recovery: ${rounded.join('; ')}`,
+    `  slowest   ${slowest.net.toFixed()} ms (${slowest.gross.toFixed()} with the process standing still, ${longestStall.toFixed()} at a time)`,
+    `  forgiven  ${listed(excused) || 'nothing'}; sessions that nobody was told of: ${orphans}`,
+    `  errors    ${listed(errors) || 'none'}`,
+    `  failures  ${failures.length}`,
+    '',
+  ].join('\n');
+}
+
+function counted(words: readonly string[]): Record<string, number> {
+  const counts: Record<string, number> = {};
+  for (const word of words) counts[word] = (counts[word] ?? 0) + 1;
+  return counts;
+}
+
+function listed(counts: Readonly<Record<string, number>>): string {
+  return Object.entries(counts)
+    .sort(([a], [b]) => a.localeCompare(b))
+    .map(([what, count]) => `${what}: ${count}`)
+    .join(', ');
+}
