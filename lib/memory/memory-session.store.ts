@@ -1,6 +1,7 @@
 import session, { type SessionData, type Store } from 'express-session';
 import type { SignOutReason } from '../session-auth.errors.js';
 import type { Clock } from '../session/clock.js';
+import type { Patience } from '../session/deadline.js';
 import type { Expiry, LifetimePolicy } from '../session/lifetime-policy.js';
 import { hashSecret, sameHash, type SessionId } from '../session/session-id.js';
 import type { SessionRecord } from '../session/session-record.js';
@@ -105,7 +106,7 @@ export class MemorySessionStore extends session.Store implements AtomicSessionSt
     return Promise.resolve(current.secretHash === secretHash ? 'current' : 'superseded');
   }
 
-  end({ handle, login }: SessionRecord, ending: Ending, shown?: string): Promise<boolean> {
+  end({ handle, login }: SessionRecord, ending: Ending, _patience?: Patience, shown?: string): Promise<boolean> {
     const ended = this.#table.end(handle, ending, shown === undefined ? [] : [shown]);
     if (login === undefined && ending === 'replaced') {
       this.#table.note(handle, { reason: ending, secrets: [], until: this.clock.now() + REPLACED_REMEMBERED_FOR });

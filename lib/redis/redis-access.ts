@@ -1,4 +1,4 @@
-import { within } from '../session/deadline.js';
+import { askWithin, type Patience } from '../session/deadline.js';
 import { serversOf } from './redis.client.js';
 import type { LuaScript } from './lua-script.js';
 import type { RedisCommands } from './redis.options.js';
@@ -29,24 +29,29 @@ const SCAN_COUNT = 100;
 export class RedisAccess {
   constructor(private readonly options: RedisAccessOptions) {}
 
-  command<T>(run: (client: RedisCommands) => Promise<T>): Promise<T> {
+  command<T>(run: (client: RedisCommands) => Promise<T>, patience?: Patience): Promise<T> {
     const { client, timeout, holdsBack, onLate } = this.options;
     if (holdsBack !== true) {
-      return within(timeout, run(client), onLate);
+      return askWithin(timeout, patience, () => run(client), onLate);
     }
     const late = new AbortController();
     const bound = (client as RedisCommands & Cancellable).withCommandOptions({
       timeout: undefined,
       abortSignal: late.signal,
     });
-    return within(timeout, run(bound), () => {
-      late.abort();
-      onLate?.();
-    });
+    return askWithin(
+      timeout,
+      patience,
+      () => run(bound),
+      () => {
+        late.abort();
+        onLate?.();
+      },
+    );
   }
 
-  script(script: LuaScript, keys: string[], args: (string | number)[]): Promise<unknown> {
-    return this.command((client) => script.run(client, keys, args));
+  script(script: LuaScript, keys: string[], args: (string | number)[], patience?: Patience): Promise<unknown> {
+    return this.command((client) => script.run(client, keys, args), patience);
   }
 
   /** The keys that match, in batches; one that stays throughout comes at least once. */

@@ -2,6 +2,7 @@ import { RedisStore } from 'connect-redis';
 import type { SessionData, Store } from 'express-session';
 import type { SignOutReason } from '../session-auth.errors.js';
 import type { Clock } from '../session/clock.js';
+import type { Patience } from '../session/deadline.js';
 import type { Expiry, LifetimePolicy } from '../session/lifetime-policy.js';
 import type { SessionId } from '../session/session-id.js';
 import type { SessionRecord } from '../session/session-record.js';
@@ -52,31 +53,32 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
     this.index = new RedisSessionIndex(this.#redis, options.prefix, options.clock);
   }
 
-  find(handle: string): Promise<FoundSession | undefined> {
+  find(handle: string, patience?: Patience): Promise<FoundSession | undefined> {
     return this.#redis
-      .command((client) => client.get(this.#key(handle)))
+      .command((client) => client.get(this.#key(handle)), patience)
       .then(
         (text) => this.#read(handle, text),
         (error: unknown) => this.#read(handle, notOfAnotherType(error)),
       );
   }
 
-  async insert(record: SessionRecord, { at }: Expiry): Promise<void> {
+  async insert(record: SessionRecord, { at }: Expiry, patience?: Patience): Promise<void> {
     const options = { NX: true, PX: this.#ttl(at) } as const;
     const value = encodeRecord(record);
-    if ((await this.#redis.command((client) => client.set(this.#key(record.handle), value, options))) === null) {
+    const set = this.#redis.command((client) => client.set(this.#key(record.handle), value, options), patience);
+    if ((await set) === null) {
       throw taken();
     }
   }
 
   /** In one step; where a user has so many sessions beyond the limit that it would take long, in several. */
-  async logIn(session: NewUserSession): Promise<LogInOutcome> {
+  async logIn(session: NewUserSession, patience?: Patience): Promise<LogInOutcome> {
     const { record, replaces } = session;
     const keys = [...this.#keys(record), ...(replaces ? this.#keys(replaces).slice(0, 2) : [])];
     const args = this.#logInArgs(session);
     const evicted: string[] = [];
     for (;;) {
-      const [outcome, ...rest] = (await this.#redis.script(LOG_IN, keys, args)) as [string, ...unknown[]];
+      const [outcome, ...rest] = (await this.#redis.script(LOG_IN, keys, args, patience)) as [string, ...unknown[]];
       switch (outcome) {
         case 'created':
         case 'more':
@@ -99,12 +101,12 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
     }
   }
 
-  async update(record: SessionRecord, expiry: Expiry): Promise<SaveOutcome> {
+  async update(record: SessionRecord, expiry: Expiry, patience?: Patience): Promise<SaveOutcome> {
     const args = [record.version - 1, encodeRecord(record), this.#ttl(expiry.at)];
     if (record.login !== undefined) {
       args.push(record.handle, expiry.at, tombstoneOf(record, expiry), RUN_OUT_REMEMBERED_FOR);
     }
-    const reply = await this.#redis.script(UPDATE, this.#keys(record), args);
+    const reply = await this.#redis.script(UPDATE, this.#keys(record), args, patience);
     const current = typeof reply === 'string' ? decodeRecord(record.handle, reply)?.record : undefined;
     if (current !== undefined) {
       return { outcome: 'stale', current };
@@ -125,16 +127,17 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
     return reply === 1 ? 'current' : reply === 2 ? 'superseded' : 'gone';
   }
 
-  async end(record: SessionRecord, ending: Ending, shown?: string): Promise<boolean> {
+  async end(record: SessionRecord, ending: Ending, patience?: Patience, shown?: string): Promise<boolean> {
     const { login, handle } = record;
     const anonymous = ending === 'replaced' ? REPLACED_REMEMBERED_FOR : 0;
     const keep = login === undefined ? anonymous : ENDED_REMEMBERED_FOR;
     const args = [ending, keep, handle, shown === undefined ? '' : ` ${shortHash(shown)}`];
-    return (await this.#redis.script(END, this.#keys(record), args)) === 1;
+    return (await this.#redis.script(END, this.#keys(record), args, patience)) === 1;
   }
 
-  async whyEnded({ handle, secret }: SessionId): Promise<SignOutReason | undefined> {
-    const text = await this.#redis.command((client) => client.get(endedKey(this.#options.prefix, handle)));
+  async whyEnded({ handle, secret }: SessionId, patience?: Patience): Promise<SignOutReason | undefined> {
+    const key = endedKey(this.#options.prefix, handle);
+    const text = await this.#redis.command((client) => client.get(key), patience);
     return readTombstone(text, secret, this.#options.clock.now());
   }
 

@@ -24,8 +24,14 @@ const SENTINEL_SILENCE = 1_500;
 const NODE = { disableOfflineQueue: true, commandOptions: { timeout: undefined } } as const;
 const SOCKET = { reconnectStrategy: (attempt: number) => Math.min(10 * 2 ** attempt, LONGEST_PAUSE) };
 
-/** A client for these options, not connected yet. What the options say themselves stands. */
-export function createOwnedClient(options: OwnedRedisOptions): OwnedClient {
+/**
+ * A client for these options, not connected yet. What the options say themselves stands.
+ *
+ * @param signal ends all its connections
+ */
+export function createOwnedClient(options: OwnedRedisOptions, signal: AbortSignal): OwnedClient {
+  // Node's own option of sockets, which redis passes on and its types leave out.
+  const ended = { signal } as object;
   if (options.cluster !== undefined) {
     const { defaults, ...cluster } = options.cluster;
     return createCluster({
@@ -33,7 +39,7 @@ export function createOwnedClient(options: OwnedRedisOptions): OwnedClient {
       topologyRefreshOnReconnectionAttemptStrategy: LONGEST_PAUSE,
       ...cluster,
       commandOptions: { ...NODE.commandOptions, ...cluster.commandOptions },
-      defaults: { ...NODE, ...defaults, socket: { ...SOCKET, ...defaults?.socket } },
+      defaults: { ...NODE, ...defaults, socket: { ...SOCKET, ...defaults?.socket, ...ended } },
     });
   }
   if (options.sentinel !== undefined) {
@@ -46,12 +52,12 @@ export function createOwnedClient(options: OwnedRedisOptions): OwnedClient {
       sentinelClientOptions: {
         pingInterval: SENTINEL_PING,
         ...watch,
-        socket: { socketTimeout: SENTINEL_SILENCE, ...watch?.socket },
+        socket: { socketTimeout: SENTINEL_SILENCE, ...watch?.socket, ...ended },
       },
-      nodeClientOptions: { ...NODE, ...node, socket: { ...SOCKET, ...node?.socket } },
+      nodeClientOptions: { ...NODE, ...node, socket: { ...SOCKET, ...node?.socket, ...ended } },
     });
   }
-  return createClient({ ...NODE, ...options, socket: { ...SOCKET, ...options.socket } });
+  return createClient({ ...NODE, ...options, socket: { ...SOCKET, ...options.socket, ...ended } });
 }
 
 /** Every server that holds keys of its own: a cluster's masters, or the one there is. */

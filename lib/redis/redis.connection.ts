@@ -1,3 +1,4 @@
+import { setMaxListeners } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { DeadlineError, within } from '../session/deadline.js';
@@ -11,14 +12,20 @@ import {
 } from './redis.client.js';
 import type { RedisCommands, RedisOptions } from './redis.options.js';
 
-/** So long may it take to open a connection in place of a dead one, in milliseconds, before another is tried. */
-const LONGEST_CONNECT = 2_000;
+/**
+ * So long is a client that is to replace a dead one waited for, in milliseconds, before another is opened beside it: it may
+ * have asked the very server that hangs. The first to be connected is taken.
+ */
+const NEXT_ATTEMPT = 500;
+const MOST_ATTEMPTS = 8;
 
 /** The module's connection to Redis: opened at boot, kept, and closed with the application. A given client is left alone. */
 export class RedisConnection implements OnApplicationShutdown {
   readonly #logger = new Logger('SessionAuthModule');
   readonly #given: RedisCommands | undefined;
   #owned: OwnedClient | undefined;
+  /** Ends every connection of a client that it has, or opens yet. */
+  readonly #sockets = new WeakMap<OwnedClient, AbortController>();
   #reported = false;
   #suspected = false;
   #closed = false;
@@ -76,12 +83,17 @@ export class RedisConnection implements OnApplicationShutdown {
     try {
       await within(this.timeout, Promise.resolve(client.close()));
     } catch {
-      destroy(client); // Not connected, or hung: there is nothing to wait for.
+      // Not connected, or hung: there is nothing to wait for.
+    } finally {
+      this.#end(client);
     }
   }
 
   #create(options: OwnedRedisOptions): OwnedClient {
-    const client = createOwnedClient(options);
+    const sockets = new AbortController();
+    setMaxListeners(0, sockets.signal);
+    const client = createOwnedClient(options, sockets.signal);
+    this.#sockets.set(client, sockets);
     client.on('error', (error) => {
       this.#report(error);
     });
@@ -89,6 +101,17 @@ export class RedisConnection implements OnApplicationShutdown {
       this.#back();
     });
     return client;
+  }
+
+  /**
+   * Ends a client at once, and with it the connections that it is just opening: its own `destroy` forgets those, and they
+   * would stay open for ever.
+   */
+  #end(client: OwnedClient): void {
+    void Promise.resolve()
+      .then(() => client.destroy())
+      .catch(() => undefined) // It was never open, or has ended.
+      .then(() => this.#sockets.get(client)?.abort());
   }
 
   /** One server's client goes on trying by itself; a cluster's and Sentinel's give up, and are told to try again. */
@@ -108,22 +131,26 @@ export class RedisConnection implements OnApplicationShutdown {
 
   /** The old client serves on meanwhile: of a cluster, perhaps one server is dead and the others are well. */
   async #replaceIfDead(client: OwnedClient, options: OwnedRedisOptions): Promise<void> {
-    let dead = await within(this.timeout, pingAll(client)).then(
+    const dead = await within(this.timeout, pingAll(client)).then(
       () => false,
       (error: unknown) => error instanceof DeadlineError,
     );
-    while (dead && !this.#closed) {
+    const attempts: { client: OwnedClient; connected: Promise<OwnedClient> }[] = [];
+    while (dead && !this.#closed && this.#owned === client) {
       this.#report(new Error('it does not answer'));
       const next = this.#create(options);
-      const connected = await within(LONGEST_CONNECT, next.connect()).then(
-        () => !this.#closed,
-        () => false,
+      attempts.push({ client: next, connected: next.connect().then(() => next) });
+      this.#owned = await within(NEXT_ATTEMPT, Promise.any(attempts.map(({ connected }) => connected))).catch(() =>
+        pause(LONGEST_PAUSE, client, { ref: false }),
       );
-      if (connected) {
-        this.#owned = next;
-        dead = false;
+      for (const oldest of attempts.splice(0, attempts.length - MOST_ATTEMPTS)) {
+        this.#end(oldest.client);
       }
-      destroy(connected ? client : next);
+    }
+    for (const left of dead ? [client, ...attempts.map((attempt) => attempt.client)] : []) {
+      if (left !== this.#owned || this.#closed) {
+        this.#end(left);
+      }
     }
   }
 
@@ -159,13 +186,6 @@ export class RedisConnection implements OnApplicationShutdown {
 /** Has each server answer. An error is an answer too, or a loss that the client knows of. */
 async function pingAll(client: OwnedClient): Promise<void> {
   await Promise.allSettled(serversOf<OwnedClient>(client).map(async (server) => (await server).ping()));
-}
-
-/** Ends a client at once. One that was never open has nothing to end. */
-function destroy(client: OwnedClient): void {
-  void Promise.resolve()
-    .then(() => client.destroy())
-    .catch(() => undefined);
 }
 
 function describe(error: unknown): string {

@@ -4,22 +4,79 @@ export class DeadlineError extends Error {
 }
 
 /**
+ * How long one request has waited for the store: its commands together are to take no longer than one may. Time that it
+ * spends on other things is credited, so an answer that streams for hours does not run out of it.
+ */
+export class Patience {
+  #waited = 0;
+  #since = 0;
+
+  /** What is left of so many milliseconds, now that a wait begins. */
+  leftOf(milliseconds: number): number {
+    this.#note(-1);
+    return milliseconds - this.#waited;
+  }
+
+  /** The wait is over. */
+  end(): void {
+    this.#note(1);
+  }
+
+  #note(sign: 1 | -1): void {
+    const now = performance.now();
+    this.#waited = Math.max(0, this.#waited + sign * (now - this.#since));
+    this.#since = now;
+  }
+}
+
+/** The answer, if it comes within so many milliseconds, and as long as the request's patience lasts. */
+export function askWithin<T>(
+  milliseconds: number,
+  patience: Patience | undefined,
+  question: () => Promise<T>,
+  onLate?: () => void,
+): Promise<T> {
+  if (patience === undefined) {
+    return within(milliseconds, question(), onLate);
+  }
+  const left = patience.leftOf(milliseconds);
+  if (left <= 0) {
+    return Promise.reject(new DeadlineError(`no time left for it of ${milliseconds} ms`));
+  }
+  return within(left, question(), onLate, patience);
+}
+
+/**
  * The answer, or a {@link DeadlineError} when it takes longer than so many milliseconds; `onLate` is told then. Written
  * out, for it is on every request's path: `Promise.race` makes several promises more.
  */
-export function within<T>(milliseconds: number, answer: Promise<T>, onLate?: () => void): Promise<T> {
+export function within<T>(
+  milliseconds: number,
+  answer: Promise<T>,
+  onLate?: () => void,
+  patience?: Patience,
+): Promise<T> {
   return new Promise<T>((resolve, reject) => {
+    let late = false;
     const timer = setTimeout(() => {
+      late = true;
       onLate?.();
-      reject(new DeadlineError(`no answer within ${milliseconds} ms`));
+      patience?.end();
+      reject(new DeadlineError(`no answer within ${Math.ceil(milliseconds)} ms`));
     }, milliseconds);
+    const settle = (): void => {
+      if (!late) {
+        clearTimeout(timer);
+        patience?.end();
+      }
+    };
     answer.then(
       (value) => {
-        clearTimeout(timer);
+        settle();
         resolve(value);
       },
       (error: unknown) => {
-        clearTimeout(timer);
+        settle();
         reject(error instanceof Error ? error : new Error(String(error)));
       },
     );

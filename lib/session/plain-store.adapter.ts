@@ -1,10 +1,17 @@
 import type { SessionData, Store } from 'express-session';
 import type { Clock } from './clock.js';
-import { within } from './deadline.js';
+import { askWithin, type Patience } from './deadline.js';
 import { CookieClass } from './session-cookies.js';
 import type { Expiry } from './lifetime-policy.js';
 import type { SessionRecord } from './session-record.js';
-import type { AtomicSessionStore, FoundSession, LogInOutcome, NewUserSession, SaveOutcome } from './session-store.js';
+import type {
+  AtomicSessionStore,
+  Ending,
+  FoundSession,
+  LogInOutcome,
+  NewUserSession,
+  SaveOutcome,
+} from './session-store.js';
 
 /** Where a foreign store keeps what is ours and not the application's. */
 const OURS = '__session';
@@ -42,10 +49,10 @@ export class PlainStoreAdapter implements AtomicSessionStore {
     return this.#disconnected;
   }
 
-  async find(handle: string): Promise<FoundSession | undefined> {
+  async find(handle: string, patience?: Patience): Promise<FoundSession | undefined> {
     const stored = await this.#call<StoredData | null | undefined>((done) => {
       this.store.get(handle, done);
-    }).catch(unreadable);
+    }, patience).catch(unreadable);
     if (typeof stored !== 'object' || typeof stored?.[OURS]?.secretHash !== 'string') {
       return undefined;
     }
@@ -53,32 +60,33 @@ export class PlainStoreAdapter implements AtomicSessionStore {
     return { record: { ...ours, handle, data: JSON.stringify(values) }, values: structuredClone(values) };
   }
 
-  insert(record: SessionRecord, { at }: Expiry): Promise<void> {
-    return this.#write(record, at);
+  insert(record: SessionRecord, { at }: Expiry, patience?: Patience): Promise<void> {
+    return this.#write(record, at, patience);
   }
 
-  async logIn({ record, expiry, replaces, continues }: NewUserSession): Promise<LogInOutcome> {
-    const current = replaces && (await this.find(replaces.handle))?.record;
+  async logIn({ record, expiry, replaces, continues }: NewUserSession, patience?: Patience): Promise<LogInOutcome> {
+    const current = replaces && (await this.find(replaces.handle, patience))?.record;
     if (continues && current === undefined) {
       return { outcome: 'gone' };
     }
     if (continues && current !== undefined && current.version !== replaces?.version) {
       return { outcome: 'stale', current };
     }
-    await this.#write(record, expiry.at);
-    return { outcome: 'created', evicted: [], replaced: replaces !== undefined && (await this.end(replaces)) };
+    await this.#write(record, expiry.at, patience);
+    const replaced = replaces !== undefined && (await this.end(replaces, 'replaced', patience));
+    return { outcome: 'created', evicted: [], replaced };
   }
 
-  update(record: SessionRecord, { at }: Expiry): Promise<SaveOutcome> {
+  update(record: SessionRecord, { at }: Expiry, patience?: Patience): Promise<SaveOutcome> {
     return this.#inTurn(record.handle, async () => {
-      const current = (await this.find(record.handle))?.record;
+      const current = (await this.find(record.handle, patience))?.record;
       if (current === undefined) {
         return { outcome: 'gone' };
       }
       if (current.version !== record.version - 1) {
         return { outcome: 'stale', current };
       }
-      await this.#write(record, at);
+      await this.#write(record, at, patience);
       return { outcome: 'saved' };
     });
   }
@@ -93,11 +101,11 @@ export class PlainStoreAdapter implements AtomicSessionStore {
     });
   }
 
-  end({ handle }: SessionRecord): Promise<boolean> {
+  end({ handle }: SessionRecord, _ending: Ending, patience?: Patience): Promise<boolean> {
     return this.#inTurn(handle, async () => {
       await this.#call<undefined>((done) => {
         this.store.destroy(handle, done);
-      });
+      }, patience);
       return true; // The contract does not tell whether there was one.
     });
   }
@@ -118,28 +126,29 @@ export class PlainStoreAdapter implements AtomicSessionStore {
     return turn;
   }
 
-  async #write({ handle, data, ...ours }: SessionRecord, expiresAt: number): Promise<void> {
+  async #write({ handle, data, ...ours }: SessionRecord, expiresAt: number, patience?: Patience): Promise<void> {
     // Stores take a session's time to live from its cookie, some from `expires`, some from `maxAge`.
     const cookie = new CookieClass({ maxAge: expiresAt - this.clock.now() });
     const stored: StoredData = { ...(JSON.parse(data) as object), [OURS]: ours, cookie };
     await this.#call<undefined>((done) => {
       this.store.set(handle, stored, done);
-    });
+    }, patience);
   }
 
   /** A store's method as a promise that does not outlast the timeout. */
-  #call<T>(method: (done: (error?: unknown, result?: T) => void) => void): Promise<T> {
-    const result = new Promise<T>((resolve, reject) => {
-      method((error, value) => {
-        // Some file stores report "there is none" so; express-session takes it for that.
-        if (error && (error as NodeJS.ErrnoException).code !== 'ENOENT') {
-          reject(error instanceof Error ? error : new Error('The session store failed.', { cause: error }));
-        } else {
-          resolve(value as T);
-        }
+  #call<T>(method: (done: (error?: unknown, result?: T) => void) => void, patience?: Patience): Promise<T> {
+    const question = () =>
+      new Promise<T>((resolve, reject) => {
+        method((error, value) => {
+          // Some file stores report "there is none" so; express-session takes it for that.
+          if (error && (error as NodeJS.ErrnoException).code !== 'ENOENT') {
+            reject(error instanceof Error ? error : new Error('The session store failed.', { cause: error }));
+          } else {
+            resolve(value as T);
+          }
+        });
       });
-    });
-    return within(this.timeout, result);
+    return askWithin(this.timeout, patience, question);
   }
 }
 

@@ -11,7 +11,7 @@ import type { PresentedId } from './session-cookies.js';
 import { SessionDraft, type Shown } from './session-draft.js';
 import { formatSessionId, newSessionId, type SessionId, tagOfUser } from './session-id.js';
 import { EMPTY, stringify } from './session-json.js';
-import type { Amendment } from './session-keeper.js';
+import type { Amendment, SessionKeeper } from './session-keeper.js';
 import { type LoginRecord, newRecord, type SessionRecord } from './session-record.js';
 import type { FoundSession } from './session-store.js';
 import { SessionWriter } from './session-writer.js';
@@ -107,6 +107,8 @@ export class RequestSession implements SessionOwner {
   #lastWork: Promise<unknown> = Promise.resolve();
   /** How many pieces of work wait or run. */
   #working = 0;
+  /** The store, as far as this request has time for it. */
+  readonly keeper: SessionKeeper;
   readonly #cookie: ResponseCookie;
   readonly #writer: SessionWriter;
 
@@ -117,8 +119,9 @@ export class RequestSession implements SessionOwner {
     /** The ids in the request's cookies. */
     private readonly presented: readonly PresentedId[],
   ) {
+    this.keeper = runtime.keeper.forRequest();
     this.#cookie = new ResponseCookie(request, response, runtime);
-    this.#writer = new SessionWriter(runtime, this.#cookie);
+    this.#writer = new SessionWriter(runtime, this.keeper, this.#cookie);
     (request as Bearer)[SESSION] = this;
   }
 
@@ -158,7 +161,7 @@ export class RequestSession implements SessionOwner {
   async whySignedOut(): Promise<SignOutReason | undefined> {
     const [id] = this.presented; // Of several dead cookies the first is asked about: a request is not to cost many commands.
     const unknown = this.reason === undefined && this.failure === undefined && this.stored === undefined;
-    return unknown && id ? this.runtime.keeper.whyEnded(id) : this.reason;
+    return unknown && id ? this.keeper.whyEnded(id) : this.reason;
   }
 
   /** `req.session`, made now if nobody has asked for it before. */
@@ -214,7 +217,7 @@ export class RequestSession implements SessionOwner {
 
   async reload(session: LiveSession): Promise<void> {
     const draft = this.#live(session);
-    const found = draft && (await this.runtime.keeper.find(draft.id.handle));
+    const found = draft && (await this.keeper.find(draft.id.handle));
     if (draft === undefined || found === undefined) {
       throw new Error('failed to load session');
     }
@@ -244,14 +247,14 @@ export class RequestSession implements SessionOwner {
   logIn({ login, data, remember, user }: NewLogin): Promise<void> {
     return this.#inTurn(async () => {
       this.#refuseLogInIfVain();
-      const { keeper, clock } = this.runtime;
+      const { clock } = this.runtime;
       const id = newSessionId(tagOfUser(login.userId));
       const record: SessionRecord = {
         ...newRecord(id, stringify(data), clock.now()),
         ...(remember !== undefined && { idle: remember, absolute: remember }),
         login: { ...login, at: clock.now(), ...(remember !== undefined && { remembered: true }) },
       };
-      await keeper.logIn(record, login.userId, this.stored);
+      await this.keeper.logIn(record, login.userId, this.stored);
       this.#loggedIn(id, record, user);
     });
   }
@@ -260,7 +263,7 @@ export class RequestSession implements SessionOwner {
   reauthenticate({ login, user }: NewProof): Promise<void> {
     return this.#inTurn(async () => {
       this.#refuseLogInIfVain();
-      const { keeper, clock } = this.runtime;
+      const { clock } = this.runtime;
       const { stored, data = EMPTY } = this.#draft ?? {};
       if (stored?.login === undefined) {
         throw new UnauthenticatedException();
@@ -268,7 +271,7 @@ export class RequestSession implements SessionOwner {
       const { userId, device } = stored.login;
       const { idle, absolute } = stored;
       const id = newSessionId(tagOfUser(userId));
-      const record = await keeper.reauthenticate(stored, data, (next) => ({
+      const record = await this.keeper.reauthenticate(stored, data, (next) => ({
         ...newRecord(id, next, clock.now()),
         ...(idle !== undefined && { idle }),
         ...(absolute !== undefined && { absolute }),
@@ -305,7 +308,7 @@ export class RequestSession implements SessionOwner {
   /** Changes what the store keeps beside the session's data. False when that was not, or no longer, to be changed. */
   async amend(amendment: Amendment): Promise<boolean> {
     const draft = this.#draft;
-    const amended = draft?.stored && (await this.runtime.keeper.amend(draft.stored, amendment));
+    const amended = draft?.stored && (await this.keeper.amend(draft.stored, amendment));
     if (amended !== undefined) {
       draft?.takeIn(amended, draft.stored?.data ?? EMPTY);
     }
@@ -455,7 +458,7 @@ export class RequestSession implements SessionOwner {
     if (draft.stored === undefined) {
       return false;
     }
-    const ended = await this.runtime.keeper.logOut(draft.stored);
+    const ended = await this.keeper.logOut(draft.stored);
     draft.end();
     this.user = undefined;
     return ended;

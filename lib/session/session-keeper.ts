@@ -6,6 +6,7 @@ import {
   TooManySessionsException,
 } from '../session-auth.errors.js';
 import type { Clock } from './clock.js';
+import { Patience } from './deadline.js';
 import type { LifetimePolicy } from './lifetime-policy.js';
 import { MOST_ATTEMPTS, saveMerged } from './merged-save.js';
 import { offered, standingOf, takenOver } from './rotation.js';
@@ -17,6 +18,7 @@ import type {
   FoundSession,
   LogInOutcome,
   NewUserSession,
+  SaveOutcome,
   SessionIndex,
   SessionLimit,
 } from './session-store.js';
@@ -39,7 +41,13 @@ export class SessionKeeper {
       readonly warnAtBytes: number;
       readonly maxSessions: SessionLimit | undefined;
     },
+    private readonly patience?: Patience,
   ) {}
+
+  /** For one request: whatever it asks of the store, it waits no longer than for one command. */
+  forRequest(): SessionKeeper {
+    return new SessionKeeper(this.store, this.lifetime, this.clock, this.events, this.options, new Patience());
+  }
 
   /** It is known that the store would not answer. */
   get disconnected(): boolean {
@@ -59,7 +67,7 @@ export class SessionKeeper {
 
   /** The session of this handle, though it may have run out: the store may notice later, or by another policy. */
   look(handle: string): Promise<FoundSession | undefined> {
-    return this.ask('find', this.store.find(handle));
+    return this.ask('find', this.store.find(handle, this.patience));
   }
 
   /** Of which limit a session has run out; `undefined` when it lives. */
@@ -68,7 +76,7 @@ export class SessionKeeper {
   }
 
   async insert(record: SessionRecord): Promise<void> {
-    await this.ask('insert', this.store.insert(record, this.lifetime.expiryOf(record)));
+    await this.ask('insert', this.store.insert(record, this.lifetime.expiryOf(record), this.patience));
     this.#reportGrowth(0, record);
   }
 
@@ -78,7 +86,7 @@ export class SessionKeeper {
     data: string,
     change: (current: SessionRecord) => Partial<SessionRecord>,
   ): Promise<SessionRecord | 'gone' | 'replaced'> {
-    const saved = await saveMerged({ loaded, data, change, update: this.#update });
+    const saved = await saveMerged({ loaded, data, change, update: (record) => this.#update(record) });
     if (typeof saved === 'string') {
       const { handle, login } = loaded;
       this.#report({ type: 'save-dropped', handle, ...(login && { userId: login.userId }) });
@@ -214,7 +222,7 @@ export class SessionKeeper {
 
   /** Ends a session whose user is gone. False when it had ended before. */
   async dismiss(record: SessionRecord): Promise<boolean> {
-    const ended = await this.ask('end', this.store.end(record, 'revoked'));
+    const ended = await this.ask('end', this.store.end(record, 'revoked', this.patience));
     if (ended) {
       this.#report({ type: 'ended', ...named(record), handle: record.handle, reason: 'user-gone' });
     }
@@ -223,7 +231,7 @@ export class SessionKeeper {
 
   /** Ends a session at the wish of somebody who is not its own request. False when it had ended before. */
   async revoke(record: SessionRecord, ending: EndReason, reason: RevocationReason): Promise<boolean> {
-    const ended = await this.ask('end', this.store.end(record, ending));
+    const ended = await this.ask('end', this.store.end(record, ending, this.patience));
     if (ended) {
       this.reportRevoked(record.login?.userId, [record.handle], reason);
     }
@@ -232,7 +240,7 @@ export class SessionKeeper {
 
   /** A copy of an old cookie was shown: nobody can tell who is the thief, so the session ends for both. False: it had ended. */
   async endReused(record: SessionRecord, secret: string): Promise<boolean> {
-    const ended = await this.ask('end', this.store.end(record, 'reuse_detected', hashSecret(secret)));
+    const ended = await this.ask('end', this.store.end(record, 'reuse_detected', this.patience, hashSecret(secret)));
     if (ended) {
       this.#report({ type: 'reuse-detected', ...named(record), handle: record.handle });
     }
@@ -241,7 +249,7 @@ export class SessionKeeper {
 
   /** Why the store has no session of this id any more, for the holder of its secret. Does not reject: then nobody knows. */
   async whyEnded(id: SessionId): Promise<SignOutReason | undefined> {
-    return this.ask('find', this.store.whyEnded(id)).catch(() => undefined);
+    return this.ask('find', this.store.whyEnded(id, this.patience)).catch(() => undefined);
   }
 
   /** A store's answer. A failure is an event and a 503. */
@@ -277,7 +285,7 @@ export class SessionKeeper {
     const { record } = session;
     const expiry = this.lifetime.expiryOf(record);
     const limit = session.continues ? undefined : this.options.maxSessions; // A step-up makes them no more.
-    const created = await this.ask('insert', this.store.logIn({ ...session, expiry, limit }));
+    const created = await this.ask('insert', this.store.logIn({ ...session, expiry, limit }, this.patience));
     if (created.outcome === 'rejected') {
       throw new TooManySessionsException();
     }
@@ -288,15 +296,16 @@ export class SessionKeeper {
   }
 
   async #logOut(record: SessionRecord, ending: 'logged_out' | 'replaced'): Promise<boolean> {
-    const ended = await this.ask('end', this.store.end(record, ending));
+    const ended = await this.ask('end', this.store.end(record, ending, this.patience));
     if (ended && record.login !== undefined) {
       this.#report({ type: 'logged-out', handle: record.handle, userId: record.login.userId });
     }
     return ended;
   }
 
-  readonly #update = (record: SessionRecord) =>
-    this.ask('update', this.store.update(record, this.lifetime.expiryOf(record)));
+  #update(record: SessionRecord): Promise<SaveOutcome> {
+    return this.ask('update', this.store.update(record, this.lifetime.expiryOf(record), this.patience));
+  }
 
   /** Reports a session once it has grown large, and not again with each write. */
   #reportGrowth(before: number, record: SessionRecord): void {

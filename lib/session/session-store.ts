@@ -1,4 +1,5 @@
 import type { SignOutReason } from '../session-auth.errors.js';
+import type { Patience } from './deadline.js';
 import type { Expiry } from './lifetime-policy.js';
 import type { SessionId } from './session-id.js';
 import type { SessionRecord } from './session-record.js';
@@ -58,7 +59,7 @@ export type LogInOutcome =
 
 /**
  * What the request loop asks of a store. Each method is one atomic step. All reject when the store cannot be reached;
- * "not found" is never a rejection.
+ * "not found" is never a rejection. What a request still has of patience, it hands over with the question.
  */
 export interface AtomicSessionStore {
   /** The store has said that it is out of reach: it need not be asked. Stores that do not say so leave it out. */
@@ -68,19 +69,19 @@ export interface AtomicSessionStore {
   readonly index?: SessionIndex;
 
   /** The session, or `undefined` when there is none: unknown, run out, ended, or unreadable (which is then removed). */
-  find(handle: string): Promise<FoundSession | undefined>;
+  find(handle: string, patience?: Patience): Promise<FoundSession | undefined>;
 
   /** Writes a new session that is nobody's. Rejects when the handle is taken, and changes nothing then. */
-  insert(record: SessionRecord, expiry: Expiry): Promise<void>;
+  insert(record: SessionRecord, expiry: Expiry, patience?: Patience): Promise<void>;
 
   /** Writes a user's new session, enters it in the index and keeps the limit. Rejects when the handle is taken. */
-  logIn(session: NewUserSession): Promise<LogInOutcome>;
+  logIn(session: NewUserSession, patience?: Patience): Promise<LogInOutcome>;
 
   /**
    * Replaces a session, only if it still exists and its version is the one before `record.version`. It never creates
    * one: what was ended while a request ran stays ended.
    */
-  update(record: SessionRecord, expiry: Expiry): Promise<SaveOutcome>;
+  update(record: SessionRecord, expiry: Expiry, patience?: Patience): Promise<SaveOutcome>;
 
   /**
    * Notes activity and moves the expiry, whatever the version. Tells whether the session lives, and then whether its
@@ -94,10 +95,10 @@ export interface AtomicSessionStore {
    * @param shown hash of a secret whose holder is to be told why, too
    * @returns false when there was none
    */
-  end(record: SessionRecord, ending: Ending, shown?: string): Promise<boolean>;
+  end(record: SessionRecord, ending: Ending, patience?: Patience, shown?: string): Promise<boolean>;
 
   /** Why the session of this id ended, as long as that is remembered. Only its own secret learns it. */
-  whyEnded(id: SessionId): Promise<SignOutReason | undefined>;
+  whyEnded(id: SessionId, patience?: Patience): Promise<SignOutReason | undefined>;
 }
 
 /** The sessions of each user. It misses none that lives: each is entered, moved and removed in the session's own step. */

@@ -4,6 +4,7 @@ import { offered } from './rotation.js';
 import type { SessionDraft } from './session-draft.js';
 import { hashSecret, newSecret, type SessionId } from './session-id.js';
 import { EMPTY } from './session-json.js';
+import type { SessionKeeper } from './session-keeper.js';
 import { newRecord, type SessionRecord } from './session-record.js';
 import type { SessionRuntime } from './session.runtime.js';
 
@@ -24,6 +25,7 @@ export class SessionWriter {
 
   constructor(
     private readonly runtime: SessionRuntime,
+    private readonly keeper: SessionKeeper,
     private readonly cookie: ResponseCookie,
   ) {
     this.#begunAt = runtime.clock.now();
@@ -40,13 +42,13 @@ export class SessionWriter {
       return;
     }
     const { wishedIdle: idle, owner } = draft;
-    const { keeper, clock } = this.runtime;
+    const { clock } = this.runtime;
     const record = {
       ...newRecord(draft.id, data, clock.now()),
       ...(idle !== undefined && { idle }),
       ...(owner !== undefined && { owner }),
     };
-    await keeper.insert(record);
+    await this.keeper.insert(record);
     draft.written(record, data);
     this.cookie.issue(draft.id);
   }
@@ -57,12 +59,12 @@ export class SessionWriter {
    * @returns how the session has ended meanwhile, if it has: nothing was written then
    */
   async update(draft: SessionDraft, data: string, loaded: SessionRecord): Promise<'gone' | 'replaced' | undefined> {
-    const { lifetime, keeper, clock } = this.runtime;
+    const { lifetime, clock } = this.runtime;
     const now = clock.now();
     const { wishedIdle: idle } = draft;
     const renew = idle !== undefined || (!this.passive && lifetime.touchDue(loaded, now));
     const offer = this.#offerDue(draft, loaded, now) ? newSecret() : undefined;
-    const saved = await keeper.save(loaded, data, (current) => ({
+    const saved = await this.keeper.save(loaded, data, (current) => ({
       ...(renew && { seenAt: now }),
       ...(idle !== undefined && { idle }),
       ...(offer && this.#offerDue(draft, current, now) && offered(current, offer.hash, now)),
@@ -84,7 +86,7 @@ export class SessionWriter {
    * answer's path, and renews the cookie with it; signs it anew where that is due.
    */
   renew(draft: SessionDraft): Promise<void> | undefined {
-    const { lifetime, clock, keeper } = this.runtime;
+    const { lifetime, clock } = this.runtime;
     const { stored, shown } = draft;
     const now = clock.now();
     if (stored === undefined) {
@@ -95,7 +97,7 @@ export class SessionWriter {
     }
     let alive: Promise<boolean> | undefined;
     if (!this.passive && lifetime.touchDue(stored, now)) {
-      alive = keeper.touch(stored, now);
+      alive = this.keeper.touch(stored, now);
       draft.seen(now);
     }
     if ((alive === undefined && !shown.outdated) || !this.#mayRenew(draft, stored, now)) {
@@ -110,13 +112,13 @@ export class SessionWriter {
 
   async #offer(draft: SessionDraft, stored: SessionRecord, now: number): Promise<void> {
     const { secret, hash } = newSecret();
-    const { keeper, lifetime } = this.runtime;
-    const saved = await keeper.offer(stored, hash, this.passive ? {} : { seenAt: now });
+    const { lifetime } = this.runtime;
+    const saved = await this.keeper.offer(stored, hash, this.passive ? {} : { seenAt: now });
     if (saved !== undefined) {
       draft.takeIn(saved, stored.data);
       this.cookie.issue({ handle: draft.id.handle, secret });
     } else if (!this.passive && lifetime.touchDue(stored, now)) {
-      void keeper.touch(stored, now); // The request that was faster need not have been activity.
+      void this.keeper.touch(stored, now); // The request that was faster need not have been activity.
     }
   }
 

@@ -75,7 +75,8 @@ export class SessionMiddleware {
 
   /** Takes up the first live session of which an id shows a secret: a dead cookie does not hide a live one. */
   private async takeUp(session: RequestSession, presented: PresentedId[]): Promise<boolean> {
-    const { keeper, clock } = this.runtime;
+    const { keeper } = session;
+    const { clock } = this.runtime;
     for (const handle of new Set(presented.map((id) => id.handle))) {
       const found = await keeper.look(handle);
       if (found === undefined) {
@@ -102,8 +103,8 @@ export class SessionMiddleware {
 
   /** Restores the user once per request. Gone: the session ends. Cannot be looked up: guarded routes answer 503. */
   private async restoreUser(request: SessionRequest, session: RequestSession): Promise<void> {
-    const { keeper, users, logger } = this.runtime;
-    const { stored, passport } = session;
+    const { users, logger } = this.runtime;
+    const { keeper, stored, passport } = session;
     if (stored?.login === undefined || passport?.user === undefined) {
       return;
     }
@@ -139,7 +140,7 @@ export class SessionMiddleware {
     let stamp = login?.stamp;
     if (!holds(stamp)) {
       await setTimeout(SPARED_WITHIN);
-      stamp = (await this.runtime.keeper.find(handle))?.record.login?.stamp;
+      stamp = (await session.keeper.find(handle))?.record.login?.stamp;
     }
     if (stamp === null && present !== undefined) {
       await session.amend(({ login: now }) =>

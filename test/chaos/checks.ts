@@ -1,7 +1,9 @@
 import { SESSION_STORE, SessionRegistry } from '../../lib/index.js';
 import { tagOfHandle, tagOfUser } from '../../lib/session/session-id.js';
 import type { TestApplication } from '../support/application.js';
-import type { Episode } from './conductor.js';
+import type { RedisServer } from '../support/redis-server.js';
+import { REDIS_TIMEOUT, type Served } from './chaos-application.js';
+import { type Episode, nameOf, RECOVERS_WITHIN } from './conductor.js';
 import type { Op } from './history.js';
 import type { Verdict } from './judge.js';
 
@@ -30,10 +32,39 @@ export async function comparedWithStore({ app }: TestApplication, users: readonl
   return { failures, orphans: ids.filter((handle) => !sessions.has(handle)).length };
 }
 
+/** What an answer may take beyond `redisTimeout`, in milliseconds, while this process is running. */
+const GRACE = 250;
+/** The application's own calls of the registry come on top, each with a deadline of its own. */
+const CALLS: Readonly<Record<string, number>> = { 'GET /devices': 1, 'DELETE /devices': 2 };
+
+/** Answers that took longer than a request may wait for Redis. */
+export function lateAnswers(answers: readonly (Served & { net: number })[], episodes: readonly Episode[]): string[] {
+  const limit = (what: string) => REDIS_TIMEOUT * (1 + (CALLS[/^\w+ \/\w+/.exec(what)?.[0] ?? ''] ?? 0)) + GRACE;
+  return answers
+    .filter(({ what, net }) => net > limit(what))
+    .map(({ what, net, start }) => `too slow: ${what} took ${net.toFixed()} ms (${nameOf(episodes, start, net)})`);
+}
+
+/** Faults after which it took too long until every instance served every user. */
+export function lateRecoveries(episodes: readonly Episode[]): string[] {
+  const all = episodes.flatMap(({ name, recovered }) => recovered.map((ms) => ({ name, ms })));
+  const late = all.filter(({ ms }) => ms > RECOVERS_WITHIN);
+  return late.map(({ name, ms }) => `too long out of service: ${ms.toFixed()} ms after: ${name}`);
+}
+
 /** 503s at a time when nothing was the matter. */
 export function needless503s(ops: readonly Op[], episodes: readonly Episode[]): string[] {
   const quiet = ({ start, end }: Op) => !episodes.some((episode) => start <= episode.end && end >= episode.start);
   return ops
     .filter((op) => op.status === 503 && quiet(op))
     .map(({ kind, app, start, why }) => `503 for nothing: ${kind} at app ${app} at ${start.toFixed()}: ${why}`);
+}
+
+/** Connections that the application has left behind, though it has closed. Those of Sentinels have a name. */
+export async function connectionsLeft(servers: readonly RedisServer[]): Promise<string[]> {
+  const lists = await Promise.all(servers.map((server) => server.ask('CLIENT', 'LIST', 'TYPE', 'normal')));
+  const lines = lists.flatMap((list) =>
+    list.split('\n').filter((line) => / addr=127/.test(line) && !/ name=sentinel-/.test(line)),
+  );
+  return lines.map((line) => `left behind: a connection to ${/ laddr=(\S+)/.exec(line)?.[1]}`);
 }

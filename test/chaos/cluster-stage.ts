@@ -48,6 +48,7 @@ export async function clusterStage(users: readonly string[]): Promise<Stage> {
     // A handover in good order loses nothing: the old master takes no writes until the new one has them all.
     losses: (by) =>
       shards.flatMap((shard) => shard.watch.losses(by, shard.users)).filter((loss) => loss.by !== IN_ORDER),
+    servers: [0, 1, 2, 3, 4, 5].map((i) => cluster.node(i)),
     async stop() {
       for (const { watch } of shards) watch.stop();
       await cluster.stop();

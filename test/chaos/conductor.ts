@@ -47,6 +47,12 @@ export async function conduct(
   return episodes;
 }
 
+/** What was the matter from then on, for so long (milliseconds). */
+export function nameOf(episodes: readonly Episode[], at: number, long = 0): string {
+  const then = episodes.filter(({ start, end }) => start <= at + long && at <= end);
+  return then.map(({ name }) => name).join(' and ') || 'nothing';
+}
+
 /** Asks each instance about each user until all have been answered; resolves with the milliseconds that it took. */
 export function probe(urls: readonly string[], users: readonly string[]): () => Promise<number> {
   return async () => {

@@ -63,32 +63,11 @@ class Model implements Verdict {
     const { status, kind } = op;
     const session = this.#shownBy(op);
     if (op.rotated) session?.rotated(op.end);
-    if (status === 503) {
-      this.#forgetAbout(op);
-      return;
-    } // It may have happened, or may yet: the write stays, unacknowledged.
-    if (status === 401 && kind !== 'login') {
-      this.#refused(op, session);
-      return;
-    }
-    if (status !== (kind === 'logout' ? 204 : 200)) {
-      this.#broken('a wrong answer', op, `${status} ${op.why ?? ''}`);
-      return;
-    }
-    this.#settle(op);
-    if (kind === 'login') {
-      this.#loggedIn(op);
-      return;
-    }
-    if (kind === 'logout') return;
-    if (session === undefined) {
-      this.#broken("another user's session", op, 'let in without a session');
-      return;
-    }
-    this.#served(op, session);
-    if (kind === 'read') this.#seen(op, session);
-    if (kind === 'list') this.#listed(op, session);
-    if (kind === 'revoke') this.#revoked(op, session);
+    if (status === 401 && kind !== 'login') this.#refused(op, session);
+    else if (status === (kind === 'logout' ? 204 : 200)) this.#granted(op, session);
+    // By a 503 it may have happened, or may yet: the write stays, unacknowledged.
+    else if (status !== 503) this.#broken('a wrong answer', op, `${status} ${op.why ?? ''}`);
+    this.#pending.delete(op);
   }
 
   reused({ handle, at }: Reuse): void {
@@ -100,6 +79,15 @@ class Model implements Verdict {
     if (cause) this.#excuse('signed out by rotation', cause.by);
     else this.violations.push({ fault: 'signed out by rotation', detail: `${handle} at ${at.toFixed()}` });
     session?.life.write('dead', at);
+  }
+
+  #granted(op: Op, session: SessionModel | undefined): void {
+    this.#settle(op);
+    if (op.kind === 'login') this.#loggedIn(op);
+    else if (op.kind !== 'logout') {
+      if (session === undefined) this.#broken("another user's session", op, 'let in without a session');
+      else this.#served(op, session);
+    }
   }
 
   /** Others may see it in their list, and end it, before its browser has been told of it. */
@@ -129,6 +117,9 @@ class Model implements Verdict {
     const lossy = session.lossyFor(op);
     // What was in doubt is certain now.
     if (last?.value === 'live' && last.at !== undefined && lossy(last.at)) session.life.write('live', op.end);
+    if (op.kind === 'read') this.#seen(op, session);
+    if (op.kind === 'list') this.#listed(op, session);
+    if (op.kind === 'revoke') this.#revoked(op, session);
   }
 
   #seen(op: Op & { kind: 'read' }, session: SessionModel): void {
@@ -171,7 +162,6 @@ class Model implements Verdict {
   #refused(op: Op, session: SessionModel | undefined): void {
     const pending = this.#pending.get(op);
     pending?.register.withdraw(pending.write);
-    this.#forgetAbout(op);
     if (session) this.#mustBeDead(op, session);
   }
 
@@ -187,15 +177,10 @@ class Model implements Verdict {
   }
 
   #settle(op: Op): void {
-    const write = this.#pending.get(op)?.write;
+    const pending = this.#pending.get(op);
     // A revocation that found nothing ended nothing, but whatever it was to end is dead.
-    if (write && !(op.kind === 'revoke' && !op.revoked)) write.at = op.end;
-    else this.#pending.get(op)?.register.withdraw(write!);
-    this.#forgetAbout(op);
-  }
-
-  #forgetAbout(op: Op): void {
-    this.#pending.delete(op);
+    if (op.kind === 'revoke' && !op.revoked) pending?.register.withdraw(pending.write);
+    else if (pending) pending.write.at = op.end;
   }
 
   #shownBy(op: Op): SessionModel | undefined {

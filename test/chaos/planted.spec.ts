@@ -13,7 +13,14 @@ afterAll(() => redis.stop());
 
 /** What is said of a run in which nothing happens to Redis, but something is wrong with the store. */
 async function failuresWith(sabotage?: (store: AtomicSessionStore) => void) {
-  const stage = { redis: { url: redis.url }, sabotage, troubles: [], losses: () => [], stop: () => Promise.resolve() };
+  const stage = {
+    redis: { url: redis.url },
+    sabotage,
+    troubles: [],
+    losses: () => [],
+    servers: [redis],
+    stop: () => Promise.resolve(),
+  };
   const { failures } = await run(stage, { seed: 1, duration: 3_000, visitors: 30 });
   return [...new Set(failures.map((failure) => failure.split(':')[0]))];
 }

@@ -51,7 +51,7 @@ class Writer {
       const start = performance.now();
       const path = `/mine/count?takes=${value % 3 === 0 ? 60 : 0}`;
       const answer = await this.#browser.request('PUT', path, { json: { value } }).then(
-        ({ status }) => String(status),
+        ({ status, text }) => (status === 200 ? '200' : `${status} ${text}`),
         (error: unknown) => String((error as NodeJS.ErrnoException).code),
       );
       this.answers.push({ start, answer });

@@ -41,7 +41,7 @@ export class RoleWatch {
   }
 
   /** When what was acknowledged may be forgotten, or not be seen: whenever one master gave way to another. */
-  losses(by: (at: number) => string, users?: ReadonlySet<string>): LossWindow[] {
+  losses(by: (from: number, until: number) => string, users?: ReadonlySet<string>): LossWindow[] {
     return this.#reigns.flatMap(({ server, by: begun, stretches, ended }) => {
       const others = this.#reigns.filter((other) => other.server !== server);
       const successor = others.find((other) => other.by > begun && !other.reborn);
@@ -53,7 +53,13 @@ export class RoleWatch {
         );
         const staleSince = lost - REPLICATION;
         for (const { from, to } of stretches.filter((stretch) => stretch.to >= lost)) {
-          windows.push({ by: by(to), from: Math.max(from, staleSince), until: to + REPLICATION, staleSince, users });
+          windows.push({
+            by: by(lost, to),
+            from: Math.max(from, staleSince),
+            until: to + REPLICATION,
+            staleSince,
+            users,
+          });
         }
       }
       return windows;

@@ -7,7 +7,8 @@ import type { Stage, Trouble } from './stages.js';
 export async function sentinelStage(): Promise<Stage> {
   const redis = await RedisSentinel.start();
   const { name, sentinelRootNodes } = redis;
-  const watch = new RoleWatch([0, 1, 2].map((i) => redis.node(i)));
+  const servers = [0, 1, 2].map((i) => redis.node(i));
+  const watch = new RoleWatch(servers);
   const trouble = (name: string, strike: (pause: number) => Promise<unknown>, heal?: () => Promise<void>): Trouble => ({
     name,
     strike: async (random) => {
@@ -36,6 +37,7 @@ export async function sentinelStage(): Promise<Stage> {
       trouble('a Sentinel is killed', (pause) => redis.sentinel(pause % 3).kill(), heal),
     ],
     losses: (by) => watch.losses(by),
+    servers: [...servers, ...[0, 1, 2].map((i) => redis.sentinel(i))],
     async stop() {
       watch.stop();
       await redis.stop();

@@ -1,5 +1,6 @@
 import type { SessionAuthOptions } from '../../lib/index.js';
 import type { AtomicSessionStore } from '../../lib/session/session-store.js';
+import type { RedisServer } from '../support/redis-server.js';
 import type { LossWindow } from './history.js';
 import type { Random } from './random.js';
 
@@ -19,7 +20,9 @@ export interface Stage {
   /** Breaks the store on purpose. */
   readonly sabotage?: (store: AtomicSessionStore) => void;
   readonly troubles: readonly Trouble[];
-  /** What Redis may have forgotten so far; `by` tells what was the matter at a time. */
-  losses(by: (at: number) => string): LossWindow[];
+  /** What Redis may have forgotten so far; `by` tells what was the matter between two times. */
+  losses(by: (from: number, until: number) => string): LossWindow[];
+  /** The servers at which nobody may be left when the application has ended. */
+  readonly servers: readonly RedisServer[];
   stop(): Promise<void>;
 }

@@ -2,7 +2,7 @@ import type { Outcome } from './run.js';
 
 /** What came of a run, to be printed. */
 export function totals(title: string, outcome: Outcome): string {
-  const { ops, episodes, excused, errors, orphans, slowest, longestStall, failures } = outcome;
+  const { ops, episodes, excused, errors, orphans, times, longestStall, failures } = outcome;
   const rounded = episodes.map(
     ({ name, recovered }) => `${name} (${recovered.map((ms) => ms.toFixed()).join(', ')} ms)`,
   );
@@ -10,12 +10,16 @@ export function totals(title: string, outcome: Outcome): string {
     title,
     `  requests  ${ops.length}: ${listed(counted(ops.map(({ kind, status }) => `${kind} ${status}`)))}`,
     `  faults    ${episodes.length}, and the time to recovery: ${rounded.join('; ')}`,
-    `  slowest   ${slowest.net.toFixed()} ms (${slowest.gross.toFixed()} with the process standing still, ${longestStall.toFixed()} at a time)`,
+    `  slowest   ${most(times, 'net')} ms (${most(times, 'gross')} with the process standing still, ${longestStall.toFixed()} at a time)`,
     `  forgiven  ${listed(excused) || 'nothing'}; sessions that nobody was told of: ${orphans}`,
     `  errors    ${listed(errors) || 'none'}`,
     `  failures  ${failures.length}`,
     '',
   ].join('\n');
+}
+
+function most(times: Outcome['times'], kind: 'net' | 'gross'): string {
+  return times.reduce((longest, time) => Math.max(longest, time[kind]), 0).toFixed();
 }
 
 function counted(words: readonly string[]): Record<string, number> {

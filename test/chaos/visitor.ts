@@ -83,8 +83,7 @@ export class Visitor {
       case 'revoke':
         return this.#revokeAnother();
       case 'meddle':
-        await this.#revoke(this.random.pick(this.world.handles));
-        return;
+        return this.#revoke(this.random.pick(this.world.handles));
       case 'logout':
         return this.#logout();
       case 'relogin':

@@ -192,7 +192,7 @@ describe.each(PLACES)('%s', (_, start) => {
       const made = await users.loggedIn();
       const { handle } = made.id;
       const old = newSecret();
-      await store.end(made.record, 'reuse_detected', old.hash);
+      await store.end(made.record, 'reuse_detected', undefined, old.hash);
 
       expect(await why({ handle, secret: old.secret })).toBe('reuse_detected');
       expect(await why(made.id)).toBe('reuse_detected');

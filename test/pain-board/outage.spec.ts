@@ -1,9 +1,11 @@
 import type { EventEmitter } from 'node:events';
 import type { Server } from 'node:http';
+import { setTimeout as sleep } from 'node:timers/promises';
 import { type RedisSessionStore, SESSION_STORE } from '../../lib/index.js';
 import type { TestApplication } from '../support/application.js';
 import type { Answer, Browser } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
+import { Gates } from '../support/gate.js';
 import { ProcessWatch, realProcess } from '../support/process-watch.js';
 import { ADA, type Application, isLoggedIn, put } from './scenario.js';
 import { stage } from './stage.js';
@@ -166,6 +168,53 @@ describe('after a long time without Redis', () => {
 
     expect(await timeUntilServed(browser)).toBeLessThan(1_000);
     expect(await on.sessions()).toEqual([]);
+  });
+});
+
+describe('a slow Redis', () => {
+  /** An application to which each answer of Redis takes two thirds of the timeout. */
+  async function slowly() {
+    const line = await on.line();
+    const application = await on.here({ options: { redis: { url: line.url }, redisTimeout: TIMEOUT } });
+    const browser = await application.loggedIn();
+    line.delay = TIMEOUT / 3;
+    return { line, application, browser };
+  }
+
+  async function timed(answer: Promise<Answer>): Promise<{ status: number; time: number }> {
+    const start = performance.now();
+    const { status } = await answer;
+    return { status, time: performance.now() - start };
+  }
+
+  it('[8] has a request wait no longer than redisTimeout, however many commands it needs', async () => {
+    const { line, application, browser } = await slowly();
+
+    expect((await timed(browser.get('/me'))).status).toBe(200);
+    for (const answer of [
+      put(browser, 'a', 1),
+      browser.tab().post('/login', { json: ADA }),
+      browser.tab().post('/logout'),
+      browser.tab().post('/save'),
+    ]) {
+      const { status, time } = await timed(answer);
+      expect(status).toBe(503);
+      expect(time).toBeLessThan(TIMEOUT + GRACE);
+    }
+    line.delay = 0;
+    expect(await isLoggedIn(await application.loggedIn())).toBe(true);
+  });
+
+  it('[8] has what a handler spends on other things not count', async () => {
+    const { application, browser } = await slowly();
+    const gate = application.app.get(Gates).named('work');
+
+    const written = timed(browser.request('PUT', '/gated/work/session/a', { json: { value: 1 } }));
+    await gate.reached;
+    await sleep(TIMEOUT);
+    gate.open();
+
+    expect((await written).status).toBe(200);
   });
 });
 
