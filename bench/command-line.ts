@@ -4,6 +4,7 @@ import { delayed } from './scenarios/delayed.js';
 import { memory } from './scenarios/memory.js';
 import { anonymous, login, logout, read } from './scenarios/pages.js';
 import { perUser } from './scenarios/per-user.js';
+import { readCache } from './scenarios/read-cache.js';
 import type { Scenario, Settings } from './scenarios/scenario.js';
 import { size } from './scenarios/size.js';
 import { total } from './scenarios/total.js';
@@ -18,6 +19,7 @@ const SCENARIOS: Record<string, Scenario> = {
   size,
   'per-user': perUser,
   total,
+  'read-cache': readCache,
 };
 
 const WHOLE: Settings = {

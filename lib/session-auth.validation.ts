@@ -190,6 +190,7 @@ function usesRedis(redis: RedisOptions): boolean {
       'Give exactly one of url, cluster, sentinel and client.',
     );
   }
+  refuseReadCache(redis);
   if (redis.url === undefined) {
     return true;
   }
@@ -204,6 +205,18 @@ function usesRedis(redis: RedisOptions): boolean {
     );
   }
   return true;
+}
+
+/** Over a connection that the network has forgotten no invalidation comes, and a revoked session would be served on. */
+function refuseReadCache({ cluster, sentinel, ...server }: RedisOptions): void {
+  const places = [server, cluster, cluster?.defaults, sentinel, sentinel?.nodeClientOptions];
+  if (places.some((options: object | undefined) => options && 'clientSideCache' in options)) {
+    throw new InvalidOptionError(
+      'redis',
+      'it has "clientSideCache", by which sessions that have been revoked could still be served',
+      'Leave it out.',
+    );
+  }
 }
 
 function resolvePrefix(prefix: string): string {

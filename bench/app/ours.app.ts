@@ -1,5 +1,6 @@
 import { Body, Controller, Get, HttpCode, Injectable, Post, Put, Req, UseGuards } from '@nestjs/common';
 import type { Request } from 'express';
+import { createClient } from 'redis';
 import {
   CurrentSession,
   CurrentUser,
@@ -58,12 +59,21 @@ class OurController {
   }
 }
 
-export function create(redisUrl: string): Variant {
+export async function create(redisUrl: string): Promise<Variant> {
+  const redis = process.env['READ_CACHE'] ? { client: await cachingClient(redisUrl) } : { url: redisUrl };
   return {
     metadata: {
-      imports: [SessionAuthModule.forRoot({ secret: SECRET, redis: { url: redisUrl } })],
+      imports: [SessionAuthModule.forRoot({ secret: SECRET, redis })],
       providers: [SnapshotSerializer, LocalStrategy],
       controllers: [OurController],
     },
   };
+}
+
+/** For the question whether a cache in the process would pay: the library itself reads each session from Redis. */
+async function cachingClient(url: string) {
+  const clientSideCache = { ttl: 0, maxEntries: 0, evictPolicy: 'LRU' as const };
+  const client = createClient({ url, RESP: 3, clientSideCache, disableOfflineQueue: true });
+  client.on('error', () => undefined);
+  return client.connect();
 }

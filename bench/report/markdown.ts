@@ -18,16 +18,24 @@ const TITLES: Record<RaceName, string> = {
   'per-user-read': "Authenticated read by sessions of the user's",
   'per-user-login': "Login by sessions of the user's",
   total: 'Authenticated read by sessions in Redis',
+  'read-cache': 'Authenticated read with a cache in the process',
+  'read-cache-delayed': 'Authenticated read with a cache in the process, 1 ms each way to Redis, 2 connections',
 };
 
 /** A run as people read it. */
 export function markdown(results: Results): string {
-  const { circumstances: at, races, commands, memory, roundTrip, bars } = results;
+  const { circumstances: at, races, commands, memory, roundTrip, staleness, bars } = results;
   return [
     `${at.date}, commit ${at.commit.slice(0, 7)}${at.modified ? ' with changes' : ''}, Node ${at.node}, ` +
       `Redis ${at.redis}, ${at.processors} x ${at.processor}, \`${at.commandLine}\`, ${at.took} s, load before ${at.load.toFixed(1)}`,
     ...Object.entries(races).map(([race, series]) => `## ${TITLES[race as RaceName]}\n\n${raceTable(series)}`),
     ...(roundTrip === undefined ? [] : [`A PING over the slow line took ${roundTrip.toFixed(1)} ms.`]),
+    ...(staleness === undefined
+      ? []
+      : [
+          `A session logged out elsewhere was served from the cache for ${staleness.connected.toFixed(1)} ms at the most, ` +
+            `and for ${staleness.forgotten.toFixed(0)} ms over a connection that had been forgotten on the way.`,
+        ]),
     `## Redis commands\n\n${commandTable(commands)}`,
     ...(memory === undefined ? [] : [`## Bytes of a session in Redis\n\n${memoryTable(memory)}`]),
     `## Bars\n\n${barTable(bars)}`,

@@ -15,7 +15,7 @@ export const delayed: Scenario = async (stage, { pace }) => {
   const line = await stage.slowLine(redis, DELAY);
   const actors: { actor: Actor; cookies: string[] }[] = [];
   for (const variant of KEEPERS) {
-    const actor = await stage.anotherActor(variant, redis, line.port);
+    const actor = await stage.anotherActor(variant, redis, { port: line.port });
     await redis.flush(variant);
     const cookies = await logInAll(
       actor.app,

@@ -1,6 +1,7 @@
 import type { Pace, Series } from '../measure/race.js';
 import type { Stage } from '../stage/stage.js';
 import type { MemoryFigures } from './memory.js';
+import type { Staleness } from './read-cache.js';
 
 /** How much is measured, and how long. */
 export interface Settings {
@@ -29,7 +30,9 @@ export type RaceName =
   | 'size'
   | 'per-user-read'
   | 'per-user-login'
-  | 'total';
+  | 'total'
+  | 'read-cache'
+  | 'read-cache-delayed';
 
 /** What the scenarios found. */
 export interface Measured {
@@ -37,6 +40,7 @@ export interface Measured {
   memory?: MemoryFigures[];
   /** Milliseconds from a PING to its answer on the slow line. */
   roundTrip?: number;
+  staleness?: Staleness;
 }
 
 export type Scenario = (stage: Stage, settings: Settings) => Promise<Partial<Measured>>;

@@ -15,9 +15,9 @@ export class AppProcess {
     private readonly child: ChildProcess,
   ) {}
 
-  static async start(variant: VariantName, redisUrl: string): Promise<AppProcess> {
+  static async start(variant: VariantName, redisUrl: string, more: Record<string, string> = {}): Promise<AppProcess> {
     // Not production: there the library insists on Secure cookies, and this is plain HTTP. The same for all.
-    const env = { ...process.env, NODE_ENV: 'development' };
+    const env = { ...process.env, NODE_ENV: 'development', ...more };
     const child = fork(SERVER, [variant, redisUrl], { env, execArgv: [] });
     const { port } = await replyOf(child, variant);
     return new AppProcess(variant, port ?? 0, child);

@@ -33,8 +33,13 @@ export class Stage {
     return Promise.all((which === 'all' ? VARIANTS : KEEPERS).map((variant) => this.actor(variant)));
   }
 
-  async anotherActor(variant: VariantName, redis: RedisStage, port = redis.port): Promise<Actor> {
-    const app = await AppProcess.start(variant, redis.url(variant, port));
+  /** @param cached the application's client of Redis keeps what it has read, where the variant can do that */
+  async anotherActor(
+    variant: VariantName,
+    redis: RedisStage,
+    { port = redis.port, cached = false }: { port?: number; cached?: boolean } = {},
+  ): Promise<Actor> {
+    const app = await AppProcess.start(variant, redis.url(variant, port), cached ? { READ_CACHE: '1' } : {});
     this.#ends.push(() => app.stop());
     return { app, redis };
   }

@@ -176,6 +176,16 @@ describe('resolveOptions', () => {
     [{ redis: { client: undefined } }, 'redis', /holds no server/, /exactly one of/],
     [{ redis: { ...REDIS, client } }, 'redis', /holds url and client/, /exactly one of/],
     [{ redis: { cluster: {}, sentinel: {} } }, 'redis', /holds cluster and sentinel/, /exactly one of/],
+    [{ redis: { ...REDIS, clientSideCache: {} } }, 'redis', /revoked could still be served/, /Leave it out/],
+    [{ redis: { cluster: { clientSideCache: {} } } }, 'redis', /"clientSideCache"/, /Leave it out/],
+    [{ redis: { cluster: { defaults: { clientSideCache: {} } } } }, 'redis', /"clientSideCache"/, /Leave it out/],
+    [{ redis: { sentinel: { clientSideCache: {} } } }, 'redis', /"clientSideCache"/, /Leave it out/],
+    [
+      { redis: { sentinel: { nodeClientOptions: { clientSideCache: {} } } } },
+      'redis',
+      /"clientSideCache"/,
+      /Leave it out/,
+    ],
     [{ redis: { url: 'localhost:6379' } }, 'redis.url', /no redis:\/\/ or rediss:\/\/ address/, /redis:\/\/localhost/],
     [
       { redis: { url: 'http://localhost' } },
