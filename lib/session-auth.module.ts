@@ -247,8 +247,8 @@ function createStore(
     timeout: options.redisTimeout,
     clock,
     lifetime,
-    onLate: () => {
-      connection.suspect();
+    onFailure: (error) => {
+      connection.suspect(error);
     },
     onUnreadable: (handle) => {
       events.emit({ type: 'ended', handle, reason: 'unreadable' }, clock.now());

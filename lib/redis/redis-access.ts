@@ -10,8 +10,8 @@ export interface RedisAccessOptions {
   readonly timeout: number;
   /** The client may hold commands back and send them later: they are called off when their time is over. */
   readonly holdsBack?: boolean;
-  /** Told that a command was not answered in time. */
-  readonly onLate?: () => void;
+  /** Told why a command was not answered as it should be: not in time, or with an error. */
+  readonly onFailure?: (error: Error) => void;
 }
 
 interface Cancellable {
@@ -30,9 +30,9 @@ export class RedisAccess {
   constructor(private readonly options: RedisAccessOptions) {}
 
   command<T>(run: (client: RedisCommands) => Promise<T>, patience?: Patience): Promise<T> {
-    const { client, timeout, holdsBack, onLate } = this.options;
+    const { client, timeout, holdsBack, onFailure } = this.options;
     if (holdsBack !== true) {
-      return askWithin(timeout, patience, () => run(client), onLate);
+      return askWithin(timeout, patience, () => run(client), onFailure);
     }
     const late = new AbortController();
     const bound = (client as RedisCommands & Cancellable).withCommandOptions({
@@ -43,9 +43,9 @@ export class RedisAccess {
       timeout,
       patience,
       () => run(bound),
-      () => {
+      (error) => {
         late.abort();
-        onLate?.();
+        onFailure?.(error);
       },
     );
   }

@@ -19,6 +19,9 @@ import type { RedisCommands, RedisOptions } from './redis.options.js';
 const NEXT_ATTEMPT = 500;
 const MOST_ATTEMPTS = 8;
 
+/** How Redis refuses a write to a replica, a script's too. */
+const READ_ONLY = /\bREADONLY\b/;
+
 /** The module's connection to Redis: opened at boot, kept, and closed with the application. A given client is left alone. */
 export class RedisConnection implements OnApplicationShutdown {
   readonly #logger = new Logger('SessionAuthModule');
@@ -61,31 +64,33 @@ export class RedisConnection implements OnApplicationShutdown {
   }
 
   /**
-   * A command got no answer in time. If a PING gets none either, a connection may be dead though nothing has closed it (a
-   * failover, a router that forgot it): the client is replaced, for TCP alone would take minutes to notice.
+   * A command failed. Where it got no answer in time and a PING gets none either, a connection may be dead though nothing
+   * has closed it (a failover, a router that forgot it): the client is replaced, for TCP alone would take minutes to
+   * notice. Where the server at the other end has become a replica, its address may lead to the new master by now.
    */
-  suspect(): void {
-    if (this.#owned !== undefined && !this.#suspected) {
-      this.#suspected = true;
-      void this.#replaceIfDead(this.#owned, this.options as OwnedRedisOptions).finally(() => {
-        this.#suspected = false;
-      });
+  suspect(error: Error): void {
+    const client = this.#owned;
+    const isReplica = this.options.url !== undefined && READ_ONLY.test(error.message);
+    if (client === undefined || this.#suspected || !(isReplica || error instanceof DeadlineError)) {
+      return;
     }
+    this.#suspected = true;
+    void (async () => {
+      if (isReplica || (await this.#isDead(client))) {
+        this.#report(new Error(isReplica ? 'it is a replica' : 'it does not answer'));
+        await this.#replace(client, this.options as OwnedRedisOptions);
+        await pause(LONGEST_PAUSE, undefined, { ref: false });
+      }
+      this.#suspected = false;
+    })();
   }
 
   /** After the last request has been answered: Nest closes the server before it calls this. */
   async onApplicationShutdown(): Promise<void> {
     const client = this.#owned;
     this.#closed = true;
-    if (client === undefined) {
-      return;
-    }
-    try {
-      await within(this.timeout, Promise.resolve(client.close()));
-    } catch {
-      // Not connected, or hung: there is nothing to wait for.
-    } finally {
-      this.#end(client);
+    if (client !== undefined) {
+      await this.#end(client);
     }
   }
 
@@ -104,14 +109,18 @@ export class RedisConnection implements OnApplicationShutdown {
   }
 
   /**
-   * Ends a client at once, and with it the connections that it is just opening: its own `destroy` forgets those, and they
-   * would stay open for ever.
+   * Ends a client when it has its answers, or they are too late. So end the connections that it is just opening, which its
+   * own `close` and `destroy` forget: they would stay open for ever.
    */
-  #end(client: OwnedClient): void {
-    void Promise.resolve()
-      .then(() => client.destroy())
-      .catch(() => undefined) // It was never open, or has ended.
-      .then(() => this.#sockets.get(client)?.abort());
+  async #end(client: OwnedClient): Promise<void> {
+    try {
+      await within(this.timeout, Promise.resolve(client.close()));
+    } catch {
+      await Promise.resolve(client)
+        .then(() => client.destroy())
+        .catch(() => undefined); // It was never open, or has ended.
+    }
+    this.#sockets.get(client)?.abort();
   }
 
   /** One server's client goes on trying by itself; a cluster's and Sentinel's give up, and are told to try again. */
@@ -130,28 +139,30 @@ export class RedisConnection implements OnApplicationShutdown {
   }
 
   /** The old client serves on meanwhile: of a cluster, perhaps one server is dead and the others are well. */
-  async #replaceIfDead(client: OwnedClient, options: OwnedRedisOptions): Promise<void> {
-    const dead = await within(this.timeout, pingAll(client)).then(
-      () => false,
-      (error: unknown) => error instanceof DeadlineError,
-    );
+  async #replace(client: OwnedClient, options: OwnedRedisOptions): Promise<void> {
     const attempts: { client: OwnedClient; connected: Promise<OwnedClient> }[] = [];
-    while (dead && !this.#closed && this.#owned === client) {
-      this.#report(new Error('it does not answer'));
+    while (!this.#closed && this.#owned === client) {
       const next = this.#create(options);
       attempts.push({ client: next, connected: next.connect().then(() => next) });
       this.#owned = await within(NEXT_ATTEMPT, Promise.any(attempts.map(({ connected }) => connected))).catch(() =>
         pause(LONGEST_PAUSE, client, { ref: false }),
       );
       for (const oldest of attempts.splice(0, attempts.length - MOST_ATTEMPTS)) {
-        this.#end(oldest.client);
+        void this.#end(oldest.client);
       }
     }
-    for (const left of dead ? [client, ...attempts.map((attempt) => attempt.client)] : []) {
+    for (const left of [client, ...attempts.map((attempt) => attempt.client)]) {
       if (left !== this.#owned || this.#closed) {
-        this.#end(left);
+        void this.#end(left);
       }
     }
+  }
+
+  async #isDead(client: OwnedClient): Promise<boolean> {
+    return within(this.timeout, pingAll(client)).then(
+      () => false,
+      (error: unknown) => error instanceof DeadlineError,
+    );
   }
 
   /** Where the server tells: a user of few rights may not ask. */

@@ -34,50 +34,52 @@ export function askWithin<T>(
   milliseconds: number,
   patience: Patience | undefined,
   question: () => Promise<T>,
-  onLate?: () => void,
+  onFailure?: (error: Error) => void,
 ): Promise<T> {
   if (patience === undefined) {
-    return within(milliseconds, question(), onLate);
+    return within(milliseconds, question(), onFailure);
   }
   const left = patience.leftOf(milliseconds);
   if (left <= 0) {
     return Promise.reject(new DeadlineError(`no time left for it of ${milliseconds} ms`));
   }
-  return within(left, question(), onLate, patience);
+  return within(left, question(), onFailure, patience);
 }
 
 /**
- * The answer, or a {@link DeadlineError} when it takes longer than so many milliseconds; `onLate` is told then. Written
- * out, for it is on every request's path: `Promise.race` makes several promises more.
+ * The answer, or a {@link DeadlineError} when it takes longer than so many milliseconds; `onFailure` is told of it, and of
+ * any other error. Written out, for it is on every request's path: `Promise.race` makes several promises more.
  */
 export function within<T>(
   milliseconds: number,
   answer: Promise<T>,
-  onLate?: () => void,
+  onFailure?: (error: Error) => void,
   patience?: Patience,
 ): Promise<T> {
   return new Promise<T>((resolve, reject) => {
     let late = false;
     const timer = setTimeout(() => {
       late = true;
-      onLate?.();
-      patience?.end();
-      reject(new DeadlineError(`no answer within ${Math.ceil(milliseconds)} ms`));
+      fail(new DeadlineError(`no answer within ${Math.ceil(milliseconds)} ms`));
     }, milliseconds);
-    const settle = (): void => {
-      if (!late) {
-        clearTimeout(timer);
-        patience?.end();
-      }
+    const fail = (error: Error): void => {
+      patience?.end();
+      onFailure?.(error);
+      reject(error);
     };
     answer.then(
       (value) => {
-        settle();
-        resolve(value);
+        if (!late) {
+          clearTimeout(timer);
+          patience?.end();
+          resolve(value);
+        }
       },
       (error: unknown) => {
-        settle();
-        reject(error instanceof Error ? error : new Error(String(error)));
+        if (!late) {
+          clearTimeout(timer);
+          fail(error instanceof Error ? error : new Error(String(error)));
+        }
       },
     );
   });

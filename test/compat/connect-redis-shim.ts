@@ -49,7 +49,7 @@ export class RedisStore extends RedisSessionStore {
         rotateEvery: Infinity,
         rotationGrace: 1,
       }),
-      onLate: () => undefined,
+      onFailure: () => undefined,
       onUnreadable: () => undefined,
     });
   }

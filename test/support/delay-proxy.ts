@@ -57,6 +57,11 @@ export class DelayProxy {
     for (const line of this.#lines) line.forget();
   }
 
+  /** New connections go to another server on this host; open ones stay where they are, as behind a name in DNS. */
+  leadTo(port: number): void {
+    this.target.port = port;
+  }
+
   /** New connections are refused; open ones go on. */
   refuse(): void {
     this.#server?.close();
