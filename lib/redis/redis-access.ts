@@ -1,4 +1,4 @@
-import { askWithin, type Patience } from '../session/deadline.js';
+import { type Patience, within } from '../session/deadline.js';
 import { serversOf } from './redis.client.js';
 import type { LuaScript } from './lua-script.js';
 import type { RedisCommands } from './redis.options.js';
@@ -32,22 +32,20 @@ export class RedisAccess {
   command<T>(run: (client: RedisCommands) => Promise<T>, patience?: Patience): Promise<T> {
     const { client, timeout, holdsBack, onFailure } = this.options;
     if (holdsBack !== true) {
-      return askWithin(timeout, patience, () => run(client), onFailure);
+      return within(timeout, run(client), { patience, onFailure });
     }
     const late = new AbortController();
     const bound = (client as RedisCommands & Cancellable).withCommandOptions({
       timeout: undefined,
       abortSignal: late.signal,
     });
-    return askWithin(
-      timeout,
+    return within(timeout, run(bound), {
       patience,
-      () => run(bound),
-      (error) => {
+      onFailure: (error) => {
         late.abort();
         onFailure?.(error);
       },
-    );
+    });
   }
 
   script(script: LuaScript, keys: string[], args: (string | number)[], patience?: Patience): Promise<unknown> {

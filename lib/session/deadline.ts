@@ -3,6 +3,12 @@ export class DeadlineError extends Error {
   override readonly name = 'DeadlineError';
 }
 
+/** So long may each command take, however long the ones before it took, in milliseconds: the store may be well again. */
+const LEAST = 50;
+
+/** A timer that comes so late, in milliseconds, says that the process was busy and not that the store is slow. */
+const STOOD_STILL = 20;
+
 /**
  * How long one request has waited for the store: its commands together are to take no longer than one may. Time that it
  * spends on other things is credited, so an answer that streams for hours does not run out of it.
@@ -14,7 +20,7 @@ export class Patience {
   /** What is left of so many milliseconds, now that a wait begins. */
   leftOf(milliseconds: number): number {
     this.#note(-1);
-    return milliseconds - this.#waited;
+    return Math.max(milliseconds - this.#waited, Math.min(milliseconds, LEAST));
   }
 
   /** The wait is over. */
@@ -29,57 +35,57 @@ export class Patience {
   }
 }
 
-/** The answer, if it comes within so many milliseconds, and as long as the request's patience lasts. */
-export function askWithin<T>(
-  milliseconds: number,
-  patience: Patience | undefined,
-  question: () => Promise<T>,
-  onFailure?: (error: Error) => void,
-): Promise<T> {
-  if (patience === undefined) {
-    return within(milliseconds, question(), onFailure);
-  }
-  const left = patience.leftOf(milliseconds);
-  if (left <= 0) {
-    return Promise.reject(new DeadlineError(`no time left for it of ${milliseconds} ms`));
-  }
-  return within(left, question(), onFailure, patience);
+/** What a wait may have beside its limit. */
+export interface Waiting {
+  /** Of the request that waits: the limit is what is left of it. */
+  readonly patience?: Patience | undefined;
+  /** Told why there is no answer: a {@link DeadlineError}, or the store's own. */
+  readonly onFailure?: ((error: Error) => void) | undefined;
 }
 
 /**
- * The answer, or a {@link DeadlineError} when it takes longer than so many milliseconds; `onFailure` is told of it, and of
- * any other error. Written out, for it is on every request's path: `Promise.race` makes several promises more.
+ * The answer, or a {@link DeadlineError} when it takes longer than so many milliseconds. Written out, for it is on every
+ * request's path: `Promise.race` makes several promises more.
  */
-export function within<T>(
-  milliseconds: number,
-  answer: Promise<T>,
-  onFailure?: (error: Error) => void,
-  patience?: Patience,
-): Promise<T> {
+export function within<T>(milliseconds: number, answer: Promise<T>, { patience, onFailure }: Waiting = {}): Promise<T> {
+  const left = patience?.leftOf(milliseconds) ?? milliseconds;
+  const due = performance.now() + left;
   return new Promise<T>((resolve, reject) => {
-    let late = false;
-    const timer = setTimeout(() => {
-      late = true;
-      fail(new DeadlineError(`no answer within ${Math.ceil(milliseconds)} ms`));
-    }, milliseconds);
-    const fail = (error: Error): void => {
+    let isOver = false;
+    /** False when it was over already. */
+    const end = (): boolean => {
+      if (isOver) {
+        return false;
+      }
+      isOver = true;
+      clearTimeout(timer);
       patience?.end();
-      onFailure?.(error);
-      reject(error);
+      return true;
     };
+    const fail = (error: Error): void => {
+      if (end()) {
+        onFailure?.(error);
+        reject(error);
+      }
+    };
+    const giveUp = (): void => {
+      // Once sockets have been read: the answer may be there.
+      setImmediate(() => {
+        fail(new DeadlineError(`no answer within ${Math.ceil(left)} ms`));
+      });
+    };
+    let timer = setTimeout(() => {
+      // Where the process stood still, the command may have gone out just now.
+      timer = setTimeout(giveUp, performance.now() > due + STOOD_STILL ? LEAST : 0);
+    }, left);
     answer.then(
       (value) => {
-        if (!late) {
-          clearTimeout(timer);
-          patience?.end();
+        if (end()) {
           resolve(value);
         }
       },
       (error: unknown) => {
-        if (!late) {
-          clearTimeout(timer);
-          fail(error instanceof Error ? error : new Error(String(error)));
-        }
+        fail(error instanceof Error ? error : new Error(String(error)));
       },
     );
   });

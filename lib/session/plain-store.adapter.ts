@@ -1,6 +1,6 @@
 import type { SessionData, Store } from 'express-session';
 import type { Clock } from './clock.js';
-import { askWithin, type Patience } from './deadline.js';
+import { type Patience, within } from './deadline.js';
 import { CookieClass } from './session-cookies.js';
 import type { Expiry } from './lifetime-policy.js';
 import type { SessionRecord } from './session-record.js';
@@ -137,18 +137,17 @@ export class PlainStoreAdapter implements AtomicSessionStore {
 
   /** A store's method as a promise that does not outlast the timeout. */
   #call<T>(method: (done: (error?: unknown, result?: T) => void) => void, patience?: Patience): Promise<T> {
-    const question = () =>
-      new Promise<T>((resolve, reject) => {
-        method((error, value) => {
-          // Some file stores report "there is none" so; express-session takes it for that.
-          if (error && (error as NodeJS.ErrnoException).code !== 'ENOENT') {
-            reject(error instanceof Error ? error : new Error('The session store failed.', { cause: error }));
-          } else {
-            resolve(value as T);
-          }
-        });
+    const result = new Promise<T>((resolve, reject) => {
+      method((error, value) => {
+        // Some file stores report "there is none" so; express-session takes it for that.
+        if (error && (error as NodeJS.ErrnoException).code !== 'ENOENT') {
+          reject(error instanceof Error ? error : new Error('The session store failed.', { cause: error }));
+        } else {
+          resolve(value as T);
+        }
       });
-    return askWithin(this.timeout, patience, question);
+    });
+    return within(this.timeout, result, { patience });
   }
 }
 

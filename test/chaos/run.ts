@@ -40,7 +40,7 @@ export interface Outcome {
   /** Why the store failed, and how often. */
   readonly errors: Readonly<Record<string, number>>;
   /** How long each answer took, in milliseconds: `net` is less what the process stood still. */
-  readonly times: readonly { readonly net: number; readonly gross: number }[];
+  readonly times: readonly { readonly what: string; readonly net: number; readonly gross: number }[];
   readonly longestStall: number;
 }
 

@@ -1,3 +1,4 @@
+import { registryCalls } from './checks.js';
 import type { Outcome } from './run.js';
 
 /** What came of a run, to be printed. */
@@ -6,11 +7,13 @@ export function totals(title: string, outcome: Outcome): string {
   const rounded = episodes.map(
     ({ name, recovered }) => `${name} (${recovered.map((ms) => ms.toFixed()).join(', ')} ms)`,
   );
+  const alone = times.filter(({ what }) => registryCalls(what) === 0);
+  const calling = times.filter(({ what }) => registryCalls(what) > 0);
   return [
     title,
     `  requests  ${ops.length}: ${listed(counted(ops.map(({ kind, status }) => `${kind} ${status}`)))}`,
     `  faults    ${episodes.length}, and the time to recovery: ${rounded.join('; ')}`,
-    `  slowest   ${most(times, 'net')} ms (${most(times, 'gross')} with the process standing still, ${longestStall.toFixed()} at a time)`,
+    `  slowest   ${most(alone, 'net')} ms (${most(alone, 'gross')} with the process standing still, ${longestStall.toFixed()} at a time); where the application calls the registry ${most(calling, 'net')} ms`,
     `  forgiven  ${listed(excused) || 'nothing'}; sessions that nobody was told of: ${orphans}`,
     `  errors    ${listed(errors) || 'none'}`,
     `  failures  ${failures.length}`,

@@ -218,6 +218,27 @@ describe('a slow Redis', () => {
   });
 });
 
+describe('a process that stands still for longer than redisTimeout', () => {
+  it('[8] takes the answer that has come meanwhile', async () => {
+    const application = await on.here({ options: { redisTimeout: TIMEOUT } });
+    const browser = await application.loggedIn();
+    const store = application.app.get<RedisSessionStore>(SESSION_STORE);
+    const find = store.find.bind(store);
+    store.find = (...args) => {
+      const found = find(...args);
+      setImmediate(() => standStill(TIMEOUT + GRACE)); // The command has gone out, and no answer has been read.
+      return found;
+    };
+
+    for (let i = 0; i < 5; i++) expect((await put(browser, 'a', i)).status).toBe(200);
+  });
+
+  function standStill(milliseconds: number): void {
+    const until = performance.now() + milliseconds;
+    while (performance.now() < until);
+  }
+});
+
 describe('a connection that is reset', () => {
   /** While Redis is asked for the session. */
   async function resetMidCommand(application: Application, line: Awaited<ReturnType<typeof on.line>>, path: string) {
