@@ -86,7 +86,10 @@ export interface SessionAuthOptions {
    * keeps its cookie; guarded routes answer 503 (`'fail'`, the default) or 401 (`'anonymous'`).
    */
   onStoreError?: 'fail' | 'anonymous';
-  /** Longest wait for the store to answer a command. Default 500 ms. Nothing queues while disconnected. */
+  /**
+   * Longest wait for the store: a request's commands take no longer together, but for 50 ms that each may have; a call
+   * of `SessionRegistry` has it for each of its own. Default 500 ms. Nothing queues while disconnected.
+   */
   redisTimeout?: Duration;
   /**
    * Size of a session's data, in bytes of JSON, past which it is reported by an event `large-session`: each request has
