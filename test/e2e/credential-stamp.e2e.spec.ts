@@ -162,15 +162,8 @@ describe.each(['memory', 'redis', 'cluster'])('the stamp of credentials, with se
     const [laptop] = await three();
     await change(laptop, 'babbage');
     const texts = [(await laptop.get('/devices')).text, (await laptop.get('/session')).text];
-    if (where === 'redis') {
-      const keys = await home.client.keys('sess:*');
-      texts.push(
-        ...(
-          await Promise.all(
-            keys.map(async (key) => ((await home.client.type(key)) === 'string' ? await home.client.get(key) : '')),
-          )
-        ).map(String),
-      );
+    for (const key of await home.keys()) {
+      if ((await home.client.type(key)) === 'string') texts.push(String(await home.client.get(key)));
     }
 
     expect(texts.join()).not.toMatch(/hash of|lovelace/);

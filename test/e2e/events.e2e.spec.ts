@@ -222,11 +222,11 @@ describe.each(['memory', 'redis'])('session events, with sessions in %s,', (wher
   it('tell of activity that could not be written down', async () => {
     const { handle } = idOf(browser);
     application.clock.advance('10m');
-    if (where === 'redis') await home.client.configSet('min-replicas-to-write', '1');
+    if (where === 'redis') await home.refuseWrites();
     else jest.spyOn(store(), 'extend').mockRejectedValue(new Error('no room'));
     expect((await browser.get('/me')).status).toBe(200);
     await eventually('the event', () => application.events.length > 0);
-    if (where === 'redis') await home.client.configSet('min-replicas-to-write', '0');
+    if (where === 'redis') await home.refuseWrites(false);
 
     const [{ userId } = {}] = application.events;
     await expectReported({ type: 'touch-failed', userId, handle, error: expect.any(Error) });

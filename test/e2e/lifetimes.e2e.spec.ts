@@ -13,7 +13,6 @@ import type { TestApplication, TestApplicationOptions } from '../support/applica
 import type { Browser } from '../support/browser.js';
 import { answerTo, cookieOf, idOf, put, sessionsIn } from '../support/devices.js';
 import { eventually } from '../support/eventually.js';
-import { RedisMonitor } from '../support/redis-monitor.js';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -243,7 +242,7 @@ describe('a passive route, with sessions in Redis', () => {
   it('costs one command that reads, and none that writes', async () => {
     const application = await home.start({ controllers: [WidgetController] });
     const browser = await application.loggedIn();
-    const monitor = await RedisMonitor.start(home.server);
+    const monitor = await home.monitor();
     application.clock.advance('14m');
     const polled = await monitor.during(() => browser.get('/widget'));
     const used = await monitor.during(async () => {

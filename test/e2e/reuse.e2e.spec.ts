@@ -2,9 +2,8 @@ import { createHash } from 'node:crypto';
 import { SessionRegistry } from '../../lib/index.js';
 import { SECRET, type TestApplication } from '../support/application.js';
 import type { Answer, Browser } from '../support/browser.js';
-import { DelayProxy } from '../support/delay-proxy.js';
 import { Gates } from '../support/gate.js';
-import { RedisServer } from '../support/redis-server.js';
+import { DEPLOYMENTS, RedisDeployment } from '../support/redis-deployment.js';
 import { rotatingApplication } from '../support/rotating-application.js';
 import {
   eventsOf,
@@ -20,13 +19,13 @@ const ADA = { id: '1', name: 'Ada' };
 const CLEARED = [expect.stringMatching(/^sid=; .*Expires=Thu, 01 Jan 1970/)];
 const GARBAGE = 'garbage'.repeat(7).slice(0, 43);
 
-describe.each(['memory', 'redis'])('a copy of an old cookie, with sessions in %s', (where) => {
-  let redis: RedisServer | undefined;
+describe.each(['memory', 'redis', 'cluster'])('a copy of an old cookie, with sessions in %s', (where) => {
+  let redis: RedisDeployment | undefined;
   let application: TestApplication;
 
   beforeAll(async () => {
-    redis = where === 'redis' ? await RedisServer.start() : undefined;
-    application = await rotatingApplication({ options: { redis: { url: redis?.url } } });
+    redis = await RedisDeployment.startIn(where);
+    application = await rotatingApplication({ options: { redis: redis?.options } });
   });
 
   afterAll(async () => {
@@ -294,9 +293,9 @@ describe.each(['memory', 'redis'])('a copy of an old cookie, with sessions in %s
     secrets.push(shownBy(victim).secret);
     seen.push(await registry.list('1'), (await victim.get('/current')).text);
     expect(JSON.stringify(seen)).toContain(id.handle);
-    const client = await redis?.client();
+    const client = redis?.client;
     const dump = async () => {
-      for (const key of (await client?.keys('*')) ?? []) {
+      for (const key of (await redis?.keys()) ?? []) {
         seen.push(key, await ((await client?.type(key)) === 'string' ? client?.get(key) : client?.zRange(key, 0, -1)));
       }
     };
@@ -313,54 +312,59 @@ describe.each(['memory', 'redis'])('a copy of an old cookie, with sessions in %s
   });
 });
 
-it('a copy that Redis will not let us act on lets nobody in, and is found out later', async () => {
-  const redis = await RedisServer.start();
-  const application = await rotatingApplication({ options: { redis: { url: redis.url } } });
-  try {
-    const admin = await redis.client();
-    const victim = await application.loggedIn();
-    const thief = victim.fork();
-    application.clock.advance('15m');
-    await victim.get('/me');
-    await victim.get('/me');
-    application.clock.advance('1m');
-    await admin.configSet('min-replicas-to-write', '1');
-    const refused = await thief.get('/me');
-    expect([refused.status, refused.setCookies]).toEqual([503, []]);
-    expect((await thief.get('/public')).json()).toEqual({ name: null });
-    expect((await victim.get('/me')).status).toBe(200);
+describe.each(DEPLOYMENTS)('a copy of an old cookie, where Redis is in trouble, with sessions in %s,', (where) => {
+  let redis: RedisDeployment;
 
-    await admin.configSet('min-replicas-to-write', '0');
-    expect((await thief.get('/me')).json()).toMatchObject({ reason: 'reuse_detected' });
-    expect((await victim.get('/me')).json()).toMatchObject({ reason: 'reuse_detected' });
-  } finally {
-    await application.close();
-    await redis.stop();
-  }
-});
+  beforeAll(async () => {
+    redis = await RedisDeployment.start(where);
+  });
 
-it('a copy of an old cookie that comes 20 times before the first is dealt with is one event', async () => {
-  const redis = await RedisServer.start();
-  const line = await DelayProxy.start({ port: redis.port });
-  const application = await rotatingApplication({ options: { redis: { url: `redis://127.0.0.1:${line.port}` } } });
-  try {
-    const victim = await application.loggedIn();
-    const late = new LateBrowser(victim.fork());
-    application.clock.advance('15m');
-    await victim.get('/me');
-    await victim.get('/me');
-    application.clock.advance('1m');
-    line.delay = 50;
-    const sent = await Promise.all(Array.from({ length: 20 }, () => late.send('/me')));
+  afterAll(() => redis.stop());
 
-    expect(sent.map(({ answer }) => answer.json())).toEqual(
-      sent.map(() => expect.objectContaining({ statusCode: 401, reason: 'reuse_detected' })),
-    );
-    expect(sent.flatMap(({ answer }) => answer.setCookies)).toEqual(CLEARED);
-    expect(eventsOf(application, shownBy(victim))).toEqual(['logged-in', 'rotated', 'reuse-detected']);
-  } finally {
-    await application.close();
-    await line.close();
-    await redis.stop();
-  }
+  it('that Redis will not let us act on lets nobody in, and is found out later', async () => {
+    const application = await rotatingApplication({ options: { redis: redis.options } });
+    try {
+      const victim = await application.loggedIn();
+      const thief = victim.fork();
+      application.clock.advance('15m');
+      await victim.get('/me');
+      await victim.get('/me');
+      application.clock.advance('1m');
+      await redis.refuseWrites();
+      const refused = await thief.get('/me');
+      expect([refused.status, refused.setCookies]).toEqual([503, []]);
+      expect((await thief.get('/public')).json()).toEqual({ name: null });
+      expect((await victim.get('/me')).status).toBe(200);
+
+      await redis.refuseWrites(false);
+      expect((await thief.get('/me')).json()).toMatchObject({ reason: 'reuse_detected' });
+      expect((await victim.get('/me')).json()).toMatchObject({ reason: 'reuse_detected' });
+    } finally {
+      await application.close();
+    }
+  });
+
+  it('that comes 20 times before the first is dealt with is one event', async () => {
+    const line = await redis.line();
+    const application = await rotatingApplication({ options: { redis: line.options } });
+    try {
+      const victim = await application.loggedIn();
+      const late = new LateBrowser(victim.fork());
+      application.clock.advance('15m');
+      await victim.get('/me');
+      await victim.get('/me');
+      application.clock.advance('1m');
+      line.delay = 50;
+      const sent = await Promise.all(Array.from({ length: 20 }, () => late.send('/me')));
+
+      expect(sent.map(({ answer }) => answer.json())).toEqual(
+        sent.map(() => expect.objectContaining({ statusCode: 401, reason: 'reuse_detected' })),
+      );
+      expect(sent.flatMap(({ answer }) => answer.setCookies)).toEqual(CLEARED);
+      expect(eventsOf(application, shownBy(victim))).toEqual(['logged-in', 'rotated', 'reuse-detected']);
+    } finally {
+      await application.close();
+      await line.close();
+    }
+  });
 });

@@ -2,7 +2,7 @@ import ms from 'ms';
 import { type TestApplication } from '../support/application.js';
 import { eventually } from '../support/eventually.js';
 import { Gates } from '../support/gate.js';
-import { RedisServer } from '../support/redis-server.js';
+import { RedisDeployment } from '../support/redis-deployment.js';
 import { ROTATING, rotatingApplication } from '../support/rotating-application.js';
 import {
   eventsOf,
@@ -14,14 +14,14 @@ import {
   shownBy,
 } from '../support/rotating-browser.js';
 
-describe.each(['memory', 'redis'])('when an answer with a new secret, with sessions in %s,', (where) => {
-  let redis: RedisServer | undefined;
+describe.each(['memory', 'redis', 'cluster'])('when an answer with a new secret, with sessions in %s,', (where) => {
+  let redis: RedisDeployment | undefined;
   let application: TestApplication;
   const closers: (() => unknown)[] = [];
 
   beforeAll(async () => {
-    redis = where === 'redis' ? await RedisServer.start() : undefined;
-    application = await rotatingApplication({ options: { redis: { url: redis?.url } } });
+    redis = await RedisDeployment.startIn(where);
+    application = await rotatingApplication({ options: { redis: redis?.options } });
   });
 
   afterEach(async () => {
@@ -36,7 +36,7 @@ describe.each(['memory', 'redis'])('when an answer with a new secret, with sessi
   /** An application whose sessions live otherwise. */
   async function withLifetime(lifetime: object): Promise<TestApplication> {
     const started = await rotatingApplication({
-      options: { redis: { url: redis?.url }, lifetime: { ...ROTATING, ...lifetime } },
+      options: { redis: redis?.options, lifetime: { ...ROTATING, ...lifetime } },
     });
     closers.push(() => started.close());
     return started;

@@ -1,61 +1,66 @@
+import type { RedisOptions } from '../../lib/index.js';
 import type { TestApplication } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { Gates } from '../support/gate.js';
+import { DEPLOYMENTS, RedisDeployment } from '../support/redis-deployment.js';
 import { RedisServer } from '../support/redis-server.js';
 import { rotatingApplication } from '../support/rotating-application.js';
 import { eventsOf, expectSignedIn, shownBy } from '../support/rotating-browser.js';
 
 const count = <T>(all: T[], one: T): number => all.filter((other) => other === one).length;
 
-describe('while Redis', () => {
-  let redis: RedisServer;
-  let admin: Awaited<ReturnType<RedisServer['client']>>;
-  let application: TestApplication;
-  let browser: Browser;
+let application: TestApplication;
+let browser: Browser;
 
-  beforeEach(async () => {
-    redis = await RedisServer.start({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] });
-    admin = await redis.client();
-    application = await rotatingApplication({ options: { redis: { url: redis.url }, redisTimeout: 300 } });
-    browser = await application.loggedIn();
+async function start(redis: RedisOptions): Promise<void> {
+  application = await rotatingApplication({ options: { redis, redisTimeout: 300 } });
+  browser = await application.loggedIn();
+}
+
+const rotated = () => count(eventsOf(application, shownBy(browser)), 'rotated');
+const gate = () => application.app.get(Gates).named('outage');
+const back = () =>
+  eventually('Redis to be back', async () => (await browser.fork().get('/me')).status === 200, { timeout: 10_000 });
+
+/** Whatever has been offered and lost meanwhile: the next offer arrives, and takes over. */
+async function expectToCatchUp(): Promise<void> {
+  application.clock.advance('31s');
+  await expectSignedIn(browser, 1);
+  await expectSignedIn(browser);
+  application.clock.advance('31s');
+  await expectSignedIn(browser);
+  expect(rotated()).toBe(1);
+}
+
+describe.each(DEPLOYMENTS)('with sessions in %s, while Redis', (where) => {
+  let redis: RedisDeployment;
+
+  beforeAll(async () => {
+    redis = await RedisDeployment.start(where);
   });
 
-  afterEach(async () => {
-    await application.close();
-    await redis.stop();
-  });
+  beforeEach(() => start(redis.options));
 
-  const rotated = () => count(eventsOf(application, shownBy(browser)), 'rotated');
-  const gate = () => application.app.get(Gates).named('outage');
-  const back = () =>
-    eventually('Redis to be back', async () => (await browser.fork().get('/me')).status === 200, { timeout: 10_000 });
+  afterEach(() => application.close());
 
-  /** Whatever has been offered and lost meanwhile: the next offer arrives, and takes over. */
-  async function expectToCatchUp(): Promise<void> {
-    application.clock.advance('31s');
-    await expectSignedIn(browser, 1);
-    await expectSignedIn(browser);
-    application.clock.advance('31s');
-    await expectSignedIn(browser);
-    expect(rotated()).toBe(1);
-  }
+  afterAll(() => redis.stop());
+
+  const askAll = async (...words: string[]) =>
+    Promise.all((await redis.masters()).map((master) => master.ask(...words)));
 
   describe.each([
-    [
-      'refuses to write',
-      () => admin.configSet('min-replicas-to-write', '1'),
-      () => admin.configSet('min-replicas-to-write', '0'),
-      3,
-    ],
+    ['refuses to write', () => redis.refuseWrites(), () => redis.refuseWrites(false), 3],
     [
       // The first to do so holds up whatever comes after it on the connection.
       'hangs when it is to write',
-      () => admin.sendCommand(['CLIENT', 'PAUSE', '60000', 'WRITE']),
-      () => admin.sendCommand(['CLIENT', 'UNPAUSE']),
+      () => askAll('CLIENT', 'PAUSE', '60000', 'WRITE'),
+      () => askAll('CLIENT', 'UNPAUSE'),
       1,
     ],
   ])('%s', (_, begin, end, requests) => {
+    afterEach(() => end());
+
     it('no secret is offered, and nobody notices', async () => {
       application.clock.advance('15m');
       await begin();
@@ -83,6 +88,23 @@ describe('while Redis', () => {
       await expectSignedIn(browser);
       expect(rotated()).toBeLessThanOrEqual(1); // Done after its time, it is done unheard.
     });
+  });
+});
+
+// One server: what becomes of requests when a master of a cluster hangs or dies is in test/topology and test/chaos.
+describe('while Redis', () => {
+  let redis: RedisServer;
+  let admin: Awaited<ReturnType<RedisServer['client']>>;
+
+  beforeEach(async () => {
+    redis = await RedisServer.start({ args: ['--appendonly', 'yes', '--appendfsync', 'always'] });
+    admin = await redis.client();
+    await start({ url: redis.url });
+  });
+
+  afterEach(async () => {
+    await application.close();
+    await redis.stop();
   });
 
   it('is hung as a secret is to be offered, the request is answered and nobody is signed out', async () => {

@@ -1,5 +1,6 @@
 import ms from 'ms';
-import { RotatingSite, SITES } from '../support/rotating-application.js';
+import type { RedisDeployment } from '../support/redis-deployment.js';
+import { redisFor, RotatingSite, SITES } from '../support/rotating-application.js';
 import { idsSetBy, LateBrowser, randomFrom } from '../support/rotating-browser.js';
 
 /** ROTATION_SEED plays a random order again. */
@@ -13,11 +14,19 @@ const LATEST = ms('25s');
 const count = <T>(all: T[], one: T): number => all.filter((other) => other === one).length;
 
 describe.each(SITES)('many requests across a rotation, with sessions in %s', (where) => {
+  let redis: RedisDeployment | undefined;
   let site: RotatingSite | undefined;
+
+  beforeAll(async () => {
+    redis = await redisFor(where);
+  });
+
   afterEach(() => site?.close());
 
+  afterAll(() => redis?.stop());
+
   it(`${PARALLEL} in parallel get one offer and no failure, ${ROUNDS} times over`, async () => {
-    const on = (site = await RotatingSite.start(where));
+    const on = (site = await RotatingSite.start(where, {}, redis));
     const browser = await on.first.loggedIn();
     const late = new LateBrowser(browser);
     const broken: unknown[] = [];
@@ -50,7 +59,7 @@ describe.each(SITES)('many requests across a rotation, with sessions in %s', (wh
   ])(
     `a browser whose answers arrive in any order stays signed in, where %s (seed ${SEED})`,
     async (_, lifetime) => {
-      const on = (site = await RotatingSite.start(where, { ...lifetime, rotateEvery: '1m' }));
+      const on = (site = await RotatingSite.start(where, { ...lifetime, rotateEvery: '1m' }, redis));
       const browser = await on.first.loggedIn();
       const late = new LateBrowser(browser);
       const random = randomFrom(SEED);

@@ -4,23 +4,22 @@ import { SECRET, type TestApplication } from '../support/application.js';
 import type { Answer, Browser } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { Gates } from '../support/gate.js';
-import { RedisMonitor } from '../support/redis-monitor.js';
-import { RedisServer } from '../support/redis-server.js';
+import { RedisDeployment } from '../support/redis-deployment.js';
 import { ROTATING, rotatingApplication } from '../support/rotating-application.js';
 import { eventsOf, expectSignedIn, idIn, idsSetBy, recordOf, shownBy, signed } from '../support/rotating-browser.js';
 
 type Current = Record<'handle' | 'createdAt' | 'authenticatedAt' | 'seenAt' | 'expiresAt', string>;
 const OLDER_SECRET = 'an older secret that is only good for tests';
 
-describe.each(['memory', 'redis'])('rotation of the secret, with sessions in %s', (where) => {
-  let redis: RedisServer | undefined;
+describe.each(['memory', 'redis', 'cluster'])('rotation of the secret, with sessions in %s', (where) => {
+  let redis: RedisDeployment | undefined;
   let application: TestApplication;
   const closers: (() => unknown)[] = [];
 
   beforeAll(async () => {
-    redis = where === 'redis' ? await RedisServer.start() : undefined;
+    redis = await RedisDeployment.startIn(where);
     application = await rotatingApplication({
-      options: { redis: { url: redis?.url }, secret: [SECRET, OLDER_SECRET] },
+      options: { redis: redis?.options, secret: [SECRET, OLDER_SECRET] },
     });
   });
 
@@ -36,7 +35,7 @@ describe.each(['memory', 'redis'])('rotation of the secret, with sessions in %s'
   /** An application whose sessions live otherwise. */
   async function withLifetime(lifetime: object): Promise<TestApplication> {
     const started = await rotatingApplication({
-      options: { redis: { url: redis?.url }, lifetime: { ...ROTATING, ...lifetime } },
+      options: { redis: redis?.options, lifetime: { ...ROTATING, ...lifetime } },
     });
     closers.push(() => started.close());
     return started;
@@ -244,7 +243,7 @@ describe.each(['memory', 'redis'])('rotation of the secret, with sessions in %s'
 
   it('writes activity down in the same step', async () => {
     const busy = await withLifetime({ touchEvery: '5m' });
-    const monitor = redis && (await RedisMonitor.start(redis));
+    const monitor = await redis?.monitor();
     closers.push(() => monitor?.stop());
     const browser = await busy.loggedIn();
     const id = shownBy(browser);
@@ -260,9 +259,10 @@ describe.each(['memory', 'redis'])('rotation of the secret, with sessions in %s'
     }
   });
 
-  it('costs Redis nothing while it is not due, and one script when it is', async () => {
-    if (redis === undefined) return;
-    const monitor = await RedisMonitor.start(redis);
+  const inRedis = where === 'memory' ? undefined : it;
+
+  inRedis?.('costs Redis nothing while it is not due, and one script when it is', async () => {
+    const monitor = await redis!.monitor();
     closers.push(() => monitor.stop());
     const asked = async (browser: Browser) => {
       const commands = await monitor.during(() => browser.get('/me'));

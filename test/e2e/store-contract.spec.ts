@@ -3,13 +3,13 @@ import session, { type SessionData } from 'express-session';
 import { RedisSessionStore, SessionRegistry } from '../../lib/index.js';
 import { lifetimePolicy } from '../../lib/lifetime/lifetime.policy.js';
 import { MemorySessionStore } from '../../lib/memory/memory-session.store.js';
-import { formatSessionId, hashSecret, newSessionId, type SessionId } from '../../lib/session/session-id.js';
+import { formatSessionId, hashSecret, newSessionId, type SessionId, tagOfUser } from '../../lib/session/session-id.js';
 import type { Expiry } from '../../lib/session/lifetime-policy.js';
 import type { SessionRecord } from '../../lib/session/session-record.js';
 import type { AtomicSessionStore } from '../../lib/session/session-store.js';
 import { TestApplication } from '../support/application.js';
 import { eventually } from '../support/eventually.js';
-import { RedisServer } from '../support/redis-server.js';
+import { type DeploymentKind, DEPLOYMENTS, type RedisClient, RedisDeployment } from '../support/redis-deployment.js';
 import { TestClock } from '../support/test-clock.js';
 
 const MINUTE = 60_000;
@@ -22,21 +22,18 @@ const lifetime = lifetimePolicy({
   rotationGrace: 1,
 });
 
-let redis: RedisServer;
-let client: Awaited<ReturnType<RedisServer['client']>>;
+/** Each is started once, for all that is told of it here. */
+const deployments = new Map<DeploymentKind, RedisDeployment>();
 
 beforeAll(async () => {
-  redis = await RedisServer.start();
-  client = await redis.client();
+  for (const kind of DEPLOYMENTS) deployments.set(kind, await RedisDeployment.start(kind));
 });
 
-beforeEach(() => client.flushAll());
-
-afterAll(() => redis.stop());
+afterAll(() => Promise.all(Array.from(deployments.values(), (redis) => redis.stop())));
 
 const unreadable: string[] = [];
 
-function redisStore(clock: TestClock, prefix = 'sess:') {
+function redisStore(client: RedisClient, clock: TestClock, prefix = 'sess:') {
   const onUnreadable = (handle: string) => unreadable.push(handle);
   return new RedisSessionStore({ client, prefix, timeout: 1000, clock, lifetime, onUnreadable });
 }
@@ -56,17 +53,25 @@ type TestedStore = AtomicSessionStore & {
   load(sid: string, done: Callback<session.Session>): void;
 };
 
-describe.each<[string, (clock: TestClock) => TestedStore]>([
-  ['MemorySessionStore', (clock) => new MemorySessionStore(clock, lifetime) as unknown as TestedStore],
-  ['RedisSessionStore', (clock) => redisStore(clock) as unknown as TestedStore],
-])('%s', (_, create) => {
+/** The places of sessions, and which deployment of Redis is behind each. */
+const PLACES: [string, DeploymentKind | undefined][] = [
+  ['MemorySessionStore', undefined],
+  ['RedisSessionStore', 'redis'],
+  ['RedisSessionStore on a cluster', 'cluster'],
+];
+
+describe.each(PLACES)('%s', (_, kind) => {
   let clock: TestClock;
   let store: TestedStore;
   let id: SessionId;
 
-  beforeEach(() => {
+  beforeEach(async () => {
+    const redis = kind && deployments.get(kind)!;
+    await redis?.flush();
     clock = new TestClock();
-    store = create(clock);
+    store = (redis
+      ? redisStore(redis.client, clock)
+      : new MemorySessionStore(clock, lifetime)) as unknown as TestedStore;
     id = newSessionId();
   });
 
@@ -428,6 +433,8 @@ describe.each<[string, (clock: TestClock) => TestedStore]>([
 
     it('keep who is logged in when other code saves what it read', async () => {
       const login = { userId: '1', at: clock.now() };
+      id = newSessionId(tagOfUser('1'));
+      sid = formatSessionId(id);
       await inserted({ login, idle: null, data: '{"a":1}' });
       const read = await store.get(sid);
       await store.set(sid, Object.assign(read!, { a: 2 }));
@@ -501,11 +508,20 @@ describe.each<[string, (clock: TestClock) => TestedStore]>([
   });
 });
 
-describe('what stands in Redis', () => {
+describe.each(DEPLOYMENTS)('what stands in Redis (%s)', (kind) => {
+  let redis: RedisDeployment;
+  let client: RedisClient;
+
+  beforeEach(async () => {
+    redis = deployments.get(kind)!;
+    client = redis.client;
+    await redis.flush();
+  });
+
   const tagOf = (userId: string) => createHash('sha256').update(userId).digest('base64url').slice(0, 8);
 
   async function loggedIn(options: object = {}) {
-    const application = await TestApplication.start({ options: { redis: { url: redis.url }, ...options } });
+    const application = await TestApplication.start({ options: { redis: redis.options, ...options } });
     const browser = await application.loggedIn();
     await browser.request('PUT', '/session/list', { json: { value: [] } });
     await application.close();
@@ -521,15 +537,15 @@ describe('what stands in Redis', () => {
     const index = `sess:{${tag}}:user:${createHash('sha256').update('1').digest('hex')}`;
 
     expect(handle.slice(0, 8)).toBe(tag);
-    expect((await client.keys('*')).sort()).toEqual([index, key, `${key}:ended`].sort());
+    expect(await redis.keys()).toEqual([index, key, `${key}:ended`].sort());
     expect(handle).toMatch(/^[\w-]{20}$/);
   });
 
   it("is one key for a session that is nobody's", async () => {
     const id = newSessionId();
-    await redisStore(new TestClock()).set(formatSessionId(id), { cookie: new session.Cookie() });
+    await redisStore(client, new TestClock()).set(formatSessionId(id), { cookie: new session.Cookie() });
 
-    expect(await client.keys('*')).toEqual([`sess:{${id.handle.slice(0, 8)}}${id.handle.slice(8)}`]);
+    expect(await redis.keys()).toEqual([`sess:{${id.handle.slice(0, 8)}}${id.handle.slice(8)}`]);
   });
 
   it('names the session in the index of its user, by when it runs out', async () => {
@@ -574,22 +590,22 @@ describe('what stands in Redis', () => {
 
   it.each(['app*[a-c]?\\x^:', '', 'a:b:'])('keeps to its prefix %p, glob characters and all', async (prefix) => {
     const clock = new TestClock();
-    const store = redisStore(clock, prefix);
+    const store = redisStore(client, clock, prefix);
     const [id, foreign] = [newSessionId(), newSessionId()];
     await store.set(formatSessionId(id), { cookie: new session.Cookie() });
     const others = ['appXbYx:', 'sess:', `${prefix}other:`].map((other) => `${other}{${foreign.handle.slice(0, 8)}}x`);
     const index = `${prefix}{${foreign.handle.slice(0, 8)}}:user:x`;
-    await client.mSet([...others, index].flatMap((key) => [key, '1']));
+    for (const key of [...others, index]) await client.set(key, '1');
 
     expect(await client.exists(`${prefix}{${id.handle.slice(0, 8)}}${id.handle.slice(8)}`)).toBe(1);
     expect([await store.ids(), await store.length()]).toEqual([[id.handle], 1]);
     expect(await store.all()).toHaveLength(1);
     await store.clear();
-    expect((await client.keys('*')).sort()).toEqual(others.sort());
+    expect(await redis.keys()).toEqual(others.sort());
   });
 
   it('is found whole by ids(), all() and length() when there is much of it', async () => {
-    const store = redisStore(new TestClock());
+    const store = redisStore(client, new TestClock());
     const ids = Array.from({ length: 1000 }, () => newSessionId());
     for (const some of [0, 1, 2, 3, 4].map((n) => ids.slice(200 * n, 200 * (n + 1)))) {
       await Promise.all(some.map((id) => store.set(formatSessionId(id), { cookie: new session.Cookie() })));
@@ -598,7 +614,7 @@ describe('what stands in Redis', () => {
     expect(new Set(await store.ids())).toEqual(new Set(ids.map(({ handle }) => handle)));
     expect([await store.length(), (await store.all())!.length]).toEqual([1000, 1000]);
     await store.clear();
-    expect(await client.dbSize()).toBe(0);
+    expect(await redis.keys()).toEqual([]);
   });
 
   describe('but is no session', () => {
@@ -632,7 +648,7 @@ describe('what stands in Redis', () => {
       ['is a Redis sorted set', (key) => client.zAdd(key, { score: 1, value: 'x' })],
       ['is a Redis stream', (key) => client.xAdd(key, '*', { x: 'y' })],
     ])('because it %s: is absent, removed, and reported', async (_, write) => {
-      const store = redisStore(new TestClock(NOW));
+      const store = redisStore(client, new TestClock(NOW));
       const { handle } = newSessionId();
       const key = `sess:{${handle.slice(0, 8)}}${handle.slice(8)}`;
       unreadable.length = 0;
@@ -644,7 +660,7 @@ describe('what stands in Redis', () => {
     });
 
     it('is left out of all()', async () => {
-      const store = redisStore(new TestClock(NOW));
+      const store = redisStore(client, new TestClock(NOW));
       const { handle } = newSessionId();
       await client.set(`sess:{${handle.slice(0, 8)}}${handle.slice(8)}`, 'garbage');
 
@@ -652,9 +668,9 @@ describe('what stands in Redis', () => {
     });
 
     it('makes its bearer anonymous over HTTP, once and for all', async () => {
-      const application = await TestApplication.start({ options: { redis: { url: redis.url } } });
+      const application = await TestApplication.start({ options: { redis: redis.options } });
       const browser = await application.loggedIn();
-      const key = (await client.keys('*')).find((one) => /\}[\w-]{12}$/.test(one))!;
+      const key = (await redis.keys()).find((one) => /\}[\w-]{12}$/.test(one))!;
       await client.set(key, '{"seen":');
       const answers = [await browser.get('/me'), await browser.get('/public'), await browser.get('/session')];
       const registry = application.app.get(SessionRegistry);
@@ -664,7 +680,7 @@ describe('what stands in Redis', () => {
 
       expect(answers.map(({ status }) => status)).toEqual([401, 200, 200]);
       expect([listed, counted]).toEqual([[], 0]);
-      expect(await client.keys('*')).toEqual([`${key}:ended`]);
+      expect(await redis.keys()).toEqual([`${key}:ended`]);
       expect(application.events.slice(1)).toEqual([
         expect.objectContaining({ type: 'ended', reason: 'unreadable', handle: expect.stringMatching(/^[\w-]{20}$/) }),
       ]);

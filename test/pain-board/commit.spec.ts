@@ -2,340 +2,350 @@ import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
 import { Browser } from '../support/browser.js';
-import type { DelayProxy } from '../support/delay-proxy.js';
 import { eventually } from '../support/eventually.js';
 import { LogRecorder } from '../support/log-recorder.js';
 import { ProcessWatch } from '../support/process-watch.js';
+import { DEPLOYMENTS } from '../support/redis-deployment.js';
+import type { RedisLine } from '../support/redis-line.js';
 import { type AnswerKind, ANSWERS, AnswersController, BODILESS_ANSWERS } from './answers.js';
 import { type Application, dataOf, gate, isLoggedIn, put } from './scenario.js';
 import { stage } from './stage.js';
-
-const on = stage();
 
 const titled = (answers: AnswerKind[]) =>
   answers.map((answer) => [`${answer.method ?? 'GET'} ${answer.kind}`, answer] as const);
 
 const controllers = [AnswersController];
 
-describe('an answer after a change to the session', () => {
-  /** Redis is far from the application, and near to who looks whether the data is there. */
-  async function headOf(application: Application, line: DelayProxy, { kind, method = 'GET', headers }: AnswerKind) {
-    const browser = application.browser();
-    await put(browser, 'token', 'old');
-    const [key = ''] = await on.sessions();
+describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
+  const on = stage(where);
 
-    line.delay = 40;
-    const head = await browser.open(method, `/answers/${kind}?token=new`, { headers });
-    const savedAtHead = (await on.client.get(key))?.includes('"token":"new"');
-    line.delay = 0;
-    const { localPort } = head.body.socket;
-    const content = await text(head.body);
-    const length = head.headers['content-length'];
-    const next = await browser.open('GET', '/session');
-    return {
-      status: head.status,
-      location: head.headers.location,
-      length: length === undefined ? undefined : Number(length),
-      content,
-      savedAtHead,
-      next: {
-        sameSocket: next.body.socket.localPort === localPort,
-        data: JSON.parse(await text(next.body)) as unknown,
-      },
-    };
-  }
-
-  const WELL = { savedAtHead: true, next: { sameSocket: true, data: { token: 'new' } } };
-
-  describe.each(titled(ANSWERS))('by %s', (_, answer) => {
-    it('[10] control: begins before the data is saved', async () => {
-      const line = await on.line();
-      const application = await on.handWired({ redis: line, controllers });
-
-      expect(await headOf(application, line, answer)).toMatchObject({ status: answer.status, savedAtHead: false });
-    });
-
-    it('[10] begins when the data is saved, and is the answer that the handler gave', async () => {
-      const line = await on.line();
-      const application = await on.here({ options: { redis: { url: line.url } }, controllers });
-
-      const { content, ...head } = await headOf(application, line, answer);
-
-      const { status, length, location } = answer;
-      expect(head).toEqual({ ...WELL, status, length, location });
-      expect(Buffer.byteLength(content)).toBe(length ?? 9);
-    });
-  });
-
-  it.each(titled(BODILESS_ANSWERS))('[10] by %s begins when the data is saved, and has no body', async (_, answer) => {
-    const line = await on.line();
-    const application = await on.here({ options: { redis: { url: line.url } }, controllers });
-
-    const { status, length } = answer;
-    expect(await headOf(application, line, answer)).toEqual({ ...WELL, status, length, content: '' });
-  });
-
-  describe('that redirects', () => {
-    /**
-     * Twenty browsers at once, each of which follows as soon as it is told where to, as behind a load balancer: on
-     * another instance, which may be nearer to Redis. (On the same connection one command cannot overtake another.)
-     */
-    async function followAtOnce([application, neighbour]: Application[], line: DelayProxy, times: number) {
-      line.delay = 20;
-      const browsers = await Promise.all(
-        Array.from({ length: 20 }, async (_, i) => {
-          const browser = application!.browser();
-          await put(browser, 'owner', i);
-          return browser;
-        }),
-      );
-      let seen = 0;
-      await Promise.all(
-        browsers.map(async (browser, i) => {
-          const elsewhere = new Browser(neighbour!.url, {}, browser.cookies);
-          for (let round = 0; round < times / browsers.length; round++) {
-            const token = `${i}-${round}`;
-            const { status, headers, body } = await browser.open('GET', `/answers/redirect?token=${token}`);
-            const landed = await elsewhere.get(headers.location ?? '');
-            if (status === 302 && landed.json<{ token?: string }>().token === token) seen++;
-            await text(body);
-          }
-        }),
-      );
-      return seen;
-    }
-
-    it('[10] control: and is followed at once, lands before the data', async () => {
-      const line = await on.line();
-      const instances = [await on.handWired({ redis: line, controllers }), await on.handWired()];
-
-      // A race that is lost most times; on a busy machine, not always at the first try.
-      let after = 20;
-      for (let tries = 0; after === 20 && tries < 10; tries++) after = await followAtOnce(instances, line, 20);
-      expect(after).toBeLessThan(20);
-    });
-
-    it('[10] and is followed at once, lands after the data, 200 times of 200', async () => {
-      const line = await on.line();
-      const instances = [await on.here({ options: { redis: { url: line.url } }, controllers }), await on.here()];
-
-      expect(await followAtOnce(instances, line, 200)).toBe(200);
-    });
-  });
-});
-
-describe('a save that fails', () => {
-  const FAILURES: [string, { fail: () => Promise<void> | void; recover: () => Promise<void> | void }][] = [
-    ['Redis refuses writes', { fail: () => on.refuseWrites(), recover: () => on.refuseWrites(false) }],
-    ['Redis is killed', { fail: () => on.redis.kill(), recover: () => on.redis.restart() }],
-    ['Redis hangs', { fail: () => on.redis.pause(), recover: () => on.redis.resume() }],
-  ];
-
-  /** The session is old enough for its cookie to be renewed with the answer. */
-  async function saveInto(application: Application, fail: () => Promise<void> | void) {
-    const browser = await application.loggedIn();
-    application.clock.advance('30m');
-    const opened = browser.open('PUT', '/gated/save/session/note', { json: { value: 1 } });
-    await gate(application, 'save').reached;
-    await fail();
-    gate(application, 'save').open();
-    const { status, headers, setCookies, body } = await opened;
-    const code = status === 200 ? undefined : (JSON.parse(await text(body)) as { code?: string }).code;
-    body.destroy();
-    return { browser, observed: { status, cookies: setCookies.length, retryAfter: headers['retry-after'], code } };
-  }
-
-  describe.each(FAILURES)('because %s', (_, { fail, recover }) => {
-    afterEach(recover);
-
-    it('[9] control: is answered with 200 and a cookie', async () => {
-      const application = await on.handWired({ session: { rolling: true, cookie: { maxAge: 3_600_000 } } });
-
-      const { observed } = await saveInto(application, fail);
-      expect(observed).toEqual({ status: 200, cookies: 1, retryAfter: undefined, code: undefined });
-    });
-
-    it('[9] is answered with 503 and no cookie', async () => {
-      const application = await on.here();
-
-      const { observed } = await saveInto(application, fail);
-      expect(observed).toEqual({ status: 503, cookies: 0, retryAfter: '1', code: 'session_store_unavailable' });
-    });
-  });
-
-  describe('after a login in the same request', () => {
-    async function signUp(application: Application) {
-      const opened = application.browser().open('POST', '/gated/stored/sign-up');
-      await gate(application, 'stored').reached;
-      await on.refuseWrites();
-      gate(application, 'stored').open();
-      const { status, setCookies, body } = await opened;
-      body.destroy();
-      return { status, cookies: setCookies.length };
-    }
-
-    it('[9] control: is answered with the cookie of the login', async () => {
-      expect(await signUp(await on.handWired())).toEqual({ status: 204, cookies: 1 });
-    });
-
-    it('[9] is answered with 503 and without the cookie of the login', async () => {
-      expect(await signUp(await on.here())).toEqual({ status: 503, cookies: 0 });
-    });
-  });
-
-  it('[9] stores nothing, and the next one works', async () => {
-    const application = await on.here();
-    const { browser } = await saveInto(application, () => on.refuseWrites());
-
-    expect(await dataOf(browser)).toEqual({});
-    await on.refuseWrites(false);
-    expect((await put(browser, 'note', 2)).status).toBe(200);
-    expect(await dataOf(browser)).toEqual({ note: 2 });
-  });
-
-  it.each(titled([...ANSWERS, ...BODILESS_ANSWERS]))(
-    '[9] replaces an answer by %s whole, and keeps the connection',
-    async (_, { kind, method = 'GET', headers }) => {
-      const application = await on.here({ controllers });
+  describe('an answer after a change to the session', () => {
+    /** Redis is far from the application, and near to who looks whether the data is there. */
+    async function headOf(application: Application, line: RedisLine, { kind, method = 'GET', headers }: AnswerKind) {
       const browser = application.browser();
       await put(browser, 'token', 'old');
-      await on.refuseWrites();
+      const [key = ''] = await on.sessions();
 
-      const answer = await browser.open(method, `/answers/${kind}?token=new`, { headers });
-      const { localPort } = answer.body.socket;
-      const content = await text(answer.body);
-
-      expect(answer.status).toBe(503);
-      expect(answer.headers).toMatchObject({ 'content-type': 'application/json; charset=utf-8', 'retry-after': '1' });
-      expect(answer.headers).not.toHaveProperty('location');
-      expect(answer.headers['etag']).not.toBe('"constant"');
-      if (method === 'HEAD') expect(content).toBe('');
-      else {
-        expect(JSON.parse(content)).toMatchObject({ code: 'session_store_unavailable' });
-        expect(answer.headers['content-length']).toBe(String(Buffer.byteLength(content)));
-      }
+      line.delay = 40;
+      const head = await browser.open(method, `/answers/${kind}?token=new`, { headers });
+      const savedAtHead = (await on.client.get(key))?.includes('"token":"new"');
+      line.delay = 0;
+      const { localPort } = head.body.socket;
+      const content = await text(head.body);
+      const length = head.headers['content-length'];
       const next = await browser.open('GET', '/session');
-      expect(next.body.socket.localPort).toBe(localPort);
-      expect(JSON.parse(await text(next.body))).toEqual({ token: 'old' });
-    },
-  );
-});
-
-describe('activity that cannot be written down', () => {
-  async function readWhileWritesFail(application: Application) {
-    const browser = await application.loggedIn();
-    application.clock.advance('30m');
-    await on.refuseWrites();
-    const { status, text: body } = await browser.get('/me');
-    return { status, body };
-  }
-
-  const WELL = { status: 200, body: '{"id":"1","name":"Ada"}' };
-  const errors = (log: LogRecorder) => log.at('error', 'fatal').filter((line) => line.includes('NOREPLICAS'));
-
-  it('[9] control: fails a request that has been answered', async () => {
-    const logger = new LogRecorder();
-
-    expect(await readWhileWritesFail(await on.handWired({ logger }))).toEqual(WELL);
-    await eventually('the error', () => errors(logger).length > 0);
-  });
-
-  it('[9] is an event, and no error of a request', async () => {
-    const logger = new LogRecorder();
-    const application = await on.here({ logger, options: { lifetime: { rotateEvery: false } } });
-
-    expect(await readWhileWritesFail(application)).toEqual(WELL);
-    await eventually('the event', () => application.events.some(({ type }) => type === 'touch-failed'));
-    expect(errors(logger).filter((line) => line.includes('ExceptionsHandler'))).toEqual([]);
-  });
-});
-
-describe('a stream', () => {
-  it('[10] commits at its first byte; a change after that is saved at the end, and warned about once', async () => {
-    const log = new LogRecorder();
-    const application = await on.here({ controllers, logger: log });
-    const browser = application.browser();
-    await put(browser, 'token', 'old');
-
-    const { status, body } = await browser.open('GET', '/answers/stream/late');
-    expect(status).toBe(200);
-    expect(await dataOf(browser.tab())).toEqual({ token: 'old', before: true });
-
-    gate(application, 'late').open();
-    expect(await text(body)).toBe('first second third');
-    expect(await dataOf(browser)).toEqual({ token: 'old', before: true, after: true, last: true });
-    expect(log.at('warn').filter((line) => line.includes('after the answer had begun'))).toHaveLength(1);
-  });
-
-  it('[10] hands out the cookie of a session that it has opened with its first byte', async () => {
-    const application = await on.here({ controllers });
-    const browser = application.browser();
-
-    const { setCookies, body } = await browser.open('GET', '/answers/stream/late');
-    expect(setCookies).toEqual([expect.stringMatching(/^sid=s%3A/)]);
-    expect(await dataOf(browser.tab())).toEqual({ before: true });
-
-    gate(application, 'late').open();
-    await text(body);
-    expect(await dataOf(browser)).toEqual({ before: true, after: true, last: true });
-  });
-
-  it('[10] whose late change cannot be saved still ends, and says so in the log', async () => {
-    const log = new LogRecorder();
-    const application = await on.here({ controllers, logger: log });
-    const browser = application.browser();
-    const { body } = await browser.open('GET', '/answers/stream/late');
-
-    await on.refuseWrites();
-    gate(application, 'late').open();
-
-    expect(await text(body)).toBe('first second third');
-    expect(log.at('error').join()).toContain('could not be saved');
-    expect(await dataOf(browser)).toEqual({ before: true });
-  });
-});
-
-describe('a client that hangs up', () => {
-  it('[9] while the handler runs leaves its session as the handler made it, and the server unharmed', async () => {
-    const watch = on.closing(new ProcessWatch());
-    const application = await on.here();
-    const browser = await application.loggedIn();
-    const cookie = browser.cookies.headerFor(new URL(application.url));
-    const { hostname, port } = new URL(application.url);
-    const socket = connect(Number(port), hostname);
-    socket.write(
-      `PUT /gated/slow/session/note HTTP/1.1\r\nHost: localhost\r\nCookie: ${cookie}\r\n` +
-        'Content-Type: application/json\r\nContent-Length: 11\r\n\r\n{"value":1}',
-    );
-    await gate(application, 'slow').reached;
-    socket.resetAndDestroy();
-    await once(socket, 'close');
-    gate(application, 'slow').open();
-
-    await eventually('the save', async () => (await dataOf(browser))['note'] === 1);
-    expect(watch.unhandled).toEqual([]);
-  });
-
-  it('[9] while its answer waits for the save leaves the server unharmed', async () => {
-    const watch = on.closing(new ProcessWatch());
-    const line = await on.line();
-    const application = await on.here({ options: { redis: { url: line.url } }, controllers });
-    const browser = await application.loggedIn();
-    for (const { kind } of ANSWERS) {
-      const hasty = put(browser.tab(), kind, 1, { at: kind }).catch((error: unknown) => error);
-      await gate(application, kind).reached;
-      line.pause();
-      gate(application, kind).open();
-      const answer = await browser
-        .tab()
-        .get(`/answers/${kind}?token=a`, { timeout: 30 })
-        .catch((error: unknown) => error);
-      expect(answer).toBeInstanceOf(Error);
-      line.resume();
-      await hasty;
+      return {
+        status: head.status,
+        location: head.headers.location,
+        length: length === undefined ? undefined : Number(length),
+        content,
+        savedAtHead,
+        next: {
+          sameSocket: next.body.socket.localPort === localPort,
+          data: JSON.parse(await text(next.body)) as unknown,
+        },
+      };
     }
 
-    expect(await isLoggedIn(browser)).toBe(true);
-    expect(watch.unhandled).toEqual([]);
+    const WELL = { savedAtHead: true, next: { sameSocket: true, data: { token: 'new' } } };
+
+    describe.each(titled(ANSWERS))('by %s', (_, answer) => {
+      on.single?.('[10] control: begins before the data is saved', async () => {
+        const line = await on.line();
+        const application = await on.handWired({ redis: line, controllers });
+
+        expect(await headOf(application, line, answer)).toMatchObject({ status: answer.status, savedAtHead: false });
+      });
+
+      it('[10] begins when the data is saved, and is the answer that the handler gave', async () => {
+        const line = await on.line();
+        const application = await on.here({ options: { redis: line.options }, controllers });
+
+        const { content, ...head } = await headOf(application, line, answer);
+
+        const { status, length, location } = answer;
+        expect(head).toEqual({ ...WELL, status, length, location });
+        expect(Buffer.byteLength(content)).toBe(length ?? 9);
+      });
+    });
+
+    it.each(titled(BODILESS_ANSWERS))(
+      '[10] by %s begins when the data is saved, and has no body',
+      async (_, answer) => {
+        const line = await on.line();
+        const application = await on.here({ options: { redis: line.options }, controllers });
+
+        const { status, length } = answer;
+        expect(await headOf(application, line, answer)).toEqual({ ...WELL, status, length, content: '' });
+      },
+    );
+
+    describe('that redirects', () => {
+      /**
+       * Twenty browsers at once, each of which follows as soon as it is told where to, as behind a load balancer: on
+       * another instance, which may be nearer to Redis. (On the same connection one command cannot overtake another.)
+       */
+      async function followAtOnce([application, neighbour]: Application[], line: RedisLine, times: number) {
+        line.delay = 20;
+        const browsers = await Promise.all(
+          Array.from({ length: 20 }, async (_, i) => {
+            const browser = application!.browser();
+            await put(browser, 'owner', i);
+            return browser;
+          }),
+        );
+        let seen = 0;
+        await Promise.all(
+          browsers.map(async (browser, i) => {
+            const elsewhere = new Browser(neighbour!.url, {}, browser.cookies);
+            for (let round = 0; round < times / browsers.length; round++) {
+              const token = `${i}-${round}`;
+              const { status, headers, body } = await browser.open('GET', `/answers/redirect?token=${token}`);
+              const landed = await elsewhere.get(headers.location ?? '');
+              if (status === 302 && landed.json<{ token?: string }>().token === token) seen++;
+              await text(body);
+            }
+          }),
+        );
+        return seen;
+      }
+
+      on.single?.('[10] control: and is followed at once, lands before the data', async () => {
+        const line = await on.line();
+        const instances = [await on.handWired({ redis: line, controllers }), await on.handWired()];
+
+        // A race that is lost most times; on a busy machine, not always at the first try.
+        let after = 20;
+        for (let tries = 0; after === 20 && tries < 10; tries++) after = await followAtOnce(instances, line, 20);
+        expect(after).toBeLessThan(20);
+      });
+
+      it('[10] and is followed at once, lands after the data, 200 times of 200', async () => {
+        const line = await on.line();
+        const instances = [await on.here({ options: { redis: line.options }, controllers }), await on.here()];
+
+        expect(await followAtOnce(instances, line, 200)).toBe(200);
+      });
+    });
+  });
+
+  describe('a save that fails', () => {
+    type Failure = { fail: () => Promise<void> | void; recover: () => Promise<void> | void };
+    const REFUSAL: Failure = { fail: () => on.refuseWrites(), recover: () => on.refuseWrites(false) };
+    const OUTAGES: [string, Failure][] = [
+      ['Redis is killed', { fail: () => on.redis.kill(), recover: () => on.redis.restart() }],
+      ['Redis hangs', { fail: () => on.redis.pause(), recover: () => on.redis.resume() }],
+    ];
+
+    /** The session is old enough for its cookie to be renewed with the answer. */
+    async function saveInto(application: Application, fail: () => Promise<void> | void) {
+      const browser = await application.loggedIn();
+      application.clock.advance('30m');
+      const opened = browser.open('PUT', '/gated/save/session/note', { json: { value: 1 } });
+      await gate(application, 'save').reached;
+      await fail();
+      gate(application, 'save').open();
+      const { status, headers, setCookies, body } = await opened;
+      const code = status === 200 ? undefined : (JSON.parse(await text(body)) as { code?: string }).code;
+      body.destroy();
+      return { browser, observed: { status, cookies: setCookies.length, retryAfter: headers['retry-after'], code } };
+    }
+
+    describe.each<[string, Failure]>([['Redis refuses writes', REFUSAL], ...(on.single ? OUTAGES : [])])(
+      'because %s',
+      (_, { fail, recover }) => {
+        afterEach(recover);
+
+        on.single?.('[9] control: is answered with 200 and a cookie', async () => {
+          const application = await on.handWired({ session: { rolling: true, cookie: { maxAge: 3_600_000 } } });
+
+          const { observed } = await saveInto(application, fail);
+          expect(observed).toEqual({ status: 200, cookies: 1, retryAfter: undefined, code: undefined });
+        });
+
+        it('[9] is answered with 503 and no cookie', async () => {
+          const application = await on.here();
+
+          const { observed } = await saveInto(application, fail);
+          expect(observed).toEqual({ status: 503, cookies: 0, retryAfter: '1', code: 'session_store_unavailable' });
+        });
+      },
+    );
+
+    describe('after a login in the same request', () => {
+      async function signUp(application: Application) {
+        const opened = application.browser().open('POST', '/gated/stored/sign-up');
+        await gate(application, 'stored').reached;
+        await on.refuseWrites();
+        gate(application, 'stored').open();
+        const { status, setCookies, body } = await opened;
+        body.destroy();
+        return { status, cookies: setCookies.length };
+      }
+
+      on.single?.('[9] control: is answered with the cookie of the login', async () => {
+        expect(await signUp(await on.handWired())).toEqual({ status: 204, cookies: 1 });
+      });
+
+      it('[9] is answered with 503 and without the cookie of the login', async () => {
+        expect(await signUp(await on.here())).toEqual({ status: 503, cookies: 0 });
+      });
+    });
+
+    it('[9] stores nothing, and the next one works', async () => {
+      const application = await on.here();
+      const { browser } = await saveInto(application, () => on.refuseWrites());
+
+      expect(await dataOf(browser)).toEqual({});
+      await on.refuseWrites(false);
+      expect((await put(browser, 'note', 2)).status).toBe(200);
+      expect(await dataOf(browser)).toEqual({ note: 2 });
+    });
+
+    it.each(titled([...ANSWERS, ...BODILESS_ANSWERS]))(
+      '[9] replaces an answer by %s whole, and keeps the connection',
+      async (_, { kind, method = 'GET', headers }) => {
+        const application = await on.here({ controllers });
+        const browser = application.browser();
+        await put(browser, 'token', 'old');
+        await on.refuseWrites();
+
+        const answer = await browser.open(method, `/answers/${kind}?token=new`, { headers });
+        const { localPort } = answer.body.socket;
+        const content = await text(answer.body);
+
+        expect(answer.status).toBe(503);
+        expect(answer.headers).toMatchObject({ 'content-type': 'application/json; charset=utf-8', 'retry-after': '1' });
+        expect(answer.headers).not.toHaveProperty('location');
+        expect(answer.headers['etag']).not.toBe('"constant"');
+        if (method === 'HEAD') expect(content).toBe('');
+        else {
+          expect(JSON.parse(content)).toMatchObject({ code: 'session_store_unavailable' });
+          expect(answer.headers['content-length']).toBe(String(Buffer.byteLength(content)));
+        }
+        const next = await browser.open('GET', '/session');
+        expect(next.body.socket.localPort).toBe(localPort);
+        expect(JSON.parse(await text(next.body))).toEqual({ token: 'old' });
+      },
+    );
+  });
+
+  describe('activity that cannot be written down', () => {
+    async function readWhileWritesFail(application: Application) {
+      const browser = await application.loggedIn();
+      application.clock.advance('30m');
+      await on.refuseWrites();
+      const { status, text: body } = await browser.get('/me');
+      return { status, body };
+    }
+
+    const WELL = { status: 200, body: '{"id":"1","name":"Ada"}' };
+    const errors = (log: LogRecorder) => log.at('error', 'fatal').filter((line) => line.includes('NOREPLICAS'));
+
+    on.single?.('[9] control: fails a request that has been answered', async () => {
+      const logger = new LogRecorder();
+
+      expect(await readWhileWritesFail(await on.handWired({ logger }))).toEqual(WELL);
+      await eventually('the error', () => errors(logger).length > 0);
+    });
+
+    it('[9] is an event, and no error of a request', async () => {
+      const logger = new LogRecorder();
+      const application = await on.here({ logger, options: { lifetime: { rotateEvery: false } } });
+
+      expect(await readWhileWritesFail(application)).toEqual(WELL);
+      await eventually('the event', () => application.events.some(({ type }) => type === 'touch-failed'));
+      expect(errors(logger).filter((line) => line.includes('ExceptionsHandler'))).toEqual([]);
+    });
+  });
+
+  describe('a stream', () => {
+    it('[10] commits at its first byte; a change after that is saved at the end, and warned about once', async () => {
+      const log = new LogRecorder();
+      const application = await on.here({ controllers, logger: log });
+      const browser = application.browser();
+      await put(browser, 'token', 'old');
+
+      const { status, body } = await browser.open('GET', '/answers/stream/late');
+      expect(status).toBe(200);
+      expect(await dataOf(browser.tab())).toEqual({ token: 'old', before: true });
+
+      gate(application, 'late').open();
+      expect(await text(body)).toBe('first second third');
+      expect(await dataOf(browser)).toEqual({ token: 'old', before: true, after: true, last: true });
+      expect(log.at('warn').filter((line) => line.includes('after the answer had begun'))).toHaveLength(1);
+    });
+
+    it('[10] hands out the cookie of a session that it has opened with its first byte', async () => {
+      const application = await on.here({ controllers });
+      const browser = application.browser();
+
+      const { setCookies, body } = await browser.open('GET', '/answers/stream/late');
+      expect(setCookies).toEqual([expect.stringMatching(/^sid=s%3A/)]);
+      expect(await dataOf(browser.tab())).toEqual({ before: true });
+
+      gate(application, 'late').open();
+      await text(body);
+      expect(await dataOf(browser)).toEqual({ before: true, after: true, last: true });
+    });
+
+    it('[10] whose late change cannot be saved still ends, and says so in the log', async () => {
+      const log = new LogRecorder();
+      const application = await on.here({ controllers, logger: log });
+      const browser = application.browser();
+      const { body } = await browser.open('GET', '/answers/stream/late');
+
+      await on.refuseWrites();
+      gate(application, 'late').open();
+
+      expect(await text(body)).toBe('first second third');
+      expect(log.at('error').join()).toContain('could not be saved');
+      expect(await dataOf(browser)).toEqual({ before: true });
+    });
+  });
+
+  describe('a client that hangs up', () => {
+    it('[9] while the handler runs leaves its session as the handler made it, and the server unharmed', async () => {
+      const watch = on.closing(new ProcessWatch());
+      const application = await on.here();
+      const browser = await application.loggedIn();
+      const cookie = browser.cookies.headerFor(new URL(application.url));
+      const { hostname, port } = new URL(application.url);
+      const socket = connect(Number(port), hostname);
+      socket.write(
+        `PUT /gated/slow/session/note HTTP/1.1\r\nHost: localhost\r\nCookie: ${cookie}\r\n` +
+          'Content-Type: application/json\r\nContent-Length: 11\r\n\r\n{"value":1}',
+      );
+      await gate(application, 'slow').reached;
+      socket.resetAndDestroy();
+      await once(socket, 'close');
+      gate(application, 'slow').open();
+
+      await eventually('the save', async () => (await dataOf(browser))['note'] === 1);
+      expect(watch.unhandled).toEqual([]);
+    });
+
+    it('[9] while its answer waits for the save leaves the server unharmed', async () => {
+      const watch = on.closing(new ProcessWatch());
+      const line = await on.line();
+      const application = await on.here({ options: { redis: line.options }, controllers });
+      const browser = await application.loggedIn();
+      for (const { kind } of ANSWERS) {
+        const hasty = put(browser.tab(), kind, 1, { at: kind }).catch((error: unknown) => error);
+        await gate(application, kind).reached;
+        line.pause();
+        gate(application, kind).open();
+        const answer = await browser
+          .tab()
+          .get(`/answers/${kind}?token=a`, { timeout: 30 })
+          .catch((error: unknown) => error);
+        expect(answer).toBeInstanceOf(Error);
+        line.resume();
+        await hasty;
+      }
+
+      expect(await isLoggedIn(browser)).toBe(true);
+      expect(watch.unhandled).toEqual([]);
+    });
   });
 });

@@ -5,14 +5,15 @@ import { SESSION_STORE } from '../../lib/index.js';
 import type { User } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
 import { Gates } from '../support/gate.js';
+import { DEPLOYMENTS } from '../support/redis-deployment.js';
 import { data, promised } from './routes.js';
 import { type Application, gate } from './scenario.js';
 import { broken, type Found, FRESH, type Observed, type Operation } from './session-model.js';
 import { stage } from './stage.js';
 
 const RUNS = 300;
-
-const on = stage();
+/** On a cluster, for the time they take: the scripts are those of one server, and what is new is where keys lie. */
+const FEWER = 100;
 
 /** Each operation as code for express-session and Passport has it; it has loaded its session when it comes to the gate. */
 @Controller('model')
@@ -149,8 +150,7 @@ function handleOf(cookie: string | undefined): string | undefined {
   return cookie === undefined ? undefined : decodeURIComponent(cookie).slice('s:'.length).split('.')[0];
 }
 
-function holds(application: Application, stored: () => Promise<string[]>) {
-  const browser = on.closing(application.browser());
+function holds(application: Application, browser: Browser, stored: () => Promise<string[]>) {
   return fc.asyncProperty(program, async (steps) => {
     const { history, found } = await play(application, browser, steps);
     expect(history).toHaveLength(steps.length);
@@ -160,31 +160,35 @@ function holds(application: Application, stored: () => Promise<string[]>) {
     for (const handle of alive) before.add(handle);
   });
 }
+
 /** Sessions that runs before this one left behind. */
 const before = new Set<string>();
 
-describe('whatever requests of one browser run at once', () => {
+describe.each(DEPLOYMENTS)('whatever requests of one browser run at once, with sessions in %s,', (kind) => {
+  const on = stage(kind);
   const controllers = [ModelController];
 
-  it('[2] [4] control: sessions come back, or writes are lost', async () => {
+  on.single?.('[2] [4] control: sessions come back, or writes are lost', async () => {
     const application = await on.handWired({ controllers });
+    const browser = on.closing(application.browser());
     const stored = async () => (await on.sessions()).map((one) => one.slice('sess:'.length));
 
-    const { failed } = await fc.check(holds(application, stored), { numRuns: RUNS, endOnFailure: true });
+    const { failed } = await fc.check(holds(application, browser, stored), { numRuns: RUNS, endOnFailure: true });
     expect(failed).toBe(true);
   });
 
-  it.each(['redis', 'memory'])(
+  it.each(on.single ? ['redis', 'memory'] : ['cluster'])(
     '[2] [4] no write is lost, no ended session comes back, nobody is who they are not (%s)',
     async (where) => {
       const options = where === 'memory' ? { redis: undefined } : {};
       const application = await on.here({ controllers, options });
+      const browser = on.closing(application.browser());
       const store = application.app.get<{ ids(): Promise<string[]> }>(SESSION_STORE);
 
       // A failure prints its seed, and the program at its shortest: `{ seed, path }` here plays it again.
       await fc.assert(
-        holds(application, () => store.ids()),
-        { numRuns: RUNS },
+        holds(application, browser, () => store.ids()),
+        { numRuns: where === 'cluster' ? FEWER : RUNS },
       );
     },
     60_000,

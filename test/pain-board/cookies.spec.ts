@@ -4,335 +4,345 @@ import type { Request } from 'express';
 import { SECRET } from '../support/application.js';
 import { Browser } from '../support/browser.js';
 import { LogRecorder } from '../support/log-recorder.js';
-import { RedisMonitor } from '../support/redis-monitor.js';
+import { DEPLOYMENTS } from '../support/redis-deployment.js';
 import { ADA, type Application, dataOf, FORGOTTEN, gate, isLoggedIn, put } from './scenario.js';
 import { stage } from './stage.js';
 
 const HOUR = 3_600_000;
 const NEWER = `a newer ${SECRET}`;
 
-const on = stage();
-
 /** The same browser, before another instance of the application. */
 function carriedTo(application: Application, browser: Browser): Browser {
   return new Browser(application.url, { now: application.clock.now }, browser.cookies);
 }
 
-describe('an anonymous request that is answered after a login', () => {
-  async function lateAnswer(application: Application) {
+describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
+  const on = stage(where);
+
+  describe('an anonymous request that is answered after a login', () => {
+    async function lateAnswer(application: Application) {
+      const browser = application.browser();
+      const late = browser.tab().get('/gated/late');
+      await gate(application, 'late').reached;
+      await browser.post('/login', { json: ADA });
+      gate(application, 'late').open();
+      const { setCookies } = await late;
+      return { cookies: setCookies.length, loggedIn: await isLoggedIn(browser) };
+    }
+
+    on.single?.('[11] control: overwrites the cookie of the login', async () => {
+      const application = await on.handWired({ session: { saveUninitialized: true } });
+
+      expect(await lateAnswer(application)).toEqual({ cookies: 1, loggedIn: false });
+    });
+
+    it('[11] sets no cookie when it stores nothing', async () => {
+      expect(await lateAnswer(await on.here())).toEqual({ cookies: 0, loggedIn: true });
+    });
+
+    it('[11] asks Redis nothing', async () => {
+      const application = await on.here();
+      const monitor = await on.monitor();
+
+      expect(await monitor.during(() => application.browser().get('/session'))).toEqual([]);
+    });
+  });
+
+  describe('a request of a session that another login replaces', () => {
+    /** Its cookie is due to be renewed, and it may want to store something, too. */
+    async function lateAnswer(application: Application, write: boolean) {
+      const browser = await application.loggedIn();
+      application.clock.advance('30m');
+      const late = write ? put(browser.tab(), 'note', 1, { at: 'late' }) : browser.tab().get('/gated/late');
+      await gate(application, 'late').reached;
+      application.clock.advance(1_000);
+      await browser.post('/login', { json: ADA });
+      gate(application, 'late').open();
+      const { status } = await late;
+      return { status, loggedIn: await isLoggedIn(browser) };
+    }
+
+    on.single?.('[11] control: overwrites the cookie of that login', async () => {
+      const application = await on.handWired({ session: { rolling: true, cookie: { maxAge: HOUR } } });
+
+      expect(await lateAnswer(application, false)).toEqual({ status: 200, loggedIn: false });
+    });
+
+    it.each([
+      ['reads', false],
+      ['writes', true],
+    ])('[11] leaves the cookie of that login alone (%s)', async (_, write) => {
+      expect(await lateAnswer(await on.here(), write)).toEqual({ status: 200, loggedIn: true });
+    });
+  });
+
+  describe('a Secure cookie behind a proxy that is not trusted', () => {
+    async function threeLogins(application: Application) {
+      const answers = [];
+      for (let i = 0; i < 3; i++) answers.push(await application.browser().post('/login', { json: ADA }));
+      return {
+        statuses: answers.map(({ status }) => status),
+        cookies: answers.flatMap(({ setCookies }) => setCookies),
+        sessions: (await on.sessions()).length,
+        answers,
+      };
+    }
+
+    const spoken = (log: LogRecorder) => log.at('warn', 'error').filter((line) => line.includes('trust proxy'));
+
+    on.single?.('[25] control: is not sent, without a word; every login leaves a key behind', async () => {
+      const logger = new LogRecorder();
+      const application = await on.handWired({ session: { cookie: { secure: true } }, logger });
+
+      expect(await threeLogins(application)).toMatchObject({ statuses: [200, 200, 200], cookies: [], sessions: 3 });
+      expect(spoken(logger)).toEqual([]);
+    });
+
+    it('[25] fails the login with its code and stores nothing; the log says why and what to do, at boot and once later', async () => {
+      const logger = new LogRecorder();
+      const application = await on.here({ options: { cookie: { secure: true } }, logger });
+      expect(spoken(logger)).toHaveLength(1);
+
+      const { answers, ...seen } = await threeLogins(application);
+
+      expect(seen).toEqual({ statuses: [500, 500, 500], cookies: [], sessions: 0 });
+      for (const answer of answers) expect(answer.json()).toMatchObject({ code: 'cookie_not_sendable' });
+      expect(spoken(logger)).toHaveLength(2);
+    });
+
+    it('[25] leaves no key of an anonymous visitor behind', async () => {
+      const application = await on.here({ options: { cookie: { secure: true } } });
+
+      expect((await put(application.browser(), 'a', 1)).status).toBe(200);
+      expect(await on.sessions()).toEqual([]);
+    });
+
+    it('[25] is sent where the proxy is trusted, without a warning', async () => {
+      const logger = new LogRecorder();
+      const application = await on.here({
+        options: { cookie: { secure: true } },
+        logger,
+        configure: (app) => (app as NestExpressApplication).set('trust proxy', 1),
+      });
+      const headers = { 'X-Forwarded-Proto': 'https' };
+      const { status, setCookies } = await application.browser().post('/login', { json: ADA, headers });
+
+      expect({ status, setCookies }).toEqual({
+        status: 200,
+        setCookies: [expect.stringContaining('; HttpOnly; Secure; ')],
+      });
+      expect(spoken(logger)).toEqual([]);
+    });
+  });
+
+  describe("secure: 'auto'", () => {
+    const login = async (application: Application) =>
+      (await application.browser().post('/login', { json: ADA })).setCookies;
+
+    on.single?.('[26] control: sets no cookie over HTTP when a function gives the attributes', async () => {
+      const application = await on.handWired({ session: { cookie: () => ({ secure: 'auto' as const }) } });
+
+      expect(await login(application)).toEqual([]);
+    });
+
+    it('[26] is resolved first: a cookie over HTTP, a Secure one over HTTPS', async () => {
+      const application = await on.here({
+        options: { cookie: { secure: 'auto' } },
+        configure: (app) => (app as NestExpressApplication).set('trust proxy', 1),
+      });
+      const secure = await application
+        .browser()
+        .post('/login', { json: ADA, headers: { 'X-Forwarded-Proto': 'https' } });
+
+      expect(await login(application)).toEqual([expect.stringMatching(/^sid=s%3A[^;]+;.*; HttpOnly; SameSite=Lax$/)]);
+      expect(secure.setCookies).toEqual([expect.stringMatching(/^sid=s%3A[^;]+;.*; HttpOnly; Secure; SameSite=Lax$/)]);
+    });
+  });
+
+  describe("path: '/admin'", () => {
+    @Controller()
+    class PathController {
+      @All(['admin', 'admin/users', 'administrator'])
+      hasSession(@Req() { session }: Partial<Request>): boolean {
+        return session !== undefined;
+      }
+    }
+
+    async function sessionsByPath(application: Application) {
+      const browser = application.browser();
+      const paths = ['/admin', '/admin/users', '/admin?a=b', '/administrator'];
+      return Promise.all(paths.map(async (path) => [path, (await browser.get(path)).json<boolean>()]));
+    }
+
+    on.single?.('[26] control: has a session at /administrator, too', async () => {
+      const application = await on.handWired({
+        session: { cookie: { path: '/admin' } },
+        controllers: [PathController],
+      });
+
+      expect(await sessionsByPath(application)).toContainEqual(['/administrator', true]);
+    });
+
+    it('[26] ends at a segment', async () => {
+      const application = await on.here({ options: { cookie: { path: '/admin' } }, controllers: [PathController] });
+
+      expect(await sessionsByPath(application)).toEqual([
+        ['/admin', true],
+        ['/admin/users', true],
+        ['/admin?a=b', true],
+        ['/administrator', false],
+      ]);
+    });
+  });
+
+  describe('a session from before a change of the configuration', () => {
+    /** What a later deployment's renewed cookie looks like, but for its value. */
+    async function renewedBy([before, after]: [Application, Application]) {
+      const browser = carriedTo(after, await before.loggedIn());
+      before.clock.advance('30m');
+      if (after.clock.now() < before.clock.now()) after.clock.advance('30m');
+      const { setCookies } = await browser.get('/me');
+      return {
+        now: after.clock.now(),
+        setCookies: setCookies.map((cookie) => cookie.replace(/^sid=[^;]+/, 'sid=...')),
+      };
+    }
+
+    on.single?.('[27] control: keeps the attributes of its first day', async () => {
+      const old = { rolling: true, cookie: { sameSite: 'lax', maxAge: HOUR } } as const;
+      const applications: [Application, Application] = [
+        await on.handWired({ session: old }),
+        await on.handWired({ session: { ...old, cookie: { sameSite: 'strict', maxAge: 8 * HOUR } } }),
+      ];
+
+      const { now, setCookies } = await renewedBy(applications);
+
+      const expires = new Date(now + HOUR).toUTCString();
+      expect(setCookies).toEqual([`sid=...; Path=/; Expires=${expires}; HttpOnly; SameSite=Lax`]);
+    });
+
+    it('[27] has its cookie renewed with the new attributes', async () => {
+      const applications: [Application, Application] = [
+        await on.here({ options: { cookie: { sameSite: 'lax' }, lifetime: { idle: '1h' } } }),
+        await on.here({
+          options: { cookie: { sameSite: 'strict', domain: '127.0.0.1' }, lifetime: { idle: '8h', touchEvery: '10m' } },
+        }),
+      ];
+
+      const { now, setCookies } = await renewedBy(applications);
+
+      const expires = new Date(now + 8 * HOUR).toUTCString();
+      expect(setCookies).toEqual([`sid=...; Domain=127.0.0.1; Path=/; Expires=${expires}; HttpOnly; SameSite=Strict`]);
+    });
+  });
+
+  describe('two cookies of one name', () => {
+    /** The first is of a session that has ended, as one for a parent domain or a longer path may be. */
+    async function deadBeforeLive(application: Application, dead = 1) {
+      const ended = [];
+      for (let i = 0; i < dead; i++) {
+        const browser = await application.loggedIn();
+        ended.push(`sid=${browser.cookies.get('sid')!}`);
+        await browser.post('/logout');
+      }
+      const live = `sid=${(await application.loggedIn()).cookies.get('sid')!}`;
+      const me = async (...cookies: string[]) =>
+        (await application.browser().get('/me', { headers: { cookie: cookies.join('; ') } })).status === 200;
+      return { alone: await me(live), deadFirst: await me(...ended, live), deadLast: await me(live, ...ended) };
+    }
+
+    on.single?.('[28] control: lock the user out when the first is dead', async () => {
+      expect(await deadBeforeLive(await on.handWired())).toEqual({ alone: true, deadFirst: false, deadLast: true });
+    });
+
+    it('[28] are both tried', async () => {
+      expect(await deadBeforeLive(await on.here())).toEqual({ alone: true, deadFirst: true, deadLast: true });
+    });
+
+    it('[28] are tried up to a small number, so that a request cannot have Redis asked at will', async () => {
+      const application = await on.here();
+      expect(await deadBeforeLive(application, 3)).toMatchObject({ deadFirst: true });
+
+      const dead: string[] = [];
+      for (let i = 0; i < 12; i++) {
+        const browser = await application.loggedIn();
+        dead.push(`sid=${browser.cookies.get('sid')!}`);
+        await browser.post('/logout');
+      }
+      const monitor = await on.monitor();
+      const asked = async (cookies: string[]) =>
+        (await monitor.during(() => application.browser().get('/me', { headers: { cookie: cookies.join('; ') } })))
+          .length;
+
+      expect(await asked(dead)).toBeLessThanOrEqual(5); // Four are looked for, and one is asked about: why it ended.
+      expect(await asked(dead.map((cookie) => `${cookie.slice(0, -3)}abc`))).toBe(0);
+    });
+  });
+
+  describe('a cookie signed by a secret that has been replaced', () => {
+    async function secretRotated([old, both, newer]: [Application, Application, Application]) {
+      const before = await old.loggedIn();
+      const value = before.cookies.get('sid')!;
+      const browser = carriedTo(both, before);
+      const { status, setCookies } = await browser.get('/me');
+      const again = await browser.get('/me');
+      return {
+        status,
+        setCookies,
+        again: again.setCookies,
+        sameId: browser.cookies.get('sid')!.split('.')[0] === value.split('.')[0],
+        afterwards: await isLoggedIn(carriedTo(newer, browser)),
+      };
+    }
+
+    on.single?.('[30] control: is not signed anew, and dead when the old secret goes', async () => {
+      const applications: [Application, Application, Application] = [
+        await on.handWired({ session: { secret: SECRET } }),
+        await on.handWired({ session: { secret: [NEWER, SECRET] } }),
+        await on.handWired({ session: { secret: NEWER } }),
+      ];
+
+      expect(await secretRotated(applications)).toMatchObject({ status: 200, setCookies: [], afterwards: false });
+    });
+
+    it('[30] is signed anew on its next use, once, for the same session', async () => {
+      const applications: [Application, Application, Application] = [
+        await on.here({ options: { secret: SECRET } }),
+        await on.here({ options: { secret: [NEWER, SECRET] } }),
+        await on.here({ options: { secret: NEWER } }),
+      ];
+
+      const { setCookies, ...seen } = await secretRotated(applications);
+
+      expect(seen).toEqual({ status: 200, again: [], sameId: true, afterwards: true });
+      expect(setCookies).toEqual([
+        expect.stringMatching(
+          /^sid=s%3A[\w-]{20}\.[\w-]{43}\.[^;]+; Path=\/; Expires=[^;]+ GMT; HttpOnly; SameSite=Lax$/,
+        ),
+      ]);
+    });
+
+    it('[30] comes with Cache-Control: no-store when it is signed anew', async () => {
+      const old = await on.here({ options: { secret: SECRET } });
+      const both = await on.here({ options: { secret: [NEWER, SECRET] } });
+      const { headers } = await carriedTo(both, await old.loggedIn()).get('/public');
+
+      expect(headers['cache-control']).toBe('no-store');
+    });
+  });
+
+  it('[29] [14] the cookie of a login, of a renewal and of a logout differ in value and expiry alone', async () => {
+    const application = await on.here({ options: { lifetime: { rotateEvery: false } } });
     const browser = application.browser();
-    const late = browser.tab().get('/gated/late');
-    await gate(application, 'late').reached;
-    await browser.post('/login', { json: ADA });
-    gate(application, 'late').open();
-    const { setCookies } = await late;
-    return { cookies: setCookies.length, loggedIn: await isLoggedIn(browser) };
-  }
+    const { setCookies: login } = await browser.post('/login', { json: ADA });
+    const value = browser.cookies.get('sid')!;
+    const attributes = (from: number) =>
+      `sid=${value}; Path=/; Expires=${new Date(from + HOUR).toUTCString()}; HttpOnly; SameSite=Lax`;
 
-  it('[11] control: overwrites the cookie of the login', async () => {
-    const application = await on.handWired({ session: { saveUninitialized: true } });
-
-    expect(await lateAnswer(application)).toEqual({ cookies: 1, loggedIn: false });
-  });
-
-  it('[11] sets no cookie when it stores nothing', async () => {
-    expect(await lateAnswer(await on.here())).toEqual({ cookies: 0, loggedIn: true });
-  });
-
-  it('[11] asks Redis nothing', async () => {
-    const application = await on.here();
-    const monitor = on.closing(await RedisMonitor.start(on.redis));
-
-    expect(await monitor.during(() => application.browser().get('/session'))).toEqual([]);
-  });
-});
-
-describe('a request of a session that another login replaces', () => {
-  /** Its cookie is due to be renewed, and it may want to store something, too. */
-  async function lateAnswer(application: Application, write: boolean) {
-    const browser = await application.loggedIn();
+    expect(login).toEqual([attributes(application.clock.now())]);
     application.clock.advance('30m');
-    const late = write ? put(browser.tab(), 'note', 1, { at: 'late' }) : browser.tab().get('/gated/late');
-    await gate(application, 'late').reached;
-    application.clock.advance(1_000);
-    await browser.post('/login', { json: ADA });
-    gate(application, 'late').open();
-    const { status } = await late;
-    return { status, loggedIn: await isLoggedIn(browser) };
-  }
-
-  it('[11] control: overwrites the cookie of that login', async () => {
-    const application = await on.handWired({ session: { rolling: true, cookie: { maxAge: HOUR } } });
-
-    expect(await lateAnswer(application, false)).toEqual({ status: 200, loggedIn: false });
+    expect((await browser.get('/me')).setCookies).toEqual([attributes(application.clock.now())]);
+    expect((await browser.post('/logout')).setCookies).toEqual([FORGOTTEN]);
+    expect(await dataOf(browser)).toEqual({});
   });
-
-  it.each([
-    ['reads', false],
-    ['writes', true],
-  ])('[11] leaves the cookie of that login alone (%s)', async (_, write) => {
-    expect(await lateAnswer(await on.here(), write)).toEqual({ status: 200, loggedIn: true });
-  });
-});
-
-describe('a Secure cookie behind a proxy that is not trusted', () => {
-  async function threeLogins(application: Application) {
-    const answers = [];
-    for (let i = 0; i < 3; i++) answers.push(await application.browser().post('/login', { json: ADA }));
-    return {
-      statuses: answers.map(({ status }) => status),
-      cookies: answers.flatMap(({ setCookies }) => setCookies),
-      sessions: (await on.sessions()).length,
-      answers,
-    };
-  }
-
-  const spoken = (log: LogRecorder) => log.at('warn', 'error').filter((line) => line.includes('trust proxy'));
-
-  it('[25] control: is not sent, without a word; every login leaves a key behind', async () => {
-    const logger = new LogRecorder();
-    const application = await on.handWired({ session: { cookie: { secure: true } }, logger });
-
-    expect(await threeLogins(application)).toMatchObject({ statuses: [200, 200, 200], cookies: [], sessions: 3 });
-    expect(spoken(logger)).toEqual([]);
-  });
-
-  it('[25] fails the login with its code and stores nothing; the log says why and what to do, at boot and once later', async () => {
-    const logger = new LogRecorder();
-    const application = await on.here({ options: { cookie: { secure: true } }, logger });
-    expect(spoken(logger)).toHaveLength(1);
-
-    const { answers, ...seen } = await threeLogins(application);
-
-    expect(seen).toEqual({ statuses: [500, 500, 500], cookies: [], sessions: 0 });
-    for (const answer of answers) expect(answer.json()).toMatchObject({ code: 'cookie_not_sendable' });
-    expect(spoken(logger)).toHaveLength(2);
-  });
-
-  it('[25] leaves no key of an anonymous visitor behind', async () => {
-    const application = await on.here({ options: { cookie: { secure: true } } });
-
-    expect((await put(application.browser(), 'a', 1)).status).toBe(200);
-    expect(await on.sessions()).toEqual([]);
-  });
-
-  it('[25] is sent where the proxy is trusted, without a warning', async () => {
-    const logger = new LogRecorder();
-    const application = await on.here({
-      options: { cookie: { secure: true } },
-      logger,
-      configure: (app) => (app as NestExpressApplication).set('trust proxy', 1),
-    });
-    const headers = { 'X-Forwarded-Proto': 'https' };
-    const { status, setCookies } = await application.browser().post('/login', { json: ADA, headers });
-
-    expect({ status, setCookies }).toEqual({
-      status: 200,
-      setCookies: [expect.stringContaining('; HttpOnly; Secure; ')],
-    });
-    expect(spoken(logger)).toEqual([]);
-  });
-});
-
-describe("secure: 'auto'", () => {
-  const login = async (application: Application) =>
-    (await application.browser().post('/login', { json: ADA })).setCookies;
-
-  it('[26] control: sets no cookie over HTTP when a function gives the attributes', async () => {
-    const application = await on.handWired({ session: { cookie: () => ({ secure: 'auto' as const }) } });
-
-    expect(await login(application)).toEqual([]);
-  });
-
-  it('[26] is resolved first: a cookie over HTTP, a Secure one over HTTPS', async () => {
-    const application = await on.here({
-      options: { cookie: { secure: 'auto' } },
-      configure: (app) => (app as NestExpressApplication).set('trust proxy', 1),
-    });
-    const secure = await application.browser().post('/login', { json: ADA, headers: { 'X-Forwarded-Proto': 'https' } });
-
-    expect(await login(application)).toEqual([expect.stringMatching(/^sid=s%3A[^;]+;.*; HttpOnly; SameSite=Lax$/)]);
-    expect(secure.setCookies).toEqual([expect.stringMatching(/^sid=s%3A[^;]+;.*; HttpOnly; Secure; SameSite=Lax$/)]);
-  });
-});
-
-describe("path: '/admin'", () => {
-  @Controller()
-  class PathController {
-    @All(['admin', 'admin/users', 'administrator'])
-    hasSession(@Req() { session }: Partial<Request>): boolean {
-      return session !== undefined;
-    }
-  }
-
-  async function sessionsByPath(application: Application) {
-    const browser = application.browser();
-    const paths = ['/admin', '/admin/users', '/admin?a=b', '/administrator'];
-    return Promise.all(paths.map(async (path) => [path, (await browser.get(path)).json<boolean>()]));
-  }
-
-  it('[26] control: has a session at /administrator, too', async () => {
-    const application = await on.handWired({ session: { cookie: { path: '/admin' } }, controllers: [PathController] });
-
-    expect(await sessionsByPath(application)).toContainEqual(['/administrator', true]);
-  });
-
-  it('[26] ends at a segment', async () => {
-    const application = await on.here({ options: { cookie: { path: '/admin' } }, controllers: [PathController] });
-
-    expect(await sessionsByPath(application)).toEqual([
-      ['/admin', true],
-      ['/admin/users', true],
-      ['/admin?a=b', true],
-      ['/administrator', false],
-    ]);
-  });
-});
-
-describe('a session from before a change of the configuration', () => {
-  /** What a later deployment's renewed cookie looks like, but for its value. */
-  async function renewedBy([before, after]: [Application, Application]) {
-    const browser = carriedTo(after, await before.loggedIn());
-    before.clock.advance('30m');
-    if (after.clock.now() < before.clock.now()) after.clock.advance('30m');
-    const { setCookies } = await browser.get('/me');
-    return { now: after.clock.now(), setCookies: setCookies.map((cookie) => cookie.replace(/^sid=[^;]+/, 'sid=...')) };
-  }
-
-  it('[27] control: keeps the attributes of its first day', async () => {
-    const old = { rolling: true, cookie: { sameSite: 'lax', maxAge: HOUR } } as const;
-    const applications: [Application, Application] = [
-      await on.handWired({ session: old }),
-      await on.handWired({ session: { ...old, cookie: { sameSite: 'strict', maxAge: 8 * HOUR } } }),
-    ];
-
-    const { now, setCookies } = await renewedBy(applications);
-
-    const expires = new Date(now + HOUR).toUTCString();
-    expect(setCookies).toEqual([`sid=...; Path=/; Expires=${expires}; HttpOnly; SameSite=Lax`]);
-  });
-
-  it('[27] has its cookie renewed with the new attributes', async () => {
-    const applications: [Application, Application] = [
-      await on.here({ options: { cookie: { sameSite: 'lax' }, lifetime: { idle: '1h' } } }),
-      await on.here({
-        options: { cookie: { sameSite: 'strict', domain: '127.0.0.1' }, lifetime: { idle: '8h', touchEvery: '10m' } },
-      }),
-    ];
-
-    const { now, setCookies } = await renewedBy(applications);
-
-    const expires = new Date(now + 8 * HOUR).toUTCString();
-    expect(setCookies).toEqual([`sid=...; Domain=127.0.0.1; Path=/; Expires=${expires}; HttpOnly; SameSite=Strict`]);
-  });
-});
-
-describe('two cookies of one name', () => {
-  /** The first is of a session that has ended, as one for a parent domain or a longer path may be. */
-  async function deadBeforeLive(application: Application, dead = 1) {
-    const ended = [];
-    for (let i = 0; i < dead; i++) {
-      const browser = await application.loggedIn();
-      ended.push(`sid=${browser.cookies.get('sid')!}`);
-      await browser.post('/logout');
-    }
-    const live = `sid=${(await application.loggedIn()).cookies.get('sid')!}`;
-    const me = async (...cookies: string[]) =>
-      (await application.browser().get('/me', { headers: { cookie: cookies.join('; ') } })).status === 200;
-    return { alone: await me(live), deadFirst: await me(...ended, live), deadLast: await me(live, ...ended) };
-  }
-
-  it('[28] control: lock the user out when the first is dead', async () => {
-    expect(await deadBeforeLive(await on.handWired())).toEqual({ alone: true, deadFirst: false, deadLast: true });
-  });
-
-  it('[28] are both tried', async () => {
-    expect(await deadBeforeLive(await on.here())).toEqual({ alone: true, deadFirst: true, deadLast: true });
-  });
-
-  it('[28] are tried up to a small number, so that a request cannot have Redis asked at will', async () => {
-    const application = await on.here();
-    expect(await deadBeforeLive(application, 3)).toMatchObject({ deadFirst: true });
-
-    const dead: string[] = [];
-    for (let i = 0; i < 12; i++) {
-      const browser = await application.loggedIn();
-      dead.push(`sid=${browser.cookies.get('sid')!}`);
-      await browser.post('/logout');
-    }
-    const monitor = on.closing(await RedisMonitor.start(on.redis));
-    const asked = async (cookies: string[]) =>
-      (await monitor.during(() => application.browser().get('/me', { headers: { cookie: cookies.join('; ') } })))
-        .length;
-
-    expect(await asked(dead)).toBeLessThanOrEqual(5); // Four are looked for, and one is asked about: why it ended.
-    expect(await asked(dead.map((cookie) => `${cookie.slice(0, -3)}abc`))).toBe(0);
-  });
-});
-
-describe('a cookie signed by a secret that has been replaced', () => {
-  async function secretRotated([old, both, newer]: [Application, Application, Application]) {
-    const before = await old.loggedIn();
-    const value = before.cookies.get('sid')!;
-    const browser = carriedTo(both, before);
-    const { status, setCookies } = await browser.get('/me');
-    const again = await browser.get('/me');
-    return {
-      status,
-      setCookies,
-      again: again.setCookies,
-      sameId: browser.cookies.get('sid')!.split('.')[0] === value.split('.')[0],
-      afterwards: await isLoggedIn(carriedTo(newer, browser)),
-    };
-  }
-
-  it('[30] control: is not signed anew, and dead when the old secret goes', async () => {
-    const applications: [Application, Application, Application] = [
-      await on.handWired({ session: { secret: SECRET } }),
-      await on.handWired({ session: { secret: [NEWER, SECRET] } }),
-      await on.handWired({ session: { secret: NEWER } }),
-    ];
-
-    expect(await secretRotated(applications)).toMatchObject({ status: 200, setCookies: [], afterwards: false });
-  });
-
-  it('[30] is signed anew on its next use, once, for the same session', async () => {
-    const applications: [Application, Application, Application] = [
-      await on.here({ options: { secret: SECRET } }),
-      await on.here({ options: { secret: [NEWER, SECRET] } }),
-      await on.here({ options: { secret: NEWER } }),
-    ];
-
-    const { setCookies, ...seen } = await secretRotated(applications);
-
-    expect(seen).toEqual({ status: 200, again: [], sameId: true, afterwards: true });
-    expect(setCookies).toEqual([
-      expect.stringMatching(
-        /^sid=s%3A[\w-]{20}\.[\w-]{43}\.[^;]+; Path=\/; Expires=[^;]+ GMT; HttpOnly; SameSite=Lax$/,
-      ),
-    ]);
-  });
-
-  it('[30] comes with Cache-Control: no-store when it is signed anew', async () => {
-    const old = await on.here({ options: { secret: SECRET } });
-    const both = await on.here({ options: { secret: [NEWER, SECRET] } });
-    const { headers } = await carriedTo(both, await old.loggedIn()).get('/public');
-
-    expect(headers['cache-control']).toBe('no-store');
-  });
-});
-
-it('[29] [14] the cookie of a login, of a renewal and of a logout differ in value and expiry alone', async () => {
-  const application = await on.here({ options: { lifetime: { rotateEvery: false } } });
-  const browser = application.browser();
-  const { setCookies: login } = await browser.post('/login', { json: ADA });
-  const value = browser.cookies.get('sid')!;
-  const attributes = (from: number) =>
-    `sid=${value}; Path=/; Expires=${new Date(from + HOUR).toUTCString()}; HttpOnly; SameSite=Lax`;
-
-  expect(login).toEqual([attributes(application.clock.now())]);
-  application.clock.advance('30m');
-  expect((await browser.get('/me')).setCookies).toEqual([attributes(application.clock.now())]);
-  expect((await browser.post('/logout')).setCookies).toEqual([FORGOTTEN]);
-  expect(await dataOf(browser)).toEqual({});
 });

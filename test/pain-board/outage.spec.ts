@@ -7,6 +7,7 @@ import type { Answer, Browser } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { Gates } from '../support/gate.js';
 import { ProcessWatch, realProcess } from '../support/process-watch.js';
+import { DEPLOYMENTS } from '../support/redis-deployment.js';
 import { ADA, type Application, isLoggedIn, put } from './scenario.js';
 import { stage } from './stage.js';
 
@@ -14,6 +15,7 @@ const TIMEOUT = 300;
 /** What an answer may take beyond `redisTimeout`. */
 const GRACE = 100;
 
+// One server: how the masters of a cluster go away and come back is in test/topology and test/chaos.
 const on = stage();
 
 interface Outage {
@@ -171,11 +173,13 @@ describe('after a long time without Redis', () => {
   });
 });
 
-describe('a slow Redis', () => {
+describe.each(DEPLOYMENTS)('a slow Redis, with sessions in %s,', (where) => {
+  const on = stage(where);
+
   /** An application to which each answer of Redis takes two thirds of the timeout. */
   async function slowly() {
     const line = await on.line();
-    const application = await on.here({ options: { redis: { url: line.url }, redisTimeout: TIMEOUT } });
+    const application = await on.here({ options: { redis: line.options, redisTimeout: TIMEOUT } });
     const browser = await application.loggedIn();
     line.delay = TIMEOUT / 3;
     return { line, application, browser };
@@ -262,7 +266,7 @@ describe('a connection that is reset', () => {
 
   it('[8] leaves public routes as they are, and is 503 on guarded ones; the next request works', async () => {
     const line = await on.line();
-    const application = await on.here({ options: { redis: { url: line.url }, redisTimeout: TIMEOUT } });
+    const application = await on.here({ options: { redis: line.options, redisTimeout: TIMEOUT } });
 
     const visit = await resetMidCommand(application, line, '/public');
     expect(visit.answer.status).toBe(200);
@@ -278,7 +282,7 @@ describe('a connection that is reset', () => {
   it('[8] a hundred times leaves nothing behind', async () => {
     const watch = on.closing(new ProcessWatch());
     const line = await on.line();
-    const application = await on.here({ options: { redis: { url: line.url }, redisTimeout: TIMEOUT } });
+    const application = await on.here({ options: { redis: line.options, redisTimeout: TIMEOUT } });
     const browser = await application.loggedIn();
     const before = listeners(application);
 

@@ -1,5 +1,3 @@
-import { DelayProxy } from '../support/delay-proxy.js';
-import { RedisServer } from '../support/redis-server.js';
 import {
   TestApplication,
   type TestApplicationOptions,
@@ -7,30 +5,50 @@ import {
   LocalStrategy,
 } from '../support/application.js';
 import { Gates } from '../support/gate.js';
+import { type DeploymentKind, type RedisClient, RedisDeployment } from '../support/redis-deployment.js';
+import type { RedisLine } from '../support/redis-line.js';
+import type { RedisMonitor } from '../support/redis-monitor.js';
+import type { RedisServer } from '../support/redis-server.js';
 import { ControlApplication, type ControlOptions, UserSnapshotSerializer } from './control.js';
 import { BoardController } from './routes.js';
 
-/** Where a file's scenarios are played: a redis-server, and the applications a test starts on it. */
+/** Where a file's scenarios are played: a redis-server or a cluster, and the applications a test starts on it. */
 export class Stage {
-  redis!: RedisServer;
-  /** Sees what is in Redis, whatever becomes of the applications. */
-  client!: Awaited<ReturnType<RedisServer['client']>>;
+  /**
+   * `it`, where there is one server: of the controls, which are wired by hand to one and only show that a scenario can
+   * fail, and of rows about one server's outage, which test/topology and test/chaos have of a cluster's.
+   */
+  readonly single: typeof it | undefined;
+  #redis!: RedisDeployment;
   readonly #closers: (() => unknown)[] = [];
 
+  constructor(private readonly where: DeploymentKind) {
+    this.single = where === 'redis' ? it : undefined;
+  }
+
   async open(): Promise<void> {
-    this.redis = await RedisServer.start();
-    this.client = await this.redis.client();
+    this.#redis = await RedisDeployment.start(this.where);
   }
 
   /** Ends what one test started, the last first. */
   async clear(): Promise<void> {
     for (const close of this.#closers.splice(0).reverse()) await close();
     await this.refuseWrites(false);
-    await this.client.flushAll();
+    await this.flush();
   }
 
   async close(): Promise<void> {
-    await this.redis.stop();
+    await this.#redis.stop();
+  }
+
+  /** The one server. */
+  get redis(): RedisServer {
+    return this.#redis.server;
+  }
+
+  /** Sees what is in Redis, whatever becomes of the applications. */
+  get client(): RedisClient {
+    return this.#redis.client;
   }
 
   closing<T extends { close(): unknown } | { stop(): unknown }>(thing: T): T {
@@ -38,15 +56,19 @@ export class Stage {
     return thing;
   }
 
-  /** A line to the redis-server that can be made slow, to give to an application as its `redis`. */
-  async line(): Promise<DelayProxy & { url: string }> {
-    const proxy = this.closing(await DelayProxy.start({ port: this.redis.port }));
-    return Object.assign(proxy, { url: `redis://127.0.0.1:${proxy.port}` });
+  /** A line to Redis that can be made slow, and whose `options` an application takes as its `redis`. */
+  async line(): Promise<RedisLine> {
+    return this.closing(await this.#redis.line());
   }
 
-  /** The server answers reads, and refuses writes with an error, until told otherwise. */
-  async refuseWrites(refused = true): Promise<void> {
-    await this.client.configSet('min-replicas-to-write', refused ? '1' : '0');
+  /** Reads along what Redis is asked. */
+  async monitor(): Promise<RedisMonitor> {
+    return this.closing(await this.#redis.monitor());
+  }
+
+  /** Redis answers reads, and refuses writes with an error, until told otherwise. */
+  refuseWrites(refused = true): Promise<void> {
+    return this.#redis.refuseWrites(refused);
   }
 
   /** The control: an application wired by hand. */
@@ -68,23 +90,41 @@ export class Stage {
     return this.closing(
       await TestApplication.start({
         ...application,
-        options: { redis: { url: this.redis.url }, ...options },
+        options: { redis: this.#redis.options, ...options },
         controllers: [BoardController, ...controllers],
         providers: [Gates, ...providers],
       }),
     );
   }
 
+  /** What Redis was asked while the work went on, but for what runs it and what asked this: calls per command. */
+  async asked(work: () => Promise<unknown>): Promise<Record<string, number>> {
+    const before = await this.#redis.commandStats();
+    await work();
+    const after = await this.#redis.commandStats();
+    const grown = Object.entries(after).map(([name, calls]) => [name, calls - (before[name] ?? 0)] as const);
+    return Object.fromEntries(
+      grown.filter(([name, calls]) => calls > 0 && !/^(info|quit|replconf|cluster\|nodes)$/.test(name)),
+    );
+  }
+
+  keys(): Promise<string[]> {
+    return this.#redis.keys();
+  }
+
   /** The keys of the sessions in Redis, and of nothing that is noted about them. */
   async sessions(): Promise<string[]> {
-    const keys = await this.client.keys('*');
-    return keys.filter((key) => !/:user:|:ended$/.test(key));
+    return (await this.keys()).filter((key) => !/:user:|:ended$/.test(key));
+  }
+
+  flush(): Promise<void> {
+    return this.#redis.flush();
   }
 }
 
-/** A stage for the tests of one file. */
-export function stage(): Stage {
-  const stage = new Stage();
+/** A stage for the tests of one file, or of a `describe` of it. */
+export function stage(where: DeploymentKind = 'redis'): Stage {
+  const stage = new Stage(where);
   beforeAll(() => stage.open());
   afterEach(() => stage.clear());
   afterAll(() => stage.close());

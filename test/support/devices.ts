@@ -23,8 +23,8 @@ import {
 } from './application.js';
 import type { Browser } from './browser.js';
 import { Gates } from './gate.js';
-import { RedisCluster } from './redis-cluster.js';
-import { RedisServer } from './redis-server.js';
+import { type RedisClient, RedisDeployment } from './redis-deployment.js';
+import type { RedisMonitor } from './redis-monitor.js';
 
 /** What a page "your devices" asks for. */
 @Controller('devices')
@@ -113,30 +113,21 @@ export class SlowController {
   }
 }
 
-type Client = Awaited<ReturnType<RedisServer['client']>>;
-
-/** The redis-server of a suite, if its sessions are to lie there, and the applications that its tests start. */
+/** The Redis of a suite, if its sessions are to lie there, and the applications that its tests start. */
 export function sessionsIn(where: string) {
-  let redis: RedisServer | undefined;
-  let cluster: RedisCluster | undefined;
-  let client: Client | undefined;
+  let redis: RedisDeployment | undefined;
   const started: TestApplication[] = [];
 
   beforeAll(async () => {
-    redis = where === 'redis' ? await RedisServer.start() : undefined;
-    cluster = where === 'cluster' ? await RedisCluster.start() : undefined;
-    client = (await redis?.client()) ?? ((await cluster?.client()) as unknown as Client | undefined);
+    redis = await RedisDeployment.startIn(where);
   });
 
   afterEach(async () => {
     for (const application of started.splice(0)) await application.close();
-    await (cluster ? cluster.flush() : client?.flushAll());
+    await redis?.flush();
   });
 
-  afterAll(() => (cluster ?? redis)?.stop());
-
-  /** The application's `redis` option. */
-  const redisOption = () => (cluster ? { cluster: { rootNodes: cluster.rootNodes } } : { url: redis?.url });
+  afterAll(() => redis?.stop());
 
   return {
     /**
@@ -146,7 +137,7 @@ export function sessionsIn(where: string) {
     async start({ options = {}, providers, controllers = [], ...others }: TestApplicationOptions = {}) {
       const application = await TestApplication.start({
         ...others,
-        options: { ...(options.store === undefined && { redis: redisOption() }), ...options },
+        options: { ...(options.store === undefined && { redis: redis?.options }), ...options },
         controllers: [DevicesController, ProofController, SlowController, ...controllers],
         providers: [Gates, ...(providers ?? [SnapshotSerializer, LocalStrategy])],
       });
@@ -155,14 +146,22 @@ export function sessionsIn(where: string) {
     },
     /** Milliseconds that the key of this session (and, with a suffix, what stands beside it) has to live in Redis. */
     async ttl(handle: string, suffix = ''): Promise<number> {
-      return await client!.pTTL(`sess:{${handle.slice(0, 8)}}${handle.slice(8)}${suffix}`);
+      return await redis!.client.pTTL(`sess:{${handle.slice(0, 8)}}${handle.slice(8)}${suffix}`);
     },
-    get server() {
-      return redis!;
+    /** Reads along what Redis is asked. */
+    monitor(): Promise<RedisMonitor> {
+      return redis!.monitor();
     },
-    /** Of the redis-server. */
-    get client() {
-      return client!;
+    /** Everything that stands in Redis: nothing, where the sessions are in memory. */
+    async keys(): Promise<string[]> {
+      return (await redis?.keys()) ?? [];
+    },
+    /** Redis answers reads, and refuses writes with an error, until told otherwise. */
+    refuseWrites(refused = true): Promise<void> {
+      return redis!.refuseWrites(refused);
+    },
+    get client(): RedisClient {
+      return redis!.client;
     },
   };
 }

@@ -15,9 +15,9 @@ import type { Response } from 'express';
 import { CurrentSession, PassiveRoute, SessionGuard } from '../../lib/index.js';
 import { LocalStrategy, SnapshotSerializer, TestApplication, type TestApplicationOptions } from './application.js';
 import type { Browser } from './browser.js';
-import { DelayProxy } from './delay-proxy.js';
 import { Gates } from './gate.js';
-import { RedisServer } from './redis-server.js';
+import { RedisDeployment } from './redis-deployment.js';
+import type { RedisLine } from './redis-line.js';
 import { eventsOf, shownBy } from './rotating-browser.js';
 import { TestClock } from './test-clock.js';
 
@@ -119,27 +119,34 @@ export function rotatingApplication({
 }
 
 /** Where the sessions of a {@link RotatingSite} are. */
-export const SITES = ['memory', 'redis', 'two applications on one Redis, with clocks 2 s apart'] as const;
+export const SITES = ['memory', 'redis', 'two applications on one Redis, with clocks 2 s apart', 'cluster'] as const;
+
+/** The Redis that a site needs, if it does. */
+export function redisFor(where: (typeof SITES)[number]): Promise<RedisDeployment | undefined> {
+  return RedisDeployment.startIn(where === SITES[2] ? 'redis' : where);
+}
 
 /** One application, or several on one Redis that share their users. */
 export class RotatingSite {
   readonly gates = new Gates();
   readonly #applications: TestApplication[] = [];
-  #redis: RedisServer | undefined;
-  #line: DelayProxy | undefined;
+  #own: RedisDeployment | undefined;
+  #line: RedisLine | undefined;
 
-  static async start(where: (typeof SITES)[number], lifetime: object = {}): Promise<RotatingSite> {
+  /** On a Redis of its own, unless it is given one. */
+  static async start(
+    where: (typeof SITES)[number],
+    lifetime: object = {},
+    redis?: RedisDeployment,
+  ): Promise<RotatingSite> {
     const site = new RotatingSite();
-    site.#redis = where === 'memory' ? undefined : await RedisServer.start();
-    site.#line = site.#redis && (await DelayProxy.start({ port: site.#redis.port }));
+    site.#own = redis ? undefined : await redisFor(where);
+    site.#line = await (redis ?? site.#own)?.line();
     const now = Date.now();
     const clocks = where === SITES[2] ? [new TestClock(now), new TestClock(now + 2_000)] : [new TestClock(now)];
     for (const clock of clocks) {
       const application = await rotatingApplication({
-        options: {
-          redis: { url: site.#line && `redis://127.0.0.1:${site.#line.port}` },
-          lifetime: { ...ROTATING, ...lifetime },
-        },
+        options: { redis: site.#line?.options, lifetime: { ...ROTATING, ...lifetime } },
         clock,
         providers: [{ provide: Gates, useValue: site.gates }],
       });
@@ -178,6 +185,6 @@ export class RotatingSite {
   async close(): Promise<void> {
     for (const application of this.#applications) await application.close();
     await this.#line?.close();
-    await this.#redis?.stop();
+    await this.#own?.stop();
   }
 }

@@ -3,8 +3,7 @@ import { RedisSessionStore } from '../../lib/index.js';
 import { lifetimePolicy } from '../../lib/lifetime/lifetime.policy.js';
 import { MemorySessionStore } from '../../lib/memory/memory-session.store.js';
 import type { AtomicSessionStore, SessionIndex } from '../../lib/session/session-store.js';
-import { RedisCluster } from './redis-cluster.js';
-import { RedisServer } from './redis-server.js';
+import { type RedisClient, RedisDeployment } from './redis-deployment.js';
 import type { TestClock } from './test-clock.js';
 
 export const MINUTE = 60_000;
@@ -38,14 +37,10 @@ export interface RedisPlace extends SessionPlace {
   readonly inside: RedisInside;
 }
 
-type Client = Awaited<ReturnType<RedisServer['client']>>;
-/** One server, or a cluster of them whose client takes the same commands. */
-type Servers = Pick<RedisServer, 'client' | 'stop'>;
-
 /** The places in which sessions are in Redis. */
 export const REDIS_PLACES: [string, () => Promise<RedisPlace>][] = [
-  ['RedisSessionStore', async () => redisPlace(await RedisServer.start())],
-  ['RedisSessionStore on a cluster', async () => redisPlace((await RedisCluster.start()) as unknown as Servers)],
+  ['RedisSessionStore', async () => redisPlace(await RedisDeployment.start('redis'))],
+  ['RedisSessionStore on a cluster', async () => redisPlace(await RedisDeployment.start('cluster'))],
 ];
 
 /** All places that keep the same promises. */
@@ -65,13 +60,13 @@ function memoryPlace(): SessionPlace {
   };
 }
 
-async function redisPlace(servers: Servers): Promise<RedisPlace> {
-  const inside = new RedisInside(await servers.client());
-  const clients: Client[] = [];
+function redisPlace(redis: RedisDeployment): RedisPlace {
+  const inside = new RedisInside(redis);
+  const clients: RedisClient[] = [];
   return {
     inside,
     stores: async (clock, count = 1) => {
-      while (clients.length < count) clients.push(await servers.client());
+      while (clients.length < count) clients.push(await redis.connect());
       const onUnreadable = (handle: string) => {
         throw new Error(`${handle} is unreadable`);
       };
@@ -80,14 +75,18 @@ async function redisPlace(servers: Servers): Promise<RedisPlace> {
         .slice(0, count)
         .map((client) => new RedisSessionStore({ client, ...options }) as unknown as UserSessionStore);
     },
-    clear: () => inside.clear(),
-    stop: () => servers.stop(),
+    clear: () => redis.flush(),
+    stop: () => redis.stop(),
   };
 }
 
 /** What stands in Redis, by the documented names of its keys. */
 export class RedisInside {
-  constructor(readonly client: Client) {}
+  constructor(private readonly redis: RedisDeployment) {}
+
+  get client(): RedisClient {
+    return this.redis.client;
+  }
 
   session(handle: string): string {
     return `sess:{${handle.slice(0, 8)}}${handle.slice(8)}`;
@@ -114,18 +113,13 @@ export class RedisInside {
     return { at: Number(at), reason };
   }
 
-  async keys(): Promise<string[]> {
-    const keys = await Promise.all((await this.#nodes()).map((node) => node.keys('*')));
-    return keys.flat().sort();
-  }
-
-  async clear(): Promise<void> {
-    await Promise.all((await this.#nodes()).map((node) => node.flushAll()));
+  keys(): Promise<string[]> {
+    return this.redis.keys();
   }
 
   /** For how long each of the scripts ran that some work had run, in milliseconds, one after the other. */
   async scriptTimes(work: () => Promise<unknown>): Promise<number[]> {
-    const nodes = await this.#nodes();
+    const nodes = await Promise.all((await this.redis.masters()).map((master) => master.client()));
     const settings = { 'slowlog-log-slower-than': '0', 'slowlog-max-len': '100000' };
     await Promise.all(nodes.map((node) => node.configSet(settings)));
     await Promise.all(nodes.map((node) => node.sendCommand(['SLOWLOG', 'RESET'])));
@@ -137,13 +131,5 @@ export class RedisInside {
       .filter(([, , , [command = '']]) => /^eval/i.test(command))
       .sort(([a], [b]) => a - b)
       .map(([, , microseconds]) => microseconds / 1000);
-  }
-
-  /** Every server that holds keys of its own. */
-  #nodes(): Promise<Client[]> {
-    const client = this.client as Client | { masters: object[]; nodeClient(node: object): Promise<Client> };
-    return 'masters' in client
-      ? Promise.all(client.masters.map((node) => client.nodeClient(node)))
-      : Promise.resolve([client]);
   }
 }

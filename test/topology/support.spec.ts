@@ -1,10 +1,11 @@
 import { chmodSync, mkdtempSync, rmSync, symlinkSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
-import { createClient } from 'redis';
+import { createClient, createCluster } from 'redis';
 import { redisServerBinaries } from '../../scripts/redis-server-binary.mjs';
 import { createUser, denials } from '../support/redis-acl.js';
 import { RedisCluster } from '../support/redis-cluster.js';
+import { DEPLOYMENTS, RedisDeployment } from '../support/redis-deployment.js';
 import { RedisServer } from '../support/redis-server.js';
 import { RedisTls } from '../support/redis-tls.js';
 
@@ -62,6 +63,71 @@ describe('RedisCluster', () => {
 
     await cluster.flush();
     expect(await Promise.all(keys.map((key) => client.get(key)))).toEqual(keys.map(() => null));
+  });
+});
+
+describe.each(DEPLOYMENTS)('RedisDeployment (%s)', (kind) => {
+  const KEYS = Array.from({ length: 30 }, (_, i) => `key ${i}`);
+  let redis: RedisDeployment;
+
+  beforeAll(async () => {
+    redis = await RedisDeployment.start(kind);
+  });
+
+  afterEach(async () => {
+    for (const close of closers.splice(0).reverse()) await close();
+    await redis.refuseWrites(false);
+    await redis.flush();
+  });
+
+  afterAll(() => redis.stop());
+
+  const setAll = () => Promise.all(KEYS.map((key) => redis.client.set(key, '1')));
+
+  it('has the keys of all masters, and removes them', async () => {
+    await setAll();
+    expect(await redis.keys()).toEqual([...KEYS].sort());
+
+    await redis.flush();
+    expect(await redis.keys()).toEqual([]);
+  });
+
+  it('refuses writes on every master, and reads on none, until told otherwise', async () => {
+    await setAll();
+    await redis.refuseWrites();
+    const results = await Promise.allSettled(KEYS.map((key) => redis.client.set(key, '2')));
+    expect(results.filter(({ status }) => status === 'fulfilled')).toEqual([]);
+    expect(await Promise.all(KEYS.map((key) => redis.client.get(key)))).toEqual(KEYS.map(() => '1'));
+
+    await redis.refuseWrites(false);
+    await expect(setAll()).resolves.toBeDefined();
+  });
+
+  it('tells what all masters were asked, one after the other', async () => {
+    const monitor = closing(await redis.monitor());
+    const commands = await monitor.during(async () => {
+      for (const key of KEYS) await redis.client.set(key, '1');
+    });
+
+    expect(commands).toEqual(KEYS.map((key) => ({ name: 'set', args: [key, '1'], inScript: false })));
+  });
+
+  it('has a line that holds up whatever goes to any master', async () => {
+    const line = await redis.line();
+    closers.push(() => line.close());
+    const { url, cluster } = line.options;
+    const client = cluster ? createCluster(cluster) : createClient({ url });
+    closers.push(() => client.destroy());
+    await client.on('error', () => undefined).connect();
+    const time = async (key: string) => {
+      const start = performance.now();
+      await client.get(key);
+      return performance.now() - start;
+    };
+    await Promise.all(KEYS.map(time));
+
+    line.delay = 20;
+    expect(Math.min(...(await Promise.all(KEYS.map(time))))).toBeGreaterThanOrEqual(39);
   });
 });
 
