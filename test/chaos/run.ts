@@ -9,7 +9,7 @@ import type { Op, Reuse } from './history.js';
 import { judge, type Verdict } from './judge.js';
 import { Random } from './random.js';
 import type { Stage } from './stages.js';
-import { Stalls } from './stalls.js';
+import { Stalls } from '../support/stalls.js';
 import { haunt, Visitor, type World } from './visitor.js';
 
 const INSTANCES = 2;
