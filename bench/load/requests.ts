@@ -52,6 +52,17 @@ export async function putAll(app: AppProcess, cookies: readonly string[], data: 
   await run(app.url, { method: 'PUT', path: '/data', requests, connections, amount: requests.length, expect: '' });
 }
 
+/** A shopping cart of so many bytes of JSON, more or less: many small values, as sessions have them. */
+export function cartOf(bytes: number): object[] {
+  const item = (index: number) => ({
+    sku: `SKU-${10_000 + index}`,
+    title: 'A thing to buy',
+    quantity: 1 + (index % 5),
+    price: 19.95,
+  });
+  return times(Math.max(1, Math.round(bytes / (JSON.stringify(item(0)).length + 1))), item);
+}
+
 export function times<T>(count: number, make: (index: number) => T): T[] {
   return Array.from({ length: count }, (_, index) => make(index));
 }

@@ -68,7 +68,8 @@ function commands(measured: Measured): Judged[] {
 }
 
 function memory({ memory: figures }: Measured): Judged[] {
-  const bytes = (variant: VariantName) => figures?.find((one) => one.variant === variant)?.usedMemory;
+  const bytes = (variant: VariantName) =>
+    figures?.find((one) => one.variant === variant && one.step === undefined)?.usedMemory;
   const [ours, theirs] = [bytes('ours'), bytes('hand-wired')];
   if (ours === undefined || theirs === undefined) return [];
   return [

@@ -17,7 +17,10 @@ const TITLES: Record<RaceName, string> = {
   size: 'Authenticated read by size of the session',
   'per-user-read': "Authenticated read by sessions of the user's",
   'per-user-login': "Login by sessions of the user's",
+  'per-user-logout': "Logout by sessions of the user's",
   total: 'Authenticated read by sessions in Redis',
+  'total-login': 'Login by sessions in Redis',
+  'total-logout': 'Logout by sessions in Redis',
   'read-cache': 'Authenticated read with a cache in the process',
   'read-cache-delayed': 'Authenticated read with a cache in the process, 1 ms each way to Redis, 2 connections',
 };
@@ -81,8 +84,8 @@ function listed(counts: Record<string, number>): string {
 }
 
 function memoryTable(memory: MemoryFigures[]): string {
-  const rows = memory.map(({ variant, usedMemory, byKind }) => [
-    variant,
+  const rows = memory.map(({ variant, step, usedMemory, byKind }) => [
+    step === undefined ? variant : `${variant}, ${step}`,
     usedMemory.toFixed(0),
     sum(Object.values(byKind).map(({ bytes }) => bytes)).toFixed(0),
     Object.entries(byKind)

@@ -1,12 +1,14 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import type { VariantName } from '../app/variant.js';
-import { logInAll, times } from '../load/requests.js';
+import { cartOf, logInAll, putAll, times } from '../load/requests.js';
 import type { Actor } from '../stage/stage.js';
 import type { Scenario } from './scenario.js';
 
 /** What sessions take up in Redis, in bytes a session. */
 export interface MemoryFigures {
   variant: VariantName;
+  /** How much other data is in it; `undefined` for none. */
+  step?: string;
   sessions: number;
   /** By which `used_memory` grew, connections aside: keys, values, expiries and their tables. */
   usedMemory: number;
@@ -17,25 +19,30 @@ export interface MemoryFigures {
 /** Milliseconds in which what is left of a burst of commands has been done. */
 const CALM = 500;
 
-/** Logins of as many users, and what Redis has grown by. */
-export const memory: Scenario = async (stage, { memorySessions }) => {
+/** Logins of as many users, with more and more other data in their sessions, and what Redis has grown by. */
+export const memory: Scenario = async (stage, { memorySessions, sizes }) => {
   const figures: MemoryFigures[] = [];
-  for (const actor of await stage.actors('keepers')) figures.push(await weigh(actor, memorySessions));
+  for (const actor of await stage.actors('keepers')) {
+    figures.push(await weigh(actor, memorySessions));
+    for (const kilobytes of sizes) figures.push(await weigh(actor, memorySessions, kilobytes));
+  }
   return { memory: figures };
 };
 
-async function weigh({ app, redis }: Actor, sessions: number): Promise<MemoryFigures> {
+async function weigh({ app, redis }: Actor, sessions: number, kilobytes?: number): Promise<MemoryFigures> {
   const { variant } = app;
   const users = times(sessions, (index) => index);
   // Once in vain: buffers and the database itself are there then.
   await logInAll(app, users);
   await redis.flush(variant);
   const before = await usedMemory(redis);
-  await logInAll(app, users);
+  const cookies = await logInAll(app, users);
+  if (kilobytes !== undefined) await putAll(app, cookies, cartOf(kilobytes * 1000));
   const after = await usedMemory(redis);
   const byKind = await weighKeys({ app, redis }, sessions);
   await redis.flush(variant);
-  return { variant, sessions, usedMemory: (after - before) / sessions, byKind };
+  const step = kilobytes !== undefined && { step: `${kilobytes} kB` };
+  return { variant, ...step, sessions, usedMemory: (after - before) / sessions, byKind };
 }
 
 /** What Redis has in use, without the buffers of its connections: those come and go. */

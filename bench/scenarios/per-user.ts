@@ -1,4 +1,4 @@
-import { CONNECTIONS, logInAll, logins, reads, times } from '../load/requests.js';
+import { CONNECTIONS, logInAll, logins, logouts, reads, times } from '../load/requests.js';
 import { type Contestant, race } from '../measure/race.js';
 import type { Scenario } from './scenario.js';
 
@@ -6,12 +6,13 @@ import type { Scenario } from './scenario.js';
 const FIRST_USER = 100_000;
 
 /**
- * As many sessions each time, but of fewer and fewer users, down to one who has them all: what a login and a read cost
- * then. Logins go on adding to these users' sessions, some percent a round.
+ * As many sessions each time, but of fewer and fewer users, down to one who has them all: what a login, a read and a logout
+ * cost then. Logins go on adding to these users' sessions, some percent a round.
  */
 export const perUser: Scenario = async (stage, { growthPace, perUser: counts }) => {
   const readers: Contestant[] = [];
   const loggersIn: Contestant[] = [];
+  const leavers: Contestant[] = [];
   const population = Math.max(...counts);
   for (const variant of ['hand-wired', 'ours'] as const) {
     const actor = await stage.actor(variant);
@@ -26,12 +27,19 @@ export const perUser: Scenario = async (stage, { growthPace, perUser: counts }) 
       const some = cookies.slice(0, CONNECTIONS);
       readers.push({ actor, step, load: (amount) => reads(some, { amount, connections: CONNECTIONS }) });
       loggersIn.push({ actor, step, load: (amount) => logins(users, { amount, connections: CONNECTIONS }) });
+      const anyOf = (index: number) => users[index % users.length] ?? 0;
+      leavers.push({
+        actor,
+        step,
+        load: async (amount) => logouts(await logInAll(actor.app, times(amount, anyOf)), CONNECTIONS),
+      });
     }
   }
   return {
     races: {
       'per-user-read': await race(readers, growthPace),
       'per-user-login': await race(loggersIn, growthPace),
+      'per-user-logout': await race(leavers, growthPace),
     },
   };
 };

@@ -30,7 +30,10 @@ export type RaceName =
   | 'size'
   | 'per-user-read'
   | 'per-user-login'
+  | 'per-user-logout'
   | 'total'
+  | 'total-login'
+  | 'total-logout'
   | 'read-cache'
   | 'read-cache-delayed';
 

@@ -1,4 +1,4 @@
-import { CONNECTIONS, logInAll, putAll, reads, times } from '../load/requests.js';
+import { cartOf, CONNECTIONS, logInAll, putAll, reads, times } from '../load/requests.js';
 import { type Contestant, race } from '../measure/race.js';
 import type { Scenario } from './scenario.js';
 
@@ -20,14 +20,3 @@ export const size: Scenario = async (stage, { growthPace, sizes }) => {
   }
   return { races: { size: await race(contestants, growthPace) } };
 };
-
-/** A shopping cart of so many bytes of JSON, more or less: many small values, as sessions have them. */
-function cartOf(bytes: number): object[] {
-  const item = (index: number) => ({
-    sku: `SKU-${10_000 + index}`,
-    title: 'A thing to buy',
-    quantity: 1 + (index % 5),
-    price: 19.95,
-  });
-  return times(Math.max(1, Math.round(bytes / (JSON.stringify(item(0)).length + 1))), item);
-}

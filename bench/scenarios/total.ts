@@ -1,32 +1,59 @@
 import { copySession } from '../load/copies.js';
-import { CONNECTIONS, reads } from '../load/requests.js';
+import { CONNECTIONS, logInAll, logins, logouts, reads, times } from '../load/requests.js';
+import type { Load } from '../load/load.js';
 import { type Contestant, race } from '../measure/race.js';
 import type { Scenario } from './scenario.js';
 
 /** Sessions that a round asks for. */
 const ASKED_FOR = 2_000;
 
+/** Users that take turns at logging in. */
+const USERS = times(500, (index) => index);
+
 /**
- * The guarded page with more and more sessions in Redis. Each number of them is a database that takes the place of the
+ * The guarded page, logins and logouts with more and more sessions in Redis. Each number of them is a database that takes the place of the
  * application's own for a round: few and many are measured in turn, by one and the same process.
  */
 export const total: Scenario = async (stage, { growthPace, totals }) => {
   const redis = await stage.redis();
-  const contestants: Contestant[] = [];
+  const readers: Contestant[] = [];
+  const loggersIn: Contestant[] = [];
+  const leavers: Contestant[] = [];
   for (const [row, variant] of (['hand-wired', 'ours'] as const).entries()) {
     const actor = await stage.actor(variant);
     for (const [column, sessions] of totals.entries()) {
       const place = row * totals.length + column;
       await redis.show(variant, place);
       const cookies = await copySession(actor, sessions, ASKED_FOR);
-      const load = async (amount: number) => {
-        await redis.show(variant, place);
-        return reads(cookies, { amount, connections: CONNECTIONS });
-      };
-      contestants.push({ actor, step: sessions.toLocaleString('en'), load });
+      const step = sessions.toLocaleString('en');
+      const there = (load: (amount: number) => Load | Promise<Load>): Contestant => ({
+        actor,
+        step,
+        load: async (amount) => {
+          await redis.show(variant, place);
+          return load(amount);
+        },
+      });
+      readers.push(there((amount) => reads(cookies, { amount, connections: CONNECTIONS })));
+      loggersIn.push(there((amount) => logins(USERS, { amount, connections: CONNECTIONS })));
+      leavers.push(
+        there(async (amount) =>
+          logouts(
+            await logInAll(
+              actor.app,
+              times(amount, (index) => index),
+            ),
+            CONNECTIONS,
+          ),
+        ),
+      );
     }
   }
-  const series = await race(contestants, growthPace);
+  const races = {
+    total: await race(readers, growthPace),
+    'total-login': await race(loggersIn, growthPace),
+    'total-logout': await race(leavers, growthPace),
+  };
   await redis.hideAll();
-  return { races: { total: series } };
+  return { races };
 };
