@@ -242,6 +242,9 @@ function createStore(
     get client() {
       return connection.client;
     },
+    get isDown() {
+      return connection.isDown;
+    },
     holdsBack: connection.holdsBack,
     prefix: options.prefix,
     timeout: options.redisTimeout,

@@ -10,6 +10,8 @@ export interface RedisAccessOptions {
   readonly timeout: number;
   /** The client may hold commands back and send them later: they are called off when their time is over. */
   readonly holdsBack?: boolean;
+  /** Redis is known not to answer: it is not to be asked. */
+  readonly isDown?: boolean;
   /** Told why a command was not answered as it should be: not in time, or with an error. */
   readonly onFailure?: (error: Error) => void;
 }
@@ -30,7 +32,10 @@ export class RedisAccess {
   constructor(private readonly options: RedisAccessOptions) {}
 
   command<T>(run: (client: RedisCommands) => Promise<T>, patience?: Patience): Promise<T> {
-    const { client, timeout, holdsBack, onFailure } = this.options;
+    const { client, timeout, holdsBack, isDown, onFailure } = this.options;
+    if (isDown === true) {
+      return Promise.reject(new Error('Redis does not answer.'));
+    }
     if (holdsBack !== true) {
       return within(timeout, run(client), { patience, onFailure });
     }
@@ -52,11 +57,17 @@ export class RedisAccess {
     return this.command((client) => script.run(client, keys, args), patience);
   }
 
-  /** The keys that match, in batches; one that stays throughout comes at least once. */
+  /** The keys that match, in batches, each within the deadline; one that stays throughout comes at least once. */
   async *scan(pattern: string): AsyncGenerator<string[]> {
-    for (const client of await Promise.all(serversOf<ServerClient>(this.options.client))) {
-      for await (const keys of client.scanIterator({ MATCH: pattern, COUNT: SCAN_COUNT })) {
-        yield [keys].flat();
+    const { client, timeout, onFailure } = this.options;
+    for (const server of await within(timeout, Promise.all(serversOf<ServerClient>(client)), { onFailure })) {
+      const steps = server.scanIterator({ MATCH: pattern, COUNT: SCAN_COUNT })[Symbol.asyncIterator]();
+      for (;;) {
+        const step = await within(timeout, steps.next(), { onFailure });
+        if (step.done === true) {
+          break;
+        }
+        yield [step.value].flat();
       }
     }
   }

@@ -1,4 +1,5 @@
 import { createClient, createCluster, createSentinel } from 'redis';
+import type { EndOfSockets } from './end-of-sockets.js';
 import type { RedisCommands, RedisOptions } from './redis.options.js';
 
 /** What this module asks of a client that it opened itself. */
@@ -8,6 +9,8 @@ export interface OwnedClient extends RedisCommands {
   ping(): Promise<unknown>;
   close(): unknown;
   destroy(): unknown;
+  /** Commands would be sent, not refused. */
+  readonly isReady: boolean;
 }
 
 /** Options that have the module open a client of its own. */
@@ -21,22 +24,29 @@ const SENTINEL_PING = 500;
 const SENTINEL_SILENCE = 1_500;
 
 /** Nothing queues while disconnected, and the module's own deadline is the only one. */
-const NODE = { disableOfflineQueue: true, commandOptions: { timeout: undefined } } as const;
+const NODE = {
+  disableOfflineQueue: true,
+  /** What a server that hangs may let pile up; a command has some kilobytes. */
+  commandsQueueMaxLength: 10_000,
+  commandOptions: { timeout: undefined },
+} as const;
 const SOCKET = { reconnectStrategy: (attempt: number) => Math.min(10 * 2 ** attempt, LONGEST_PAUSE) };
 
 /**
  * A client for these options, not connected yet. What the options say themselves stands.
  *
- * @param signal ends all its connections
+ * @param sockets ends all its connections
+ * @param isLazy of a cluster: it is connected when it has found one server, and not when it has reached all masters
  */
-export function createOwnedClient(options: OwnedRedisOptions, signal: AbortSignal): OwnedClient {
+export function createOwnedClient(options: OwnedRedisOptions, sockets: EndOfSockets, isLazy: boolean): OwnedClient {
   // Node's own option of sockets, which redis passes on and its types leave out.
-  const ended = { signal } as object;
+  const ended = { signal: sockets } as object;
   if (options.cluster !== undefined) {
     const { defaults, ...cluster } = options.cluster;
     return createCluster({
       // Left alone, the client learns of a new master five seconds after the old one's connection broke.
       topologyRefreshOnReconnectionAttemptStrategy: LONGEST_PAUSE,
+      minimizeConnections: isLazy,
       ...cluster,
       commandOptions: { ...NODE.commandOptions, ...cluster.commandOptions },
       defaults: { ...NODE, ...defaults, socket: { ...SOCKET, ...defaults?.socket, ...ended } },

@@ -1,7 +1,7 @@
-import { setMaxListeners } from 'node:events';
 import { setTimeout as pause } from 'node:timers/promises';
 import { Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { DeadlineError, within } from '../session/deadline.js';
+import { EndOfSockets } from './end-of-sockets.js';
 import { evictionWarning } from './eviction-policy.js';
 import {
   createOwnedClient,
@@ -19,6 +19,16 @@ import type { RedisCommands, RedisOptions } from './redis.options.js';
 const NEXT_ATTEMPT = 500;
 const MOST_ATTEMPTS = 8;
 
+/** A client that cannot be used and says nothing for so long is stuck, in milliseconds: others try again and fail aloud. */
+const SILENCE = 1_000;
+
+/** Clients that follow one another are replaced less and less often, down to one in so many milliseconds. */
+const LONGEST_REST = 2_000;
+const LONGEST_REST_OF_REPLICA = 10_000;
+
+/** What an outage's log has between two lines, in milliseconds. */
+const REPORT_EVERY = 10_000;
+
 /** How Redis refuses a write to a replica, a script's too. */
 const READ_ONLY = /\bREADONLY\b/;
 
@@ -28,9 +38,15 @@ export class RedisConnection implements OnApplicationShutdown {
   readonly #given: RedisCommands | undefined;
   #owned: OwnedClient | undefined;
   /** Ends every connection of a client that it has, or opens yet. */
-  readonly #sockets = new WeakMap<OwnedClient, AbortController>();
-  #reported = false;
+  readonly #sockets = new WeakMap<OwnedClient, EndOfSockets>();
+  /** Clients of which the first to be connected is to take over. */
+  #attempts: OwnedClient[] = [];
+  #reportedAt: number | undefined;
   #suspected = false;
+  #isDown = false;
+  #heardAt = -Infinity;
+  #rest = 0;
+  #replacedAt = -Infinity;
   #closed = false;
 
   constructor(
@@ -44,6 +60,11 @@ export class RedisConnection implements OnApplicationShutdown {
   /** The client to send commands by. It may be another one the next time. */
   get client(): RedisCommands {
     return this.#owned ?? (this.#given as RedisCommands);
+  }
+
+  /** The one server there is does not answer: what it is asked would be carried out when it wakes, and nobody wait for it. */
+  get isDown(): boolean {
+    return this.#isDown;
   }
 
   /** Sentinel's client holds commands back while it looks for a master, so those that are late have to be called off. */
@@ -66,61 +87,85 @@ export class RedisConnection implements OnApplicationShutdown {
   /**
    * A command failed. Where it got no answer in time and a PING gets none either, a connection may be dead though nothing
    * has closed it (a failover, a router that forgot it): the client is replaced, for TCP alone would take minutes to
-   * notice. Where the server at the other end has become a replica, its address may lead to the new master by now.
+   * notice. So is one that has got stuck on its way to Redis. Where the server at the other end has become a replica, its
+   * address may lead to the new master by now.
    */
   suspect(error: Error): void {
     const client = this.#owned;
     const isReplica = this.options.url !== undefined && READ_ONLY.test(error.message);
-    if (client === undefined || this.#suspected || !(isReplica || error instanceof DeadlineError)) {
+    const isAside = client?.isReady === false;
+    if (client !== undefined && !this.#suspected && (isReplica || isAside || error instanceof DeadlineError)) {
+      this.#suspected = true;
+      void this.#lookInto(client, isReplica).finally(() => {
+        this.#suspected = false;
+      });
+    }
+  }
+
+  async #lookInto(client: OwnedClient, isReplica: boolean): Promise<void> {
+    if (isReplica) {
+      this.#logger.warn('Redis has become a replica and takes no writes; its address is asked again.');
+    } else if (await (client.isReady ? this.#isDead(client) : this.#isStuck())) {
+      this.#report(new Error('it does not answer'));
+      this.#isDown = this.options.url !== undefined;
+    } else {
       return;
     }
-    this.#suspected = true;
-    void (async () => {
-      if (isReplica || (await this.#isDead(client))) {
-        this.#report(new Error(isReplica ? 'it is a replica' : 'it does not answer'));
-        await this.#replace(client, this.options as OwnedRedisOptions);
-        await pause(LONGEST_PAUSE, undefined, { ref: false });
-      }
-      this.#suspected = false;
-    })();
+    await this.#replace(client, this.options as OwnedRedisOptions);
+    this.#isDown = false;
+    if (!isReplica) {
+      this.#back();
+    }
+    const longest = isReplica ? LONGEST_REST_OF_REPLICA : LONGEST_REST;
+    const again = performance.now() - this.#replacedAt < 2 * longest;
+    this.#rest = again ? Math.min(2 * this.#rest, longest) : LONGEST_PAUSE;
+    this.#replacedAt = performance.now();
+    await pause(this.#rest, undefined, { ref: false });
   }
 
   /** After the last request has been answered: Nest closes the server before it calls this. */
   async onApplicationShutdown(): Promise<void> {
     const client = this.#owned;
     this.#closed = true;
+    for (const attempt of this.#attempts) {
+      this.#endNow(attempt);
+    }
     if (client !== undefined) {
       await this.#end(client);
     }
   }
 
-  #create(options: OwnedRedisOptions): OwnedClient {
-    const sockets = new AbortController();
-    setMaxListeners(0, sockets.signal);
-    const client = createOwnedClient(options, sockets.signal);
+  /** @param isLazy it is of use before it has reached every server that it is to reach */
+  #create(options: OwnedRedisOptions, isLazy = false): OwnedClient {
+    const sockets = new EndOfSockets();
+    const client = createOwnedClient(options, sockets, isLazy);
     this.#sockets.set(client, sockets);
     client.on('error', (error) => {
-      this.#report(error);
+      if (client === this.#owned || this.#owned === undefined) {
+        this.#heardAt = performance.now();
+        this.#report(error);
+      }
     });
     client.on('ready', () => {
-      this.#back();
+      if (client === this.#owned) {
+        this.#back();
+      }
     });
     return client;
   }
 
-  /**
-   * Ends a client when it has its answers, or they are too late. So end the connections that it is just opening, which its
-   * own `close` and `destroy` forget: they would stay open for ever.
-   */
+  /** Ends a client when it has its answers, or they are too late. */
   async #end(client: OwnedClient): Promise<void> {
-    try {
-      await within(this.timeout, Promise.resolve(client.close()));
-    } catch {
-      await Promise.resolve(client)
-        .then(() => client.destroy())
-        .catch(() => undefined); // It was never open, or has ended.
-    }
-    this.#sockets.get(client)?.abort();
+    await within(this.timeout, Promise.resolve(client.close())).catch(() => undefined);
+    this.#endNow(client);
+  }
+
+  /** The connections that a client is just opening its own `destroy` forgets: they would stay open for ever. */
+  #endNow(client: OwnedClient): void {
+    void Promise.resolve(client)
+      .then(() => client.destroy())
+      .catch(() => undefined) // It was never open, or has ended.
+      .then(() => this.#sockets.get(client)?.end());
   }
 
   /** One server's client goes on trying by itself; a cluster's and Sentinel's give up, and are told to try again. */
@@ -132,7 +177,9 @@ export class RedisConnection implements OnApplicationShutdown {
         void this.#checkEviction(client);
         return;
       } catch (error) {
-        this.#report(error);
+        if (client === this.#owned) {
+          this.#report(error);
+        }
         await pause(LONGEST_PAUSE, undefined, { ref: false });
       }
     }
@@ -140,22 +187,32 @@ export class RedisConnection implements OnApplicationShutdown {
 
   /** The old client serves on meanwhile: of a cluster, perhaps one server is dead and the others are well. */
   async #replace(client: OwnedClient, options: OwnedRedisOptions): Promise<void> {
-    const attempts: { client: OwnedClient; connected: Promise<OwnedClient> }[] = [];
+    let attempts: Promise<OwnedClient>[] = [];
     while (!this.#closed && this.#owned === client) {
-      const next = this.#create(options);
-      attempts.push({ client: next, connected: next.connect().then(() => next) });
-      this.#owned = await within(NEXT_ATTEMPT, Promise.any(attempts.map(({ connected }) => connected))).catch(() =>
+      const next = this.#create(options, attempts.length > 0);
+      this.#attempts.push(next);
+      attempts.push(next.connect().then(() => next));
+      this.#owned = await within(NEXT_ATTEMPT, Promise.any(attempts)).catch(() =>
         pause(LONGEST_PAUSE, client, { ref: false }),
       );
-      for (const oldest of attempts.splice(0, attempts.length - MOST_ATTEMPTS)) {
-        void this.#end(oldest.client);
+      attempts = attempts.slice(-MOST_ATTEMPTS);
+      for (const oldest of this.#attempts.splice(0, this.#attempts.length - MOST_ATTEMPTS)) {
+        this.#endNow(oldest);
       }
     }
-    for (const left of [client, ...attempts.map((attempt) => attempt.client)]) {
+    for (const left of [client, ...this.#attempts]) {
       if (left !== this.#owned || this.#closed) {
         void this.#end(left);
       }
     }
+    this.#attempts = [];
+  }
+
+  /** Nothing is heard of a client that is not ready. Its attempts to become so would fail, or succeed. */
+  async #isStuck(): Promise<boolean> {
+    const since = performance.now();
+    await pause(SILENCE, undefined, { ref: false });
+    return this.#owned?.isReady === false && this.#heardAt < since;
   }
 
   async #isDead(client: OwnedClient): Promise<boolean> {
@@ -179,16 +236,17 @@ export class RedisConnection implements OnApplicationShutdown {
   }
 
   #back(): void {
-    if (this.#reported) {
-      this.#reported = false;
+    if (this.#reportedAt !== undefined) {
+      this.#reportedAt = undefined;
       this.#logger.log('Redis is back.');
     }
   }
 
-  /** Once per outage. The address stays out of the log: it may hold a password. */
+  /** Not each time, but again and again: what comes later may tell more. The address stays out of it: it may hold a password. */
   #report(error: unknown): void {
-    if (!this.#reported) {
-      this.#reported = true;
+    const now = performance.now();
+    if (now - (this.#reportedAt ?? -Infinity) >= REPORT_EVERY) {
+      this.#reportedAt = now;
       this.#logger.error(`Redis cannot be reached; trying on. (${describe(error)})`);
     }
   }

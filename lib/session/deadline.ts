@@ -5,33 +5,42 @@ export class DeadlineError extends Error {
 
 /** So long may each command take, however long the ones before it took, in milliseconds: the store may be well again. */
 const LEAST = 50;
+/** Where answers come from far away, each may take so many times what the quickest took, up to a share of the limit. */
+const TIMES_QUICKEST = 2;
+const MOST = 0.5;
 
 /** A timer that comes so late, in milliseconds, says that the process was busy and not that the store is slow. */
 const STOOD_STILL = 20;
 
 /**
  * How long one request has waited for the store: its commands together are to take no longer than one may. Time that it
- * spends on other things is credited, so an answer that streams for hours does not run out of it.
+ * spends on other things is credited, and a store that answers, if from far away, is waited for: neither a handler that
+ * saves twenty times nor an answer that streams for hours runs out of it.
  */
 export class Patience {
   #waited = 0;
   #since = 0;
+  #quickest = Infinity;
 
   /** What is left of so many milliseconds, now that a wait begins. */
   leftOf(milliseconds: number): number {
     this.#note(-1);
-    return Math.max(milliseconds - this.#waited, Math.min(milliseconds, LEAST));
+    const far = Number.isFinite(this.#quickest) ? TIMES_QUICKEST * this.#quickest : 0;
+    const least = Math.max(Math.min(far, MOST * milliseconds), Math.min(LEAST, milliseconds));
+    return Math.max(milliseconds - this.#waited, least);
   }
 
   /** The wait is over. */
   end(): void {
-    this.#note(1);
+    this.#quickest = Math.min(this.#quickest, this.#note(1));
   }
 
-  #note(sign: 1 | -1): void {
+  #note(sign: 1 | -1): number {
     const now = performance.now();
-    this.#waited = Math.max(0, this.#waited + sign * (now - this.#since));
+    const passed = now - this.#since;
+    this.#waited = Math.max(0, this.#waited + sign * passed);
     this.#since = now;
+    return passed;
   }
 }
 

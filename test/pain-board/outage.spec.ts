@@ -209,6 +209,13 @@ describe.each(DEPLOYMENTS)('a slow Redis, with sessions in %s,', (where) => {
     expect(await isLoggedIn(await application.loggedIn())).toBe(true);
   });
 
+  it('[8] that answers from far away is waited for: a handler may save many times', async () => {
+    const { line, browser } = await slowly();
+    line.delay = TIMEOUT / 10;
+
+    expect((await browser.post('/save/10')).status).toBe(204);
+  });
+
   it('[8] has what a handler spends on other things not count', async () => {
     const { application, browser } = await slowly();
     const gate = application.app.get(Gates).named('work');
@@ -277,6 +284,37 @@ describe('a connection that is reset', () => {
     expect(answer.json()).toMatchObject({ statusCode: 503, code: 'session_store_unavailable' });
     expect(time).toBeLessThan(TIMEOUT + GRACE);
     await reconnected(browser);
+  });
+
+  it('[8] and then accepted and not answered is given up for another', async () => {
+    const line = await on.line();
+    const application = await on.here({ options: { redis: line.options, redisTimeout: TIMEOUT } });
+    const browser = await application.loggedIn();
+
+    line.pause();
+    line.resetAll();
+    await eventually('the connection to be opened anew', () => line.connections === 1);
+    line.forget();
+    line.resume();
+
+    expect(await timeUntilServed(browser)).toBeLessThan(3_000);
+  });
+
+  it('[8] and accepted and not answered at boot is given up for another', async () => {
+    const line = await on.line();
+    line.pause();
+    const application = await on.here({ options: { redis: line.options, redisTimeout: TIMEOUT } });
+    await eventually('a connection to be opened', () => line.connections > 0);
+    line.forget();
+    line.resume();
+
+    await eventually(
+      'a login',
+      async () => (await application.browser().post('/login', { json: ADA })).status === 200,
+      {
+        timeout: 3_000,
+      },
+    );
   });
 
   it('[8] a hundred times leaves nothing behind', async () => {

@@ -73,6 +73,12 @@ export class BoardController {
     data(request)['welcome'] = true;
   }
 
+  @Post('save/:times')
+  @HttpCode(204)
+  async saveOften(@Param('times') times: string, @Req() { session }: Request): Promise<void> {
+    for (let i = 0; i < Number(times); i++) await promised((done) => session.save(done));
+  }
+
   @Post('save')
   @HttpCode(204)
   save(@Req() { session }: Request): Promise<void> {

@@ -42,6 +42,16 @@ export class RedisLine {
     return this.proxies.reduce((sum, { held }) => sum + held, 0);
   }
 
+  /** How many connections are open. */
+  get connections(): number {
+    return this.proxies.reduce((sum, { connections }) => sum + connections, 0);
+  }
+
+  /** Open connections stay open and carry nothing any more; new ones work. */
+  forget(): void {
+    for (const proxy of this.proxies) proxy.forget();
+  }
+
   pause(): void {
     for (const proxy of this.proxies) proxy.pause();
   }
