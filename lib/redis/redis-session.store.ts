@@ -2,7 +2,7 @@ import { RedisStore } from 'connect-redis';
 import type { SessionData, Store } from 'express-session';
 import type { SignOutReason } from '../session-auth.errors.js';
 import type { Clock } from '../session/clock.js';
-import type { Patience } from '../session/deadline.js';
+import { DeadlineError, type Patience } from '../session/deadline.js';
 import type { Expiry, LifetimePolicy } from '../session/lifetime-policy.js';
 import type { SessionId } from '../session/session-id.js';
 import type { SessionRecord } from '../session/session-record.js';
@@ -21,6 +21,7 @@ import { answer, StoreContract, type StoreCallback } from '../session/store-cont
 import { tagOfHandle } from '../session/session-id.js';
 import { endedKey, handleOfKey, indexKey, scanPattern, sessionKey, slotBase } from './keys.js';
 import { decodeRecord, encodeRecord } from './record.codec.js';
+import { RedisClock } from './redis-clock.js';
 import { RedisAccess, type RedisAccessOptions } from './redis-access.js';
 import { RedisSessionIndex } from './redis-session.index.js';
 import { END, EXTEND, LOG_IN, UPDATE } from './scripts.js';
@@ -44,6 +45,7 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
   readonly #options: RedisSessionStoreOptions;
   readonly #redis: RedisAccess;
   readonly #contract: StoreContract;
+  readonly #clock = new RedisClock();
 
   constructor(options: RedisSessionStoreOptions) {
     super({ client: options.client, prefix: options.prefix });
@@ -71,18 +73,29 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
     }
   }
 
-  /** In one step; where a user has so many sessions beyond the limit that it would take long, in several. */
+  /**
+   * In one step; where a user has so many sessions beyond the limit that it would take long, in several. A Redis that hung
+   * and wakes does not do it any more: nobody waits for that session, and others would have to go for it.
+   */
   async logIn(session: NewUserSession, patience?: Patience): Promise<LogInOutcome> {
     const { record, replaces } = session;
     const keys = [...this.#keys(record), ...(replaces ? this.#keys(replaces).slice(0, 2) : [])];
     const args = this.#logInArgs(session);
     const evicted: string[] = [];
-    for (;;) {
-      const [outcome, ...rest] = (await this.#redis.script(LOG_IN, keys, args, patience)) as [string, ...unknown[]];
+    for (let lateness = 0; ;) {
+      const sent = [...args, this.#clock.until(this.#options.timeout)];
+      const [outcome, ...rest] = (await this.#redis.script(LOG_IN, keys, sent, patience)) as [string, ...unknown[]];
       switch (outcome) {
+        case 'late':
+          this.#clock.set(Number(rest[1]));
+          if (++lateness > 1) {
+            throw new DeadlineError('Redis came to it too late');
+          }
+          break;
         case 'created':
         case 'more':
-          evicted.push(...(rest.slice(1) as string[]));
+          this.#clock.set(Number(rest[1]));
+          evicted.push(...(rest.slice(2) as string[]));
           if (outcome === 'created') {
             return { outcome, evicted, replaced: rest[0] === 1 };
           }

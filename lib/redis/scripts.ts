@@ -64,16 +64,20 @@ const script = (source: string): LuaScript => new LuaScript(SHARED + source);
 
 /**
  * A user's new session: indexed, the limit kept, the session that it replaces ended. Returns `created` (then 1 where the
- * replaced one was there, then the handles evicted), `more` (likewise: nothing was created
- * yet, ask again), `rejected`, `taken`, `gone`, `replaced`, or `stale` and the value that stands under the replaced one's key.
+ * replaced one was there, then Redis's time, then the handles evicted), `more` (likewise: nothing was created
+ * yet, ask again), `late` (then 0 and Redis's time: it was to be done earlier or not at all), `rejected`, `taken`, `gone`, `replaced`, or `stale` and the value that stands under the replaced one's key.
  *
  * KEYS: session, its tombstone, index, and (where one is replaced) that session and its tombstone. ARGV: handle, value, its
  * time to live in ms, tombstone, the tombstone's, when it runs out, now, slot base, limit (0 for none), what happens
- * beyond it, how long tombstones of ended sessions stand, the replaced handle, the version it must have (or '').
+ * beyond it, how long tombstones of ended sessions stand, the replaced handle, the version it must have (or ''), until when
+ * by Redis's time it may be done (or '').
  */
 export const LOG_IN = script(`
 local handle, value, ttl, at = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[6]
 local now, base, limit, keep, replaced = ARGV[7], ARGV[8], tonumber(ARGV[9]), ARGV[11], ARGV[12]
+local clock = redis.pcall('TIME') -- Who may not ask for it does without.
+local time = clock.err and 0 or tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
+if ARGV[14] ~= '' and time > tonumber(ARGV[14]) then return {'late', 0, time} end
 if redis.call('EXISTS', KEYS[1]) == 1 then return {'taken'} end
 if ARGV[13] ~= '' then
   local current = read(KEYS[4])
@@ -81,7 +85,7 @@ if ARGV[13] ~= '' then
   if string.match(current, '^{"seen":%d+,"v":(%d+),') ~= ARGV[13] then return {'stale', current} end
 end
 prune(KEYS[3], base, now)
-local result = {'created', 0}
+local result = {'created', 0, time}
 if limit > 0 then
   local live = {}
   local looked = redis.call('ZRANGE', KEYS[3], 0, LOOK - 1)

@@ -37,7 +37,7 @@ export const GLOB_PREFIX = 'a*b[c]?:';
 /** All that the module's user needs: for requests, and, with SCAN, for `ids()`, `length()`, `all()` and `clear()`. */
 const ACL =
   '~sess:{* ~a\\*b\\[c\\]\\?:{* +get +set +del +evalsha +eval +exists +pttl +getrange +setrange +append +pexpire ' +
-  '+zadd +zrem +zrange +zrangebyscore +zscore +zrank +zcard +zcount +scan';
+  '+zadd +zrem +zrange +zrangebyscore +zscore +zrank +zcard +zcount +time +scan';
 
 interface Row {
   name: string;
