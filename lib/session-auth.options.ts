@@ -88,7 +88,8 @@ export interface SessionAuthOptions {
   onStoreError?: 'fail' | 'anonymous';
   /**
    * Longest wait for the store: a request's commands take no longer together, but for 50 ms that each may have; a call
-   * of `SessionRegistry` has it for each of its own. Default 500 ms. Nothing queues while disconnected.
+   * of `SessionRegistry` has it for each of its own. Default 500 ms, at most 24.8 days (2^31 - 1 ms). Nothing queues while
+   * disconnected.
    */
   redisTimeout?: Duration;
   /**

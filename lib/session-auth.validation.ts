@@ -11,7 +11,7 @@ import type {
   RoutePattern,
   SessionAuthOptions,
 } from './session-auth.options.js';
-import type { RedisOptions } from './redis/redis.options.js';
+import type { RedisCommands, RedisOptions } from './redis/redis.options.js';
 import type { Device, SessionRequest } from './session/session.types.js';
 
 const KNOWN_OPTIONS: Record<keyof SessionAuthOptions, true> = {
@@ -49,6 +49,8 @@ const KNOWN_LIFETIME_OPTIONS: Record<keyof LifetimeOptions, true> = {
 
 const KNOWN_MAX_SESSIONS_OPTIONS: Record<keyof MaxSessionsOptions, true> = { limit: true, overflow: true };
 
+const COMMANDS: Record<keyof RedisCommands, true> = { get: true, set: true, del: true, eval: true, evalSha: true };
+
 /** NIST SP 800-63B-4, sections 2.1.3, 2.2.3 and 2.3.3. Where a day more or less is no matter, use is still noted hourly. */
 const LIFETIME_PRESETS: Record<LifetimePreset, LifetimeOptions> = {
   aal1: { idle: '30d', absolute: '30d', touchEvery: '1h' },
@@ -74,7 +76,7 @@ export function resolveOptions(
   options: SessionAuthOptions | null | undefined,
   env: string | undefined,
 ): ResolvedSessionAuthOptions {
-  if (typeof options !== 'object' || options === null) {
+  if (!isObject(options)) {
     throw new InvalidOptionError('secret', 'there are no options at all', 'Return them from the factory.');
   }
   const production = env === 'production';
@@ -88,7 +90,7 @@ export function resolveOptions(
     lifetime: resolveLifetime(options.lifetime ?? {}, options.store !== undefined),
     maxSessions: resolveMaxSessions(options),
     onStoreError: oneOf('onStoreError', options.onStoreError ?? 'fail', ['fail', 'anonymous']),
-    redisTimeout: milliseconds('redisTimeout', options.redisTimeout ?? 500),
+    redisTimeout: resolveRedisTimeout(options.redisTimeout ?? 500),
     warnAtBytes: resolveWarnAtBytes(options.warnAtBytes ?? 65_536),
     device: resolveDevice(options.device),
     serializers: options.serializers,
@@ -117,11 +119,25 @@ export function milliseconds(option: string, duration: Duration): number {
 /** Beyond it, dates cannot be written in a cookie any more. */
 const LONGEST_DURATION = 100 * 365 * 24 * 3600 * 1000;
 
+/** Of `setTimeout`, in milliseconds: a longer one ends at once. */
+const LONGEST_TIMER = 2 ** 31 - 1;
+
+function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
 function refuseUnknown(options: object, known: Record<string, true>, path: string): void {
   for (const key of Object.keys(options)) {
     if (!Object.hasOwn(known, key)) {
       throw new InvalidOptionError(path + key, 'there is no such option', `Known: ${Object.keys(known).join(', ')}.`);
     }
+  }
+}
+
+function requireMethods(option: string, value: unknown, methods: readonly string[], remedy: string): void {
+  const missing = methods.find((method) => typeof (value as Record<string, unknown> | null)?.[method] !== 'function');
+  if (missing !== undefined) {
+    throw new InvalidOptionError(option, `it has no method "${missing}"`, remedy);
   }
 }
 
@@ -152,6 +168,8 @@ function resolveSecrets(
   return [first, ...(older as string[])];
 }
 
+const GIVE_REDIS = 'Give { url }, { cluster }, { sentinel } or { client }.';
+
 function resolveStore(
   { redis, store }: SessionAuthOptions,
   production: boolean,
@@ -160,11 +178,7 @@ function resolveStore(
     throw new InvalidOptionError('store', 'it is given beside "redis"', 'Give one of the two.');
   }
   if (store !== undefined) {
-    for (const method of ['get', 'set', 'destroy'] as const) {
-      if (typeof store[method] !== 'function') {
-        throw new InvalidOptionError('store', `it has no method "${method}"`, 'Give an express-session Store.');
-      }
-    }
+    requireMethods('store', store, ['get', 'set', 'destroy'], 'Give an express-session Store.');
     return { redis: undefined, store };
   }
   const used = redis !== undefined && usesRedis(redis) ? redis : undefined;
@@ -172,13 +186,16 @@ function resolveStore(
     throw new InvalidOptionError(
       'redis',
       'it is missing, and sessions in memory end with the process and are not shared',
-      'Give { url }, { cluster }, { sentinel } or { client }.',
+      GIVE_REDIS,
     );
   }
   return { redis: used, store: undefined };
 }
 
 function usesRedis(redis: RedisOptions): boolean {
+  if (!isObject(redis)) {
+    throw new InvalidOptionError('redis', 'it is no object', GIVE_REDIS);
+  }
   const given = (['url', 'cluster', 'sentinel', 'client'] as const).filter((key) => redis[key] !== undefined);
   if (given.length === 0 && 'url' in redis) {
     return false;
@@ -191,26 +208,30 @@ function usesRedis(redis: RedisOptions): boolean {
     );
   }
   refuseReadCache(redis);
-  if (redis.url === undefined) {
-    return true;
-  }
   if (redis.url === '') {
     return false;
   }
-  if (!/^rediss?:\/\//.test(redis.url) || !URL.canParse(redis.url)) {
-    throw new InvalidOptionError(
-      'redis.url',
-      'it is no redis:// or rediss:// address',
-      'As in redis://localhost:6379.',
-    );
-  }
+  checkServers(redis);
   return true;
 }
 
-/** Over a connection that the network has forgotten no invalidation comes, and a revoked session would be served on. */
-function refuseReadCache({ cluster, sentinel, ...server }: RedisOptions): void {
-  const places = [server, cluster, cluster?.defaults, sentinel, sentinel?.nodeClientOptions];
-  if (places.some((options: object | undefined) => options && 'clientSideCache' in options)) {
+/**
+ * Over a connection that the network has forgotten no invalidation comes, and a revoked session would be served on. A given
+ * client tells of its cache itself; a cluster's that caches by `defaults`, by the options it keeps.
+ */
+function refuseReadCache({ cluster, sentinel, client, ...server }: RedisOptions): void {
+  const made = client as { options?: object; _options?: { defaults?: object } } | null | undefined;
+  const places: (object | null | undefined)[] = [
+    server,
+    cluster,
+    cluster?.defaults,
+    sentinel,
+    sentinel?.nodeClientOptions,
+    made,
+    made?.options,
+    made?._options?.defaults,
+  ];
+  if (places.some((place: { clientSideCache?: unknown } | null | undefined) => place?.clientSideCache !== undefined)) {
     throw new InvalidOptionError(
       'redis',
       'it has "clientSideCache", by which sessions that have been revoked could still be served',
@@ -219,7 +240,66 @@ function refuseReadCache({ cluster, sentinel, ...server }: RedisOptions): void {
   }
 }
 
+function checkServers({ url, cluster, sentinel, client }: RedisOptions): void {
+  if (url !== undefined) {
+    checkAddress('redis.url', url);
+  }
+  if (cluster !== undefined) {
+    checkServerList('redis.cluster', cluster, 'rootNodes', 'As in [{ url: "redis://localhost:6379" }].');
+    for (const [index, node] of cluster.rootNodes.entries()) {
+      if (node.url !== undefined) {
+        checkAddress(`redis.cluster.rootNodes[${index}].url`, node.url);
+      }
+    }
+  }
+  if (sentinel !== undefined) {
+    const remedy = 'As in [{ host: "localhost", port: 26379 }].';
+    checkServerList('redis.sentinel', sentinel, 'sentinelRootNodes', remedy);
+  }
+  if (client !== undefined) {
+    const remedy = 'Give a client of createClient(), createCluster() or createSentinel().';
+    requireMethods('redis.client', client, Object.keys(COMMANDS), remedy);
+  }
+}
+
+function checkServerList(option: string, options: unknown, key: string, remedy: string): void {
+  const servers = (options as Record<string, unknown> | null)?.[key];
+  if (!Array.isArray(servers) || servers.length === 0 || !servers.every(isObject)) {
+    throw new InvalidOptionError(`${option}.${key}`, 'it is no list of servers, or an empty one', remedy);
+  }
+}
+
+/** The messages leave the address out: it may hold a password. */
+function checkAddress(option: string, address: unknown): void {
+  if (typeof address !== 'string' || !/^rediss?:\/\//.test(address) || !URL.canParse(address)) {
+    throw new InvalidOptionError(option, 'it is no redis:// or rediss:// address', 'As in redis://localhost:6379.');
+  }
+  const { username, password, pathname } = new URL(address);
+  if (!isPercentEncoded(username) || !isPercentEncoded(password)) {
+    throw new InvalidOptionError(
+      option,
+      'its user or password is wrongly percent-encoded',
+      'Write each as encodeURIComponent() does.',
+    );
+  }
+  if (!/^(\/\d*)?$/.test(pathname)) {
+    throw new InvalidOptionError(option, 'its database is no number', 'As in redis://localhost:6379/1.');
+  }
+}
+
+function isPercentEncoded(text: string): boolean {
+  try {
+    decodeURIComponent(text);
+    return true;
+  } catch {
+    return false;
+  }
+}
+
 function resolvePrefix(prefix: string): string {
+  if (typeof prefix !== 'string') {
+    throw new InvalidOptionError('prefix', 'it is no string', 'As in "sess:".');
+  }
   if (/[{}]/.test(prefix)) {
     throw new InvalidOptionError(
       'prefix',
@@ -351,6 +431,9 @@ function resolveMaxSessions({ maxSessions, store }: SessionAuthOptions): Resolve
   if (maxSessions === undefined) {
     return undefined;
   }
+  if (!isObject(maxSessions)) {
+    throw new InvalidOptionError('maxSessions', 'it is no object', 'As in { limit: 3 }.');
+  }
   refuseUnknown(maxSessions, KNOWN_MAX_SESSIONS_OPTIONS, 'maxSessions.');
   const { limit, overflow = 'evict-oldest' } = maxSessions;
   if (!(Number.isSafeInteger(limit) && limit > 0)) {
@@ -364,6 +447,18 @@ function resolveMaxSessions({ maxSessions, store }: SessionAuthOptions): Resolve
     );
   }
   return { limit, overflow: oneOf('maxSessions.overflow', overflow, ['evict-oldest', 'reject']) };
+}
+
+function resolveRedisTimeout(timeout: Duration): number {
+  const value = milliseconds('redisTimeout', timeout);
+  if (value > LONGEST_TIMER) {
+    throw new InvalidOptionError(
+      'redisTimeout',
+      `${JSON.stringify(timeout)} is longer than a timer can run (${LONGEST_TIMER} ms, 24.8 days)`,
+      'Give what a request may wait, such as "2s".',
+    );
+  }
+  return value;
 }
 
 function resolveWarnAtBytes(bytes: number): number {
@@ -396,8 +491,11 @@ function deviceOfRequest(request: SessionRequest): Device {
 }
 
 function resolveExclude(patterns: RoutePattern[]): readonly RoutePattern[] {
+  if (!Array.isArray(patterns)) {
+    throw new InvalidOptionError('exclude', 'it is no list', 'As in ["health", "assets/{*path}"].');
+  }
   for (const pattern of patterns) {
-    const path = typeof pattern === 'string' ? pattern : pattern.path;
+    const path = isObject(pattern) ? pattern.path : pattern;
     try {
       pathToRegexp(path);
     } catch (error) {

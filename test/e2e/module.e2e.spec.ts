@@ -18,6 +18,7 @@ import {
 import { NestFactory } from '@nestjs/core';
 import {
   CurrentUser,
+  type RedisCommands,
   type RoutePattern,
   SessionAuthModule,
   type SessionAuthOptions,
@@ -123,7 +124,9 @@ describe('the options', () => {
 });
 
 describe('in production', () => {
-  const redis = { client: {} as never };
+  const command = () => Promise.resolve(null);
+  const client: RedisCommands = { get: command, set: command, del: command, eval: command, evalSha: command };
+  const redis = { client };
 
   it.each<[string, SessionAuthOptions, RegExp]>([
     ['without Redis', { secret: SECRET }, /option "redis": it is missing/],

@@ -154,6 +154,26 @@ async function timeUntilServed(browser: Browser): Promise<number> {
   return performance.now() - start;
 }
 
+describe('while Redis hangs', () => {
+  it('[8] logins are answered by 503, and not carried out when it wakes: nobody is signed out for them', async () => {
+    const maxSessions = { limit: 3 } as const;
+    const application = await on.here({ options: { redisTimeout: TIMEOUT, maxSessions } });
+    const browsers = [await application.loggedIn(), await application.loggedIn()];
+    const before = await on.sessions();
+
+    on.redis.pause();
+    const logins = Array.from({ length: 3 }, () => application.browser().post('/login', { json: ADA }));
+    const statuses = (await Promise.all(logins)).map(({ status }) => status);
+    await sleep(TIMEOUT);
+    on.redis.resume();
+
+    expect(statuses).toEqual([503, 503, 503]);
+    await eventually('Redis to be asked again', () => isLoggedIn(browsers[0]!));
+    expect(await isLoggedIn(browsers[1]!)).toBe(true);
+    expect(await on.sessions()).toEqual(before);
+  });
+});
+
 describe('after a long time without Redis', () => {
   it('[8] nothing is done that was asked meanwhile, and the next request is served at once', async () => {
     const application = await on.here();

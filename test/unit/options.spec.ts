@@ -1,13 +1,22 @@
 import { RequestMethod } from '@nestjs/common';
 import session from 'express-session';
-import { InvalidOptionError, type SessionAuthOptions, type SessionRequest } from '../../lib/index.js';
+import { createClient, createCluster, createSentinel } from 'redis';
+import {
+  InvalidOptionError,
+  type RedisCommands,
+  type SessionAuthOptions,
+  type SessionRequest,
+} from '../../lib/index.js';
 import { milliseconds, resolveOptions } from '../../lib/session-auth.validation.js';
 import { SECRET } from '../support/application.js';
 
 const MINUTE = 60_000;
 const store = new session.MemoryStore();
 const REDIS = { url: 'redis://localhost:6379' };
-const client = {} as never;
+const command = () => Promise.resolve(null);
+const client: RedisCommands = { get: command, set: command, del: command, eval: command, evalSha: command };
+const cluster = { rootNodes: [{ url: 'redis://10.0.0.1:7000' }, { socket: { host: '10.0.0.2', port: 7000 } }] };
+const sentinel = { name: 'm', sentinelRootNodes: [{ host: '10.0.0.1', port: 26379 }] };
 
 type Given = Partial<Record<keyof SessionAuthOptions, unknown>>;
 
@@ -96,8 +105,12 @@ describe('resolveOptions', () => {
     [{ redis: REDIS }, { redis: REDIS }],
     [{ redis: { url: 'rediss://user:secret@redis.example.com:6380/1' } }, {}],
     [{ redis: { url: 'redis://localhost', cluster: undefined } }, { redis: { url: 'redis://localhost' } }],
-    [{ redis: { cluster: { rootNodes: [] } } }, { redis: { cluster: { rootNodes: [] } } }],
-    [{ redis: { sentinel: { name: 'm' } } }, { redis: { sentinel: { name: 'm' } } }],
+    [{ redis: { url: 'redis://us%40er:p%25ss@localhost/' } }, {}],
+    [{ redis: { ...REDIS, clientSideCache: undefined } }, { redis: REDIS }],
+    [{ redis: { cluster } }, { redis: { cluster } }],
+    [{ redis: { cluster: { ...cluster, clientSideCache: undefined, defaults: { clientSideCache: undefined } } } }, {}],
+    [{ redis: { sentinel } }, { redis: { sentinel } }],
+    [{ redis: { sentinel: { ...sentinel, nodeClientOptions: { clientSideCache: undefined } } } }, {}],
     [{ redis: { client } }, { redis: { client } }],
     [{ redis: { url: undefined } }, { redis: undefined }],
     [{ redis: { url: '' } }, { redis: undefined }],
@@ -121,6 +134,7 @@ describe('resolveOptions', () => {
       { maxSessions: undefined, store },
     ],
     [{ redisTimeout: '2s' }, { redisTimeout: 2000 }],
+    [{ redisTimeout: 2 ** 31 - 1 }, { redisTimeout: 2 ** 31 - 1 }],
     [{ warnAtBytes: 1 }, { warnAtBytes: 1 }],
     [{ warnAtBytes: Infinity }, { warnAtBytes: Infinity }],
     [{ device: false }, { device: false }],
@@ -162,6 +176,12 @@ describe('resolveOptions', () => {
   const NO_SIZE = /is no whole number above zero/;
   const OR_INFINITY = /number of bytes, or Infinity/;
   const SET_SECURE = /Set cookie\.secure to true/;
+  const NO_ADDRESS = /no redis:\/\/ or rediss:\/\/ address/;
+  const AN_ADDRESS = /As in redis:\/\/localhost:6379\./;
+  const NO_SERVERS = /no list of servers, or an empty one/;
+  const ROOT_NODES = /As in \[\{ url: "redis:\/\/localhost:6379" \}\]/;
+  const SENTINELS = /As in \[\{ host: "localhost", port: 26379 \}\]/;
+  const A_CLIENT = /Give a client of createClient\(\), createCluster\(\) or createSentinel\(\)/;
 
   /** Options; the option named; the problem; the remedy. */
   const cases: [Given, string, RegExp, RegExp][] = [
@@ -186,17 +206,49 @@ describe('resolveOptions', () => {
       /"clientSideCache"/,
       /Leave it out/,
     ],
-    [{ redis: { url: 'localhost:6379' } }, 'redis.url', /no redis:\/\/ or rediss:\/\/ address/, /redis:\/\/localhost/],
+    [{ redis: { ...REDIS, clientSideCache: null } }, 'redis', /"clientSideCache"/, /Leave it out/],
+    [{ redis: null }, 'redis', /no object/, /Give \{ url \}, \{ cluster \}, \{ sentinel \} or \{ client \}/],
+    [{ redis: 'redis://localhost' }, 'redis', /no object/, /Give \{ url \}/],
+    [{ redis: { url: 'localhost:6379' } }, 'redis.url', NO_ADDRESS, AN_ADDRESS],
+    [{ redis: { url: 'http://localhost' } }, 'redis.url', NO_ADDRESS, AN_ADDRESS],
+    [{ redis: { url: 'redis://[' } }, 'redis.url', NO_ADDRESS, AN_ADDRESS],
+    [{ redis: { url: null } }, 'redis.url', NO_ADDRESS, AN_ADDRESS],
+    [{ redis: { url: new URL('redis://localhost') } }, 'redis.url', NO_ADDRESS, AN_ADDRESS],
+    [{ redis: { url: 'redis://h/abc' } }, 'redis.url', /database is no number/, /As in redis:\/\/localhost:6379\/1/],
+    [{ redis: { url: 'redis://u:%zz@h' } }, 'redis.url', /wrongly percent-encoded/, /encodeURIComponent\(\)/],
+    [{ redis: { url: 'redis://%ff@h' } }, 'redis.url', /wrongly percent-encoded/, /encodeURIComponent\(\)/],
+    [{ redis: { cluster: null } }, 'redis.cluster.rootNodes', NO_SERVERS, ROOT_NODES],
+    [{ redis: { cluster: {} } }, 'redis.cluster.rootNodes', NO_SERVERS, ROOT_NODES],
+    [{ redis: { cluster: { rootNodes: [] } } }, 'redis.cluster.rootNodes', NO_SERVERS, ROOT_NODES],
+    [{ redis: { cluster: { rootNodes: ['redis://h'] } } }, 'redis.cluster.rootNodes', NO_SERVERS, ROOT_NODES],
     [
-      { redis: { url: 'http://localhost' } },
-      'redis.url',
-      /no redis:\/\/ or rediss:\/\/ address/,
-      /redis:\/\/localhost/,
+      { redis: { cluster: { rootNodes: [...cluster.rootNodes, { url: 'h:7000' }] } } },
+      'redis.cluster.rootNodes[2].url',
+      NO_ADDRESS,
+      AN_ADDRESS,
     ],
-    [{ redis: { url: 'redis://[' } }, 'redis.url', /no redis:\/\/ or rediss:\/\/ address/, /redis:\/\/localhost/],
+    [
+      { redis: { cluster: { rootNodes: [{ url: 'redis://u:%zz@h' }] } } },
+      'redis.cluster.rootNodes[0].url',
+      /wrongly percent-encoded/,
+      /encodeURIComponent\(\)/,
+    ],
+    [{ redis: { sentinel: null } }, 'redis.sentinel.sentinelRootNodes', NO_SERVERS, SENTINELS],
+    [{ redis: { sentinel: {} } }, 'redis.sentinel.sentinelRootNodes', NO_SERVERS, SENTINELS],
+    [
+      { redis: { sentinel: { ...sentinel, sentinelRootNodes: [] } } },
+      'redis.sentinel.sentinelRootNodes',
+      NO_SERVERS,
+      SENTINELS,
+    ],
+    [{ redis: { client: null } }, 'redis.client', /no method "get"/, A_CLIENT],
+    [{ redis: { client: {} } }, 'redis.client', /no method "get"/, A_CLIENT],
+    [{ redis: { client: { ...client, evalSha: undefined } } }, 'redis.client', /no method "evalSha"/, A_CLIENT],
     [{ redis: REDIS, store }, 'store', /beside "redis"/, /one of the two/],
+    [{ store: null }, 'store', /no method "get"/, /an express-session Store/],
     [{ store: { get() {}, set() {} } }, 'store', /no method "destroy"/, /an express-session Store/],
 
+    [{ prefix: 5 }, 'prefix', /no string/, /As in "sess:"/],
     [{ prefix: 'app:{1}:' }, 'prefix', /brace.*hash tag/, /other characters/],
     [{ prefix: 'app}' }, 'prefix', /brace.*hash tag/, /other characters/],
 
@@ -254,6 +306,7 @@ describe('resolveOptions', () => {
     [{ lifetime: 'aal4' }, 'lifetime', /"aal4" is not known/, /aal1 or aal2 or aal3/],
     [{ lifetime: '' }, 'lifetime', /"" is not known/, /aal1 or aal2 or aal3/],
 
+    [{ maxSessions: null }, 'maxSessions', /no object/, /As in \{ limit: 3 \}/],
     [{ maxSessions: {} }, 'maxSessions.limit', /undefined is no whole number above zero/, /As in 3/],
     [{ maxSessions: { limit: 0 } }, 'maxSessions.limit', /0 is no whole number above zero/, /As in 3/],
     [{ maxSessions: { limit: -1 } }, 'maxSessions.limit', /-1 is no whole number/, /As in 3/],
@@ -276,6 +329,8 @@ describe('resolveOptions', () => {
 
     [{ redisTimeout: 0 }, 'redisTimeout', NO_DURATION, MILLISECONDS],
     [{ redisTimeout: true }, 'redisTimeout', NO_DURATION, MILLISECONDS],
+    [{ redisTimeout: 2 ** 31 }, 'redisTimeout', /2147483648 is longer than a timer can run.*24\.8 days/, /"2s"/],
+    [{ redisTimeout: '25d' }, 'redisTimeout', /"25d" is longer than a timer can run/, /such as "2s"/],
 
     [{ warnAtBytes: 0 }, 'warnAtBytes', NO_SIZE, OR_INFINITY],
     [{ warnAtBytes: -1 }, 'warnAtBytes', NO_SIZE, OR_INFINITY],
@@ -283,6 +338,8 @@ describe('resolveOptions', () => {
     [{ warnAtBytes: '64kb' }, 'warnAtBytes', NO_SIZE, OR_INFINITY],
     [{ onStoreError: 'ignore' }, 'onStoreError', /"ignore" is not known/, /fail or anonymous/],
     [{ device: true }, 'device', /neither false nor a function/, /\(request\) =>/],
+    [{ exclude: 'x' }, 'exclude', /no list/, /As in \["health", "assets\/\{\*path\}"\]/],
+    [{ exclude: [null] }, 'exclude', /"null" is no route pattern/, /assets\/\{\*path\}/],
     [{ exclude: ['assets/*'] }, 'exclude', /"assets\/\*" is no route pattern/, /assets\/\{\*path\}/],
     [{ exclude: [{ path: 'users/:', method: 0 }] }, 'exclude', /"users\/:" is no route pattern/, /\{\*path\}/],
     [{ resave: false } as Given, 'resave', /no such option/, /Known: secret, redis, store/],
@@ -292,7 +349,7 @@ describe('resolveOptions', () => {
     const { code, message, option: named } = refusal(options);
 
     expect({ code, option: named }).toEqual({ code: 'invalid_option', option });
-    expect(message).toMatch(new RegExp(`^SessionAuthModule option "${option.replaceAll('.', '\\.')}": `));
+    expect(message).toMatch(new RegExp(`^SessionAuthModule option "${option.replaceAll(/[.[\]]/g, '\\$&')}": `));
     expect(message).toMatch(problem);
     expect(message).toMatch(remedy);
   });
@@ -300,6 +357,37 @@ describe('resolveOptions', () => {
   it('shows no secret and no password in an error', () => {
     expect(refusal({ secret: 'keyboard cat', redis: REDIS }, 'production').message).not.toContain('keyboard');
     expect(refusal({ redis: { url: 'redis//user:hunter2@host' } }).message).not.toContain('hunter2');
+    expect(refusal({ redis: 'redis://user:hunter2@host' }).message).not.toContain('hunter2');
+    expect(refusal({ redis: { url: 'redis://user:hunter2@host/abc' } }).message).not.toContain('hunter2');
+    expect(refusal({ redis: { url: 'redis://user:hunter2%zz@host' } }).message).not.toContain('hunter2');
+  });
+});
+
+describe('a client of your own', () => {
+  const clientSideCache = {};
+  const node = { RESP: 3, clientSideCache } as const;
+
+  it.each<[string, () => RedisCommands]>([
+    ['createClient()', () => createClient()],
+    ['createCluster()', () => createCluster(cluster)],
+    ['createSentinel()', () => createSentinel(sentinel)],
+  ])('by %s is taken as it is', (_, create) => {
+    const given = create();
+
+    expect(resolve({ redis: { client: given } }).redis?.client).toBe(given);
+  });
+
+  it.each<[string, () => RedisCommands]>([
+    ['createClient()', () => createClient(node)],
+    ['createClient() and a view of it', () => createClient(node).withTypeMapping({})],
+    ['createCluster()', () => createCluster({ ...cluster, ...node })],
+    ['createCluster(), node by node', () => createCluster({ ...cluster, RESP: 3, defaults: node })],
+    ['createSentinel()', () => createSentinel({ ...sentinel, ...node })],
+  ])('by %s that has a cache is refused', (_, create) => {
+    const { option, message } = refusal({ redis: { client: create() } });
+
+    expect(option).toBe('redis');
+    expect(message).toMatch(/"clientSideCache".*revoked could still be served\. Leave it out/);
   });
 });
 
