@@ -17,10 +17,13 @@ export function standingOf(session: Secrets, secret: string, now: number): Stand
     return 'current';
   }
   const { offers = [], grace = [] } = session.rotation ?? {};
+  const good = grace.filter((old) => now < old.until);
   if (offers.some((offer) => sameHash(hash, offer))) {
-    return 'offered';
+    // The current one has taken over just now: this request may have been sent before the browser had it, with an earlier
+    // offer, which must not take the session back from what the browser will show from now on.
+    return good.length > 0 ? 'grace' : 'offered';
   }
-  return grace.some((old) => now < old.until && sameHash(hash, old.hash)) ? 'grace' : undefined;
+  return good.some((old) => sameHash(hash, old.hash)) ? 'grace' : undefined;
 }
 
 /** The session with another secret on offer. */

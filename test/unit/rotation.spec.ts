@@ -32,7 +32,9 @@ describe('what a secret is to its session', () => {
     ['the current one', session(), secret(0), 0, 'current'],
     ['the current one, beside others', rotated, secret(0), 0, 'current'],
     ['the current one, however late', rotated, secret(0), 1e12, 'current'],
-    ['one on offer', rotated, secret(1), 0, 'offered'],
+    ['one on offer', session({ offers: [hash(1)] }), secret(1), 0, 'offered'],
+    ['one on offer, while an old one is still good', rotated, secret(1), 19, 'grace'],
+    ['one on offer, when the old ones are not any more', rotated, secret(1), 20, 'offered'],
     ['another on offer, however late', rotated, secret(2), 1e12, 'offered'],
     ['an old one in its grace', rotated, secret(3), 9, 'grace'],
     ['an old one at the end of its grace', rotated, secret(3), 10, undefined],
@@ -222,6 +224,18 @@ describe('a browser that shows what it last received', () => {
       { numRuns: 1000 },
     );
     expect(Math.min(rotations, lost)).toBeGreaterThan(1000);
+  });
+
+  it('is not refused for a late request that shows an earlier offer, after a later one has been taken up', () => {
+    const play = new Play(1).play([
+      { wait: 1, there: 0, back: 10 },
+      { wait: 10, there: 29_990, back: 0 },
+      { wait: 19_666, there: 10_326, back: undefined },
+      { wait: 10_325, there: 0, back: undefined },
+      { wait: 1_209, there: 28_792, back: undefined },
+    ]);
+
+    expect([play.refused, play.rotations]).toEqual([[], 1]);
   });
 
   it('is not refused after a hundred answers in a row were lost', () => {
