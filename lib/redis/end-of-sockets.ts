@@ -4,10 +4,16 @@
  * more of a signal than this.
  */
 export class EndOfSockets {
-  aborted = false;
-  #listeners = new Set<WeakRef<() => void>>();
+  /** Never: a socket made by an aborted signal is destroyed in its constructor, and comes to life again as it connects. */
+  readonly aborted = false;
+  readonly #listeners = new Set<WeakRef<() => void>>();
+  #isOver = false;
 
   addEventListener(_type: 'abort', listener: () => void): void {
+    if (this.#isOver) {
+      setImmediate(listener);
+      return;
+    }
     for (const reference of this.#listeners) {
       if (reference.deref() === undefined) {
         this.#listeners.delete(reference);
@@ -26,7 +32,7 @@ export class EndOfSockets {
 
   /** Ends every socket that there is, and any that is opened yet. */
   end(): void {
-    this.aborted = true;
+    this.#isOver = true;
     for (const reference of this.#listeners) {
       reference.deref()?.();
     }

@@ -10,6 +10,7 @@ import {
   type OwnedRedisOptions,
   serversOf,
 } from './redis.client.js';
+import { OutageLog } from './outage-log.js';
 import type { RedisCommands, RedisOptions } from './redis.options.js';
 
 /**
@@ -26,22 +27,19 @@ const SILENCE = 1_000;
 const LONGEST_REST = 2_000;
 const LONGEST_REST_OF_REPLICA = 10_000;
 
-/** What an outage's log has between two lines, in milliseconds. */
-const REPORT_EVERY = 10_000;
-
 /** How Redis refuses a write to a replica, a script's too. */
 const READ_ONLY = /\bREADONLY\b/;
 
 /** The module's connection to Redis: opened at boot, kept, and closed with the application. A given client is left alone. */
 export class RedisConnection implements OnApplicationShutdown {
   readonly #logger = new Logger('SessionAuthModule');
+  readonly #outage = new OutageLog(this.#logger);
   readonly #given: RedisCommands | undefined;
   #owned: OwnedClient | undefined;
   /** Ends every connection of a client that it has, or opens yet. */
   readonly #sockets = new WeakMap<OwnedClient, EndOfSockets>();
   /** Clients of which the first to be connected is to take over. */
   #attempts: OwnedClient[] = [];
-  #reportedAt: number | undefined;
   #suspected = false;
   #isDown = false;
   #heardAt = -Infinity;
@@ -79,7 +77,7 @@ export class RedisConnection implements OnApplicationShutdown {
   async open(): Promise<void> {
     if (this.#owned !== undefined) {
       await within(this.timeout, this.#connect(this.#owned)).catch(() => {
-        this.#report(new Error('no connection yet'));
+        this.#outage.report(new Error('no connection yet'));
       });
     }
   }
@@ -106,7 +104,7 @@ export class RedisConnection implements OnApplicationShutdown {
     if (isReplica) {
       this.#logger.warn('Redis has become a replica and takes no writes; its address is asked again.');
     } else if (await (client.isReady ? this.#isDead(client) : this.#isStuck())) {
-      this.#report(new Error('it does not answer'));
+      this.#outage.report(new Error('it does not answer'));
       this.#isDown = this.options.url !== undefined;
     } else {
       return;
@@ -114,7 +112,7 @@ export class RedisConnection implements OnApplicationShutdown {
     await this.#replace(client, this.options as OwnedRedisOptions);
     this.#isDown = false;
     if (!isReplica) {
-      this.#back();
+      this.#outage.over();
     }
     const longest = isReplica ? LONGEST_REST_OF_REPLICA : LONGEST_REST;
     const again = performance.now() - this.#replacedAt < 2 * longest;
@@ -143,12 +141,12 @@ export class RedisConnection implements OnApplicationShutdown {
     client.on('error', (error) => {
       if (client === this.#owned || this.#owned === undefined) {
         this.#heardAt = performance.now();
-        this.#report(error);
+        this.#outage.report(error);
       }
     });
     client.on('ready', () => {
       if (client === this.#owned) {
-        this.#back();
+        this.#outage.over();
       }
     });
     return client;
@@ -173,13 +171,11 @@ export class RedisConnection implements OnApplicationShutdown {
     while (!this.#closed && client === this.#owned) {
       try {
         await client.connect();
-        this.#back();
+        this.#outage.over();
         void this.#checkEviction(client);
         return;
       } catch (error) {
-        if (client === this.#owned) {
-          this.#report(error);
-        }
+        this.#outage.report(error);
         await pause(LONGEST_PAUSE, undefined, { ref: false });
       }
     }
@@ -234,30 +230,9 @@ export class RedisConnection implements OnApplicationShutdown {
       this.#logger.warn(warning);
     }
   }
-
-  #back(): void {
-    if (this.#reportedAt !== undefined) {
-      this.#reportedAt = undefined;
-      this.#logger.log('Redis is back.');
-    }
-  }
-
-  /** Not each time, but again and again: what comes later may tell more. The address stays out of it: it may hold a password. */
-  #report(error: unknown): void {
-    const now = performance.now();
-    if (now - (this.#reportedAt ?? -Infinity) >= REPORT_EVERY) {
-      this.#reportedAt = now;
-      this.#logger.error(`Redis cannot be reached; trying on. (${describe(error)})`);
-    }
-  }
 }
 
 /** Has each server answer. An error is an answer too, or a loss that the client knows of. */
 async function pingAll(client: OwnedClient): Promise<void> {
   await Promise.allSettled(serversOf<OwnedClient>(client).map(async (server) => (await server).ping()));
-}
-
-function describe(error: unknown): string {
-  const { code, message } = error as NodeJS.ErrnoException;
-  return [code, message].filter(Boolean).join(' ') || String(error);
 }
