@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import type { Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type RedisSessionStore, SESSION_STORE } from '../../lib/index.js';
+import { type RedisSessionStore, SESSION_STORE, SessionRegistry } from '../../lib/index.js';
 import type { TestApplication } from '../support/application.js';
 import type { Answer, Browser } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
@@ -172,6 +172,18 @@ describe('while Redis hangs', () => {
     expect(await isLoggedIn(browsers[1]!)).toBe(true);
     expect(await on.sessions()).toEqual(before);
   });
+
+  it('[8] a walk over all keys gives up in time, too', async () => {
+    const application = await on.here({ options: { redisTimeout: TIMEOUT } });
+    const registry = application.app.get(SessionRegistry);
+
+    on.redis.pause();
+    const start = performance.now();
+    const walk = registry.revokeEveryone().finally(() => on.redis.resume());
+
+    await expect(walk).rejects.toMatchObject({ code: 'session_store_unavailable' });
+    expect(performance.now() - start).toBeLessThan(TIMEOUT + GRACE);
+  }, 5_000);
 });
 
 describe('after a long time without Redis', () => {
