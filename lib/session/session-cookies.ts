@@ -47,8 +47,19 @@ export class SessionCookies {
     if (header === undefined || !header.includes(this.attributes.name)) {
       return [];
     }
-    const values = [...new Set(valuesOf(header, this.attributes.name))].slice(0, MOST_VERIFIED);
-    return values.flatMap((value) => this.verify(value) ?? []).slice(0, MOST_CANDIDATES);
+    const values = new Set(valuesOf(header, this.attributes.name));
+    const ids: PresentedId[] = [];
+    let verified = 0;
+    for (const value of values) {
+      const id = this.verify(value);
+      if (id !== undefined) {
+        ids.push(id);
+      }
+      if (++verified === MOST_VERIFIED || ids.length === MOST_CANDIDATES) {
+        break;
+      }
+    }
+    return ids;
   }
 
   /** Whether a cookie with these attributes would be sent at all. */
@@ -108,20 +119,25 @@ function isSecure(request: SessionRequest): boolean {
 
 /** The values of all cookies of this name. The first of a name wins in `cookie.parse`, but may be the dead one. */
 function valuesOf(header: string, name: string): string[] {
-  return header.split(';').flatMap((pair) => {
+  const values: string[] = [];
+  for (const pair of header.split(';')) {
     const equals = pair.indexOf('=');
     if (pair.slice(0, equals).trim() !== name) {
-      return [];
+      continue;
     }
     const value = pair.slice(equals + 1).trim();
-    return value.length > LONGEST_VALUE ? [] : decode(value);
-  });
+    const decoded = value.length > LONGEST_VALUE ? undefined : decode(value);
+    if (decoded !== undefined) {
+      values.push(decoded);
+    }
+  }
+  return values;
 }
 
-function decode(value: string): string[] {
+function decode(value: string): string | undefined {
   try {
-    return [decodeURIComponent(value.startsWith('"') ? value.slice(1, -1) : value)];
+    return decodeURIComponent(value.startsWith('"') ? value.slice(1, -1) : value);
   } catch {
-    return []; // Malformed percent-encoding: a cookie that nobody here wrote.
+    return undefined; // Malformed percent-encoding: a cookie that nobody here wrote.
   }
 }
