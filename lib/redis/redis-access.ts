@@ -34,7 +34,7 @@ export class RedisAccess {
   command<T>(run: (client: RedisCommands) => Promise<T>, patience?: Patience): Promise<T> {
     const { client, timeout, holdsBack, isDown, onFailure } = this.options;
     if (isDown === true) {
-      return Promise.reject(new Error('Redis does not answer.'));
+      return Promise.reject(silence());
     }
     if (holdsBack !== true) {
       return within(timeout, run(client), { patience, onFailure });
@@ -59,7 +59,10 @@ export class RedisAccess {
 
   /** The keys that match, in batches, each within the deadline; one that stays throughout comes at least once. */
   async *scan(pattern: string): AsyncGenerator<string[]> {
-    const { client, timeout, onFailure } = this.options;
+    const { client, timeout, isDown, onFailure } = this.options;
+    if (isDown === true) {
+      throw silence();
+    }
     for (const server of await within(timeout, Promise.all(serversOf<ServerClient>(client)), { onFailure })) {
       const steps = server.scanIterator({ MATCH: pattern, COUNT: SCAN_COUNT })[Symbol.asyncIterator]();
       for (;;) {
@@ -71,4 +74,8 @@ export class RedisAccess {
       }
     }
   }
+}
+
+function silence(): Error {
+  return new Error('Redis does not answer.');
 }

@@ -60,8 +60,9 @@ export class SessionRegistry {
 
   /** Ends one session of a user. False when they have none of this handle: another user's is not theirs to end. */
   async revoke(userId: string, handle: string, { by = 'user' }: RevokeOptions = {}): Promise<boolean> {
-    const found = await this.#sessionOf(userId, handle);
-    return found !== undefined && (await this.keeper.revoke(found, 'revoked', by));
+    const keeper = this.keeper.withOneDeadline();
+    const found = await this.#sessionOf(userId, handle, keeper);
+    return found !== undefined && (await keeper.revoke(found, 'revoked', by));
   }
 
   /** Ends all sessions of a user, or all but one: "sign out everywhere else". Gives how many it ended. */
@@ -75,9 +76,10 @@ export class SessionRegistry {
    * session takes the new one.
    */
   async credentialsChanged(userId: string, { keep }: { keep?: string } = {}): Promise<number> {
-    const kept = keep === undefined ? undefined : await this.#sessionOf(userId, keep);
+    const keeper = this.keeper.withOneDeadline();
+    const kept = keep === undefined ? undefined : await this.#sessionOf(userId, keep, keeper);
     if (kept !== undefined) {
-      await this.keeper.amend(kept, ({ login }) =>
+      await keeper.amend(kept, ({ login }) =>
         typeof login?.stamp === 'string' ? { login: { ...login, stamp: null } } : undefined,
       );
     }
@@ -99,11 +101,11 @@ export class SessionRegistry {
     return ended;
   }
 
-  async #sessionOf(userId: string, handle: string): Promise<SessionRecord | undefined> {
-    if (this.keeper.index === undefined) {
+  async #sessionOf(userId: string, handle: string, keeper: SessionKeeper): Promise<SessionRecord | undefined> {
+    if (keeper.index === undefined) {
       throw new RegistryUnavailableException();
     }
-    const found = await this.keeper.find(handle);
+    const found = await keeper.find(handle);
     const { record } = found ?? {};
     return record?.login !== undefined && record.login.userId === userId ? record : undefined;
   }

@@ -119,7 +119,7 @@ export class RequestSession implements SessionOwner {
     /** The ids in the request's cookies. */
     private readonly presented: readonly PresentedId[],
   ) {
-    this.keeper = runtime.keeper.forRequest();
+    this.keeper = runtime.keeper.withOneDeadline();
     this.#cookie = new ResponseCookie(request, response, runtime);
     this.#writer = new SessionWriter(runtime, this.keeper, this.#cookie);
     (request as Bearer)[SESSION] = this;

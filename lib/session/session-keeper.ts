@@ -44,8 +44,8 @@ export class SessionKeeper {
     private readonly patience?: Patience,
   ) {}
 
-  /** For one request: whatever it asks of the store, it waits no longer than for one command. */
-  forRequest(): SessionKeeper {
+  /** For one request, or one call of the registry: whatever it asks of the store, it waits no longer than for one command. */
+  withOneDeadline(): SessionKeeper {
     return new SessionKeeper(this.store, this.lifetime, this.clock, this.events, this.options, new Patience());
   }
 
