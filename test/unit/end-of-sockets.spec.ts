@@ -1,5 +1,7 @@
 import { once } from 'node:events';
 import { type AddressInfo, connect, createServer, type Server, type Socket } from 'node:net';
+import { setFlagsFromString } from 'node:v8';
+import { runInNewContext } from 'node:vm';
 import { EndOfSockets } from '../../lib/redis/end-of-sockets.js';
 import { eventually } from '../support/eventually.js';
 
@@ -40,3 +42,28 @@ it('ends sockets that are open, that are being opened and that are opened yet, a
   others.end();
   await eventually('the other to be closed', () => other.destroyed);
 });
+
+it('keeps no socket that has closed, however many come and go', async () => {
+  const sockets = new EndOfSockets();
+  const collect = garbageCollector();
+  const closed: WeakRef<Socket>[] = [];
+  for (let i = 0; i < 50; i++) {
+    const socket = open(sockets);
+    await once(socket, 'connect');
+    socket.destroy();
+    await once(socket, 'close');
+    closed.push(new WeakRef(socket));
+  }
+
+  await eventually('all but the last to be collected', () => {
+    collect();
+    return closed.slice(0, -1).every((socket) => socket.deref() === undefined);
+  });
+  sockets.end();
+});
+
+/** V8's own, which is not to be had without asking for it. */
+function garbageCollector(): () => void {
+  setFlagsFromString('--expose-gc');
+  return runInNewContext('gc') as () => void;
+}
