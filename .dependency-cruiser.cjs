@@ -1,6 +1,6 @@
 /** The rooms of lib, lowest rank first: a file imports from its own rank and from lower ones. */
 const RANKS = [
-  ['session-auth[.](options|validation|errors|tokens)[.]ts$'],
+  ['session-auth[.](options|validation|errors|tokens)[.]ts$', 'validation/'],
   ['session/', 'events/'],
   ['passport/', 'serializer/', 'lifetime/'],
   ['login/', 'access/', 'registry/'],
@@ -10,7 +10,7 @@ const RANKS = [
 const STORES = ['redis/', 'memory/'];
 const ENTRIES = ['health/', 'socket[.]io/', 'testing/'];
 
-const OPTIONS = '^lib/session-auth[.](options|validation)[.]ts$';
+const OPTIONS = '^lib/(session-auth[.](options|validation)[.]ts$|validation/)';
 const inLib = (...rooms) => rooms.flat(Infinity).map((room) => `^lib/${room}`);
 const ranks = (from, to) => inLib(RANKS.slice(from, to));
 const npm = (...names) => `(^|/)node_modules/(@types/)?(${names.join('|')})(/|$)`;

@@ -3,7 +3,7 @@ import { Reflector } from '@nestjs/core';
 import { type FreshnessRequirement, isFresh } from '../lifetime/freshness.js';
 import { type FreshLoginChallenge, FreshLoginRequiredException } from '../session-auth.errors.js';
 import type { Duration } from '../session-auth.options.js';
-import { milliseconds } from '../session-auth.validation.js';
+import { milliseconds } from '../validation/duration.js';
 import { CLOCK, type Clock } from '../session/clock.js';
 import { type RequestSession, requestSessionOf } from '../session/request-session.js';
 import { SessionGuard } from './session.guard.js';

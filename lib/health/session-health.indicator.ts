@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { HealthIndicatorService, type HealthIndicatorResult } from '@nestjs/terminus';
-import { milliseconds } from '../session-auth.validation.js';
+import { milliseconds } from '../validation/duration.js';
 import type { Duration, ResolvedSessionAuthOptions } from '../session-auth.options.js';
 import { SESSION_AUTH_OPTIONS } from '../session-auth.tokens.js';
 import { newSessionId } from '../session/session-id.js';

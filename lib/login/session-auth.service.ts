@@ -6,7 +6,7 @@ import {
   UserLookupFailedException,
 } from '../session-auth.errors.js';
 import type { Duration, ResolvedSessionAuthOptions } from '../session-auth.options.js';
-import { milliseconds } from '../session-auth.validation.js';
+import { milliseconds } from '../validation/duration.js';
 import { SESSION_AUTH_OPTIONS } from '../session-auth.tokens.js';
 import { UserSerializers } from '../serializer/user-serializers.js';
 import { expiresAt } from '../lifetime/lifetime.policy.js';

@@ -7,7 +7,8 @@ import {
   type SessionAuthOptions,
   type SessionRequest,
 } from '../../lib/index.js';
-import { milliseconds, resolveOptions } from '../../lib/session-auth.validation.js';
+import { resolveOptions } from '../../lib/session-auth.validation.js';
+import { milliseconds } from '../../lib/validation/duration.js';
 import { SECRET } from '../support/application.js';
 
 const MINUTE = 60_000;

@@ -1,0 +1,39 @@
+import { InvalidOptionError } from '../session-auth.errors.js';
+
+/**
+ * Refuses an option unless the condition holds.
+ *
+ * @throws InvalidOptionError
+ */
+export function demand(condition: boolean, option: string, problem: string, remedy: string): asserts condition {
+  if (!condition) {
+    throw new InvalidOptionError(option, problem, remedy);
+  }
+}
+
+export function isObject(value: unknown): value is object {
+  return typeof value === 'object' && value !== null;
+}
+
+/**
+ * Refuses a key that is no option: a slip of the pen would be a default in silence.
+ *
+ * @param known has the keys that are
+ */
+export function refuseUnknown(options: object, known: object, path: string): void {
+  const unknown = Object.keys(options).find((key) => !Object.hasOwn(known, key));
+  const remedy = `Known: ${Object.keys(known).join(', ')}.`;
+  demand(unknown === undefined, `${path}${unknown}`, 'there is no such option', remedy);
+}
+
+export function requireMethods(option: string, value: unknown, methods: readonly string[], remedy: string): void {
+  for (const method of methods) {
+    const given = (value as Record<string, unknown> | null)?.[method];
+    demand(typeof given === 'function', option, `it has no method "${method}"`, remedy);
+  }
+}
+
+export function oneOf<const T extends string>(option: string, value: T, allowed: readonly T[]): T {
+  demand(allowed.includes(value), option, `${JSON.stringify(value)} is not known`, `Choose ${allowed.join(' or ')}.`);
+  return value;
+}

@@ -1,0 +1,84 @@
+import type { CookieOptions, ResolvedSessionAuthOptions } from '../session-auth.options.js';
+import { demand, oneOf, refuseUnknown } from './checks.js';
+
+type ResolvedCookie = ResolvedSessionAuthOptions['cookie'];
+
+/** RFC 6265, section 4.1.1: a cookie's name is an RFC 2616 token. */
+const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** What its path may hold: printable ASCII, but no ";" (which ends the attribute), nor, as the `cookie` package has it, "<". */
+const PATH = /^\/[\x20-:=-~]*$/;
+const DOMAIN = /^\.?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i;
+
+const SET_SECURE = 'Set cookie.secure to true.';
+
+/** The session cookie's attributes: the defaults of the environment filled in, and such as browsers take. */
+export function resolveCookie(cookie: CookieOptions, production: boolean): ResolvedCookie {
+  const resolved: ResolvedCookie = {
+    name: cookie.name ?? (production ? '__Host-sid' : 'sid'),
+    path: cookie.path ?? '/',
+    domain: cookie.domain,
+    sameSite: oneOf('cookie.sameSite', cookie.sameSite ?? 'lax', ['lax', 'strict', 'none']),
+    secure: cookie.secure ?? (production ? true : 'auto'),
+    partitioned: cookie.partitioned ?? false,
+  };
+  refuseUnknown(cookie, resolved, 'cookie.');
+  checkForm(resolved);
+  checkSecurity(resolved, production);
+  return resolved;
+}
+
+function checkForm({ name, path, domain }: ResolvedCookie): void {
+  demand(
+    NAME.test(name),
+    'cookie.name',
+    'it holds characters a cookie name cannot',
+    'Use letters, digits, "-" and "_".',
+  );
+  demand(
+    PATH.test(path),
+    'cookie.path',
+    'it does not start with "/", or holds characters a path cannot',
+    'Give an absolute path, URL-encoded, such as "/app".',
+  );
+  demand(
+    domain === undefined || DOMAIN.test(domain),
+    'cookie.domain',
+    'it is no host name',
+    'As in "example.com"; or leave it out.',
+  );
+}
+
+/** RFC 6265bis, section 4.1.3 (name prefixes) and 5.7 (SameSite=None, Partitioned need Secure). */
+function checkSecurity(
+  { name, path, domain, sameSite, secure, partitioned }: ResolvedCookie,
+  production: boolean,
+): void {
+  demand(
+    [true, false, 'auto'].includes(secure),
+    'cookie.secure',
+    `${JSON.stringify(secure)} is not known`,
+    'Choose true, false or "auto".',
+  );
+  demand(
+    !(production && secure === false),
+    'cookie.secure',
+    'an insecure cookie is refused in production',
+    'Leave it out, or give true.',
+  );
+  demand(
+    secure === true || !/^__(host|secure)-/i.test(name),
+    'cookie.name',
+    `browsers refuse "${name}" without Secure`,
+    'Set cookie.secure to true, or give another name.',
+  );
+  demand(
+    (path === '/' && domain === undefined) || !/^__host-/i.test(name),
+    'cookie.name',
+    `browsers refuse "${name}" with a domain, or a path other than "/"`,
+    'Name it "__Secure-sid".',
+  );
+  if (secure === false) {
+    demand(sameSite !== 'none', 'cookie.sameSite', 'browsers refuse "none" without Secure', SET_SECURE);
+    demand(!partitioned, 'cookie.partitioned', 'browsers refuse it without Secure', SET_SECURE);
+  }
+}
