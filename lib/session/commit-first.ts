@@ -60,8 +60,9 @@ export function prepareResponse(response: SessionResponse): void {
 /** What the gated methods stand in for. Responses that nobody has changed before share theirs. */
 function originalsOf(response: GatedResponse): Originals {
   const { writeHead, flushHeaders, write, end } = response as unknown as Originals;
-  if (lastOriginals?.inherited === writeHead && lastOriginals.write === write && lastOriginals.end === end) {
-    return lastOriginals;
+  const last = lastOriginals;
+  if (last?.inherited === writeHead && last.flushHeaders === flushHeaders && last.write === write && last.end === end) {
+    return last;
   }
   lastOriginals = { inherited: writeHead, writeHead: announcing(writeHead), flushHeaders, write, end };
   return lastOriginals;

@@ -303,6 +303,36 @@ describe.each([
     expect(bodies.map((body) => body.match(/\{"a":1\}|set/)?.[0])).toEqual(['{"a":1}', 'set', '{"a":1}']);
   });
 
+  it.each(['writeHead', 'flushHeaders', 'write', 'end'] as const)(
+    'answers by the %s that other middleware has given this response, and no other response by it',
+    async (method) => {
+      const session = middleware();
+      const called: (string | undefined)[] = [];
+      const answered: Handler = (_session, _request, response) => {
+        response.writeHead(200);
+        response.flushHeaders();
+        response.write('answered');
+        response.end();
+      };
+      const browser = await browse(
+        (request, response, next) => {
+          const original = response[method].bind(response) as (...args: unknown[]) => unknown;
+          const changed = (...args: unknown[]) => {
+            called.push(request.url);
+            return original(...args);
+          };
+          Object.assign(response, request.url === '/changed' && { [method]: changed });
+          session(request, response, next);
+        },
+        { changed: answered, other: answered },
+      );
+
+      expect((await browser.get('/changed')).text).toBe('answered');
+      expect((await browser.get('/other')).text).toBe('answered');
+      expect([...new Set(called)]).toEqual(['/changed']);
+    },
+  );
+
   it('goes on without a session where the request shows no live one', async () => {
     const browser = await browse(middleware(), { read });
     for (const cookie of ['sid=', 'sid=s%3Aabc.def', 'sid=%E0%A4%A', `sid=${'x'.repeat(7_000)}`, 'sid', '=;;=']) {
