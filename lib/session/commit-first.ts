@@ -208,6 +208,7 @@ function announce(this: SessionResponse): void {
 /** Forgets the answer so far, but not what other middleware said of every answer (CORS, security headers). */
 function dropAnswer(response: SessionResponse): void {
   response.statusCode = 500;
+  response.statusMessage = ''; // Node then says what the status means.
   for (const name of response.getHeaderNames()) {
     if (ENTITY_HEADERS.test(name)) {
       response.removeHeader(name);

@@ -362,6 +362,20 @@ it('touch() asks for no other age than the session has, though the clock ticks w
   expect(written).toHaveBeenCalledTimes(1);
 });
 
+it('an answer that takes the place of one which could not be saved has nothing of its status line', async () => {
+  const browser = await browse(loopAlone(), {
+    set: (session, _request, response) => {
+      session['unserializable'] = 1n;
+      response.statusCode = 201;
+      response.statusMessage = 'All is well';
+      response.end();
+    },
+  });
+  const { body } = await browser.open('GET', '/set');
+
+  expect([body.statusCode, body.statusMessage]).toEqual([500, 'Internal Server Error']);
+});
+
 describe('while the answer waits for the save', () => {
   const changed =
     (handler: Handler): Handler =>
