@@ -80,7 +80,9 @@ export function LoginGuard(strategy: string | string[], options: LoginGuardOptio
         throw session.failure;
       }
       const ended = await this.passport
-        .authenticate(names, options, request, responseOf(context))
+        .authenticate(names, options, request, responseOf(context), (refusal) => {
+          this.report(exceptionFor(refusal).message);
+        })
         .catch((error: unknown) => {
           if (
             error instanceof TooManySessionsException ||
@@ -91,9 +93,7 @@ export function LoginGuard(strategy: string | string[], options: LoginGuardOptio
           throw error;
         });
       if (ended.outcome === 'refused') {
-        const exception = exceptionFor(ended.refusal);
-        this.report(exception.message);
-        throw exception;
+        throw exceptionFor(ended.refusal);
       }
       return true;
     }

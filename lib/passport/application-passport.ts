@@ -53,6 +53,7 @@ export class ApplicationPassport implements OnModuleInit {
    * Runs the named strategies, the first that succeeds logging the user in by `request.logIn`. All of Passport's options
    * hold, redirects included: then the answer has been given and the promise stays open, as the request is over.
    *
+   * @param onRefusal told when the last of them has refused, also where Passport then redirects (`failureRedirect`)
    * @throws what a strategy or the login failed with
    */
   authenticate(
@@ -60,10 +61,17 @@ export class ApplicationPassport implements OnModuleInit {
     options: passport.AuthenticateOptions,
     request: SessionRequest,
     response: SessionResponse,
+    onRefusal: (refusal: Refusal) => void,
   ): Promise<Authentication> {
     const refusals: Refusal[] = [];
+    const refuse = (refusal: Refusal): void => {
+      refusals.push(refusal);
+      if (refusals.length === names.length) {
+        onRefusal(telling(refusals));
+      }
+    };
     return new Promise((resolve, reject) => {
-      const strategies = names.map((name) => this.listening(name, refusals));
+      const strategies = names.map((name) => this.listening(name, refuse));
       const handler = this.authenticator.authenticate(strategies as never, { ...options, failWithError: true }) as (
         request: SessionRequest,
         response: SessionResponse,
@@ -73,8 +81,7 @@ export class ApplicationPassport implements OnModuleInit {
         if (error === undefined || error === null) {
           resolve({ outcome: 'passed' });
         } else if (isRefusal(error)) {
-          const refusal = refusals.find(({ message }) => message !== undefined) ?? refusals[0];
-          resolve({ outcome: 'refused', refusal: refusal ?? { message: undefined, status: UNAUTHORIZED } });
+          resolve({ outcome: 'refused', refusal: telling(refusals) });
         } else {
           reject(error instanceof Error ? error : new Error('A Passport strategy failed.', { cause: error }));
         }
@@ -83,13 +90,13 @@ export class ApplicationPassport implements OnModuleInit {
   }
 
   /** The strategy for one run, with its refusals overheard: Passport keeps their words to itself. */
-  private listening(name: string, refusals: Refusal[]): Strategy {
+  private listening(name: string, refuse: (refusal: Refusal) => void): Strategy {
     const registered = this.strategy(name) as unknown as Strategy;
     const strategy = Object.create(registered) as Strategy;
     strategy.authenticate = function (this: Strategy, ...args: unknown[]) {
       const fail = this.fail.bind(this);
       this.fail = (challenge, status) => {
-        refusals.push({ message: messageOf(challenge), status: statusOf(challenge, status) });
+        refuse({ message: messageOf(challenge), status: statusOf(challenge, status) });
         fail(challenge, status);
       };
       // A strategy that abstains (as 'session' always does) has logged nobody in (nestjs/passport#1505).
@@ -131,6 +138,12 @@ function isStrategy(instance: unknown): instance is passport.Strategy {
       typeof instance.authenticate === 'function' &&
       nameOfStrategy(instance as passport.Strategy) !== undefined)
   );
+}
+
+/** Of several refusals the first that has something to say. */
+function telling(refusals: readonly Refusal[]): Refusal {
+  const refusal = refusals.find(({ message }) => message !== undefined) ?? refusals[0];
+  return refusal ?? { message: undefined, status: UNAUTHORIZED };
 }
 
 function isRefusal(error: unknown): boolean {

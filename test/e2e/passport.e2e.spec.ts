@@ -151,6 +151,16 @@ describe('LoginGuard with passport-local', () => {
     ]);
   });
 
+  it('reports whom it turned away by a redirect, too', async () => {
+    const application = await guardedBy('talkative', { failureRedirect: '/public' }, talkative);
+    const answer = await application.browser().post('/try', { json: CREDENTIALS });
+
+    expect([answer.status, answer.headers.location]).toEqual([302, '/public']);
+    expect(application.events).toEqual([
+      { type: 'login-failed', at: expect.any(Date), strategy: 'talkative', reason: 'This account is locked.' },
+    ]);
+  });
+
   it('leaves who is logged in so when another login fails', async () => {
     const application = await guardedBy('local');
     const browser = await application.loggedIn();
@@ -226,10 +236,12 @@ describe('LoginGuard with several strategies', () => {
     [['refusing', 'local'], ADA],
     [['refusing', 'passing', 'knowing', 'failing'], GRACE],
   ])('logs in by the first of %j that succeeds', async (names, user) => {
-    const browser = (await guardedBy(names, {}, { providers })).browser();
+    const application = await guardedBy(names, {}, { providers });
+    const browser = application.browser();
 
     expect((await browser.post('/try', { json: CREDENTIALS })).json()).toEqual(user);
     expect((await browser.get('/me')).json()).toEqual(user);
+    expect(application.events.map(({ type }) => type)).toEqual(['logged-in']);
   });
 
   it.each([
@@ -245,7 +257,7 @@ describe('LoginGuard with several strategies', () => {
 
     expect((await browser.post('/try', { json: CREDENTIALS })).status).toBe(status);
     expect(await isIn(browser)).toBe(false);
-    expect(application.events.filter(({ type }) => type === 'logged-in')).toEqual([]);
+    expect(application.events.map(({ type }) => type)).toEqual(status === 401 ? ['login-failed'] : []);
   });
 
   it('does not boot with a strategy that no provider is, and names those that are', async () => {
