@@ -21,6 +21,7 @@ export type Authentication =
 type Strategy = Record<'authenticate', (this: Strategy, ...args: unknown[]) => unknown> & {
   fail(challenge?: unknown, status?: number): void;
   pass(): void;
+  error(error: unknown): void;
 };
 
 /** Passport's default, for an application whose strategies say nothing. */
@@ -103,7 +104,13 @@ export class ApplicationPassport implements OnModuleInit {
       this.pass = () => {
         this.fail();
       };
-      registered.authenticate.apply(this, args);
+      // Passport waits for nothing: an async strategy's rejection would leave the request open and end the process.
+      const authenticate = async (): Promise<void> => {
+        await registered.authenticate.apply(this, args);
+      };
+      authenticate().catch((error: unknown) => {
+        this.error(error);
+      });
     };
     return strategy;
   }

@@ -73,11 +73,11 @@ function guardedBy(names: string | string[], options: LoginGuardOptions = {}, mo
 const isIn = async (browser: Browser) => (await browser.get('/me')).status === 200;
 
 /** A strategy that does one thing only. */
-function strategy(name: string, authenticate: (this: passport.Strategy & passport.StrategyCreatedStatic) => void) {
+function strategy(name: string, authenticate: (this: passport.Strategy & passport.StrategyCreatedStatic) => unknown) {
   class OneThing extends passport.Strategy {
     override readonly name = name;
-    override authenticate(): void {
-      authenticate.call(this);
+    override authenticate(): unknown {
+      return authenticate.call(this);
     }
   }
   return { provide: name, useFactory: () => new OneThing() };
@@ -228,7 +228,8 @@ describe('LoginGuard with several strategies', () => {
   const throwing = strategy('throwing', () => {
     throw new Error('no database');
   });
-  const providers = [SnapshotSerializer, LocalStrategy, refusing, knowing, passing, failing, throwing];
+  const rejecting = strategy('rejecting', () => Promise.reject(new Error('no database')));
+  const providers = [SnapshotSerializer, LocalStrategy, refusing, knowing, passing, failing, throwing, rejecting];
 
   it.each([
     [['local', 'knowing'], ADA],
@@ -251,6 +252,8 @@ describe('LoginGuard with several strategies', () => {
     [['session'], 401],
     [['failing', 'knowing'], 500],
     [['throwing', 'knowing'], 500],
+    [['rejecting', 'knowing'], 500],
+    [['refusing', 'throwing'], 500],
   ])('lets nobody in by %j', async (names, status) => {
     const application = await guardedBy(names, {}, { providers });
     const browser = application.browser();
@@ -262,7 +265,7 @@ describe('LoginGuard with several strategies', () => {
 
   it('does not boot with a strategy that no provider is, and names those that are', async () => {
     await expect(guardedBy('google', {}, { providers })).rejects.toThrow(
-      'No provider is a Passport strategy named "google" (found: local, refusing, knowing, passing, failing, throwing). ' +
+      'No provider is a Passport strategy named "google" (found: local, refusing, knowing, passing, failing, throwing, rejecting). ' +
         'Add it to the providers of a module',
     );
   });
