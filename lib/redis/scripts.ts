@@ -92,8 +92,9 @@ if limit > 0 then
   local vanished = false
   for i, other in ipairs(looked) do
     if other ~= replaced then
-      local seen = redis.call('GETRANGE', sessionKey(base, other), 0, 20)
-      if seen == '' then
+      local seen = redis.pcall('GETRANGE', sessionKey(base, other), 0, 20)
+      if seen.err and not string.find(seen.err, 'WRONGTYPE', 1, true) then return seen end
+      if seen == '' or seen.err then
         redis.call('ZREM', KEYS[3], other)
         vanished = true
       else

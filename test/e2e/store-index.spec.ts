@@ -170,6 +170,19 @@ describe.each(REDIS_PLACES)('the index in Redis of a user (%s)', (_, start) => {
       expect(Object.keys(await redis.entries('ada')).sort()).toEqual(handlesOf([alive, { record }]).sort());
     });
 
+    it.each(['reject', 'evict-oldest'] as const)(
+      'is healed by a login with a limit also where something else took the place of one (%s)',
+      async (overflow) => {
+        const [vanished, alive] = (await users.manyLoggedIn(2)) as [Made, Made];
+        await vanish(vanished);
+        await redis.client.lPush(redis.session(vanished.record.handle), 'a list');
+        const { record, outcome } = await users.tried({ limit: { limit: 2, overflow } });
+
+        expect(outcome).toEqual({ outcome: 'created', evicted: [], replaced: false });
+        expect(Object.keys(await redis.entries('ada')).sort()).toEqual(handlesOf([alive, { record }]).sort());
+      },
+    );
+
     it('rejects no login for very many of them', async () => {
       await vanish(...(await users.manyLoggedIn(1200)));
 
