@@ -10,9 +10,9 @@ export class RedisClock {
     this.#ahead = time > 0 ? time - performance.now() : undefined;
   }
 
-  /** By when, in Redis's time, something must be done that is asked for now and waited for so long; '' where nobody knows. */
-  until(milliseconds: number): number | '' {
+  /** By when, in Redis's time, something must be done that is asked for now and waited for so long; 0 where nobody knows. */
+  until(milliseconds: number): number {
     // Twice: what the clock is behind is no longer than a wait either.
-    return this.#ahead === undefined ? '' : Math.ceil(this.#ahead + performance.now() + 2 * milliseconds);
+    return this.#ahead === undefined ? 0 : Math.ceil(this.#ahead + performance.now() + 2 * milliseconds);
   }
 }

@@ -75,7 +75,8 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
 
   /**
    * In one step; where a user has so many sessions beyond the limit that it would take long, in several. A Redis that hung
-   * and wakes does not do it any more: nobody waits for that session, and others would have to go for it.
+   * and wakes does not do it any more: nobody waits for that session, and others would have to go for it. The first login
+   * of a process is told Redis's time for that, and asks once more.
    */
   async logIn(session: NewUserSession, patience?: Patience): Promise<LogInOutcome> {
     const { record, replaces } = session;

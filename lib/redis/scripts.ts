@@ -70,14 +70,14 @@ const script = (source: string): LuaScript => new LuaScript(SHARED + source);
  * KEYS: session, its tombstone, index, and (where one is replaced) that session and its tombstone. ARGV: handle, value, its
  * time to live in ms, tombstone, the tombstone's, when it runs out, now, slot base, limit (0 for none), what happens
  * beyond it, how long tombstones of ended sessions stand, the replaced handle, the version it must have (or ''), until when
- * by Redis's time it may be done (or '').
+ * by Redis's time it may be done (0: not before the asker knows that time).
  */
 export const LOG_IN = script(`
 local handle, value, ttl, at = ARGV[1], ARGV[2], tonumber(ARGV[3]), ARGV[6]
 local now, base, limit, keep, replaced = ARGV[7], ARGV[8], tonumber(ARGV[9]), ARGV[11], ARGV[12]
 local clock = redis.pcall('TIME') -- Who may not ask for it does without.
 local time = clock.err and 0 or tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
-if ARGV[14] ~= '' and time > tonumber(ARGV[14]) then return {'late', 0, time} end
+if time > tonumber(ARGV[14]) then return {'late', 0, time} end
 if redis.call('EXISTS', KEYS[1]) == 1 then return {'taken'} end
 if ARGV[13] ~= '' then
   local current = read(KEYS[4])
@@ -105,7 +105,7 @@ if limit > 0 then
   local unseen = redis.call('ZCARD', KEYS[3]) - #live
   if replaced ~= '' and redis.call('ZSCORE', KEYS[3], replaced) then unseen = unseen - 1 end
   local over = #live + unseen + 1 - limit
-  if over > 0 and ARGV[10] == 'reject' then return {vanished and unseen > 0 and 'more' or 'rejected', 0} end
+  if over > 0 and ARGV[10] == 'reject' then return {vanished and unseen > 0 and 'more' or 'rejected', 0, time} end
   table.sort(live, function(a, b) return a[1] < b[1] or (a[1] == b[1] and a[2] < b[2]) end)
   local going = math.min(over, #live, STEP)
   for i = 1, going do

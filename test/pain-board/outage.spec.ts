@@ -173,6 +173,20 @@ describe('while Redis hangs', () => {
     expect(await on.sessions()).toEqual(before);
   });
 
+  it('[8] nor are the first logins after a start', async () => {
+    const application = await on.here({ options: { redisTimeout: TIMEOUT } });
+
+    on.redis.pause();
+    const logins = Array.from({ length: 3 }, () => application.browser().post('/login', { json: ADA }));
+    const statuses = (await Promise.all(logins)).map(({ status }) => status);
+    on.redis.resume();
+
+    expect(statuses).toEqual([503, 503, 503]);
+    const login = () => application.browser().post('/login', { json: ADA });
+    await eventually('another login', async () => (await login()).status === 200);
+    expect(await on.sessions()).toHaveLength(1);
+  });
+
   it('[8] a walk over all keys gives up in time, and is not begun once Redis is known to hang', async () => {
     const application = await on.here({ options: { redisTimeout: TIMEOUT } });
     const registry = application.app.get(SessionRegistry);
