@@ -87,11 +87,24 @@ function isHead(value: unknown): value is StoredHead {
     Number.isSafeInteger(v) &&
     Number.isSafeInteger(created) &&
     typeof secret === 'string' &&
-    (rotation === undefined ||
-      (isObject(rotation) && Array.isArray(rotation['offers']) && Array.isArray(rotation['grace']))) &&
+    (rotation === undefined || isRotation(rotation)) &&
     (idle === null || Number.isFinite(idle)) &&
     Number.isFinite(absolute) &&
-    (login === undefined ||
-      (isObject(login) && typeof login['userId'] === 'string' && Number.isSafeInteger(login['at'])))
+    (login === undefined || isLogin(login))
   );
+}
+
+function isRotation(value: unknown): boolean {
+  const { offers, grace }: Record<string, unknown> = isObject(value) ? value : {};
+  return (
+    Array.isArray(offers) &&
+    offers.every((offer) => typeof offer === 'string') &&
+    Array.isArray(grace) &&
+    grace.every((old) => isObject(old) && typeof old['hash'] === 'string')
+  );
+}
+
+function isLogin(value: unknown): boolean {
+  const { userId, at, stamp = null }: Record<string, unknown> = isObject(value) ? value : {};
+  return typeof userId === 'string' && Number.isSafeInteger(at) && (stamp === null || typeof stamp === 'string');
 }

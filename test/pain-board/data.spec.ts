@@ -74,6 +74,10 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       changed('login', 1),
       changed('login', { userId: 1 }),
       changed('login', { userId: '1', at: 'noon' }),
+      changed('login', { userId: '1', at: 0, stamp: 1 }),
+      changed('rotation', []),
+      changed('rotation', { since: 0, offers: [1], offeredAt: 0, grace: [] }),
+      changed('rotation', { since: 0, offers: [], offeredAt: 0, grace: [null] }),
       changed('data', 'text'),
       changed('data', []),
     ])('[35a] %s is as good as absent, and removed with an event', async (_, wreck) => {
