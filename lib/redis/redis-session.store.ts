@@ -59,8 +59,8 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
     return this.#redis
       .command((client) => client.get(this.#key(handle)), patience)
       .then(
-        (text) => this.#read(handle, text),
-        (error: unknown) => this.#read(handle, notOfAnotherType(error)),
+        (text) => this.#read(handle, text, patience),
+        (error: unknown) => this.#read(handle, notOfAnotherType(error), patience),
       );
   }
 
@@ -201,15 +201,15 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
   // ----------------------------------------------------------------------------------------------------------------
 
   /** What a value holds. One that is no session of ours is removed. */
-  #read(handle: string, text: unknown): FoundSession | undefined | Promise<undefined> {
+  #read(handle: string, text: unknown, patience?: Patience): FoundSession | undefined | Promise<undefined> {
     if (text === null || text === undefined) {
       return undefined;
     }
-    return (typeof text === 'string' ? decodeRecord(handle, text) : undefined) ?? this.#discard(handle);
+    return (typeof text === 'string' ? decodeRecord(handle, text) : undefined) ?? this.#discard(handle, patience);
   }
 
-  async #discard(handle: string): Promise<undefined> {
-    await this.#redis.command((client) => client.del(this.#key(handle)));
+  async #discard(handle: string, patience?: Patience): Promise<undefined> {
+    await this.#redis.command((client) => client.del(this.#key(handle)), patience);
     this.#options.onUnreadable(handle);
   }
 

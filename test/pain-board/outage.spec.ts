@@ -187,6 +187,24 @@ describe('while Redis hangs', () => {
     expect(await on.sessions()).toHaveLength(1);
   });
 
+  it('[8] but answers reads from afar, what is no session is not waited for longer than anything else', async () => {
+    const line = await on.line();
+    const application = await on.here({ options: { redis: line.options, redisTimeout: TIMEOUT } });
+    const browser = await application.loggedIn();
+    const [key = ''] = await on.sessions();
+    await on.client.set(key, 'no session');
+    line.delay = TIMEOUT / 3;
+    await on.redis.ask('CLIENT', 'PAUSE', '10000', 'WRITE');
+
+    const start = performance.now();
+    const { status } = await browser.get('/me');
+    const time = performance.now() - start;
+    await on.redis.ask('CLIENT', 'UNPAUSE');
+
+    expect(status).toBe(503);
+    expect(time).toBeLessThan(TIMEOUT + GRACE);
+  });
+
   it('[8] a walk over all keys gives up in time, and is not begun once Redis is known to hang', async () => {
     const application = await on.here({ options: { redisTimeout: TIMEOUT } });
     const registry = application.app.get(SessionRegistry);
