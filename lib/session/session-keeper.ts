@@ -86,7 +86,10 @@ export class SessionKeeper {
     data: string,
     change: (current: SessionRecord) => Partial<SessionRecord>,
   ): Promise<SessionRecord | 'gone' | 'replaced'> {
-    const saved = await saveMerged({ loaded, data, change, update: (record) => this.#update(record) });
+    const update = (record: SessionRecord): Promise<SaveOutcome> => this.#update(record);
+    const saved = await saveMerged({ loaded, data, change, update }).catch((error: unknown) => {
+      throw error instanceof SessionConflictException ? this.#conflict() : error;
+    });
     if (typeof saved === 'string') {
       const { handle, login } = loaded;
       this.#report({ type: 'save-dropped', handle, ...(login && { userId: login.userId }) });
@@ -115,7 +118,7 @@ export class SessionKeeper {
       }
       current = saved.current;
     }
-    throw new SessionConflictException();
+    throw this.#conflict();
   }
 
   /** Writes activity down. Never rejects: a failure is an event. True where it is certain that the session lives by this secret. */
@@ -212,7 +215,7 @@ export class SessionKeeper {
       replaces = created.current;
       record = next(applyChanges(replaces.data, changesBetween(loaded.data, data)));
     }
-    throw new SessionConflictException();
+    throw this.#conflict();
   }
 
   /** Ends a session at its user's or the application's wish. False when it had ended before. */
@@ -305,6 +308,13 @@ export class SessionKeeper {
 
   #update(record: SessionRecord): Promise<SaveOutcome> {
     return this.ask('update', this.store.update(record, this.lifetime.expiryOf(record), this.patience));
+  }
+
+  /** Others kept being faster, and nothing was written. */
+  #conflict(): SessionConflictException {
+    const error = new SessionConflictException();
+    this.#report({ type: 'store-error', operation: 'update', error });
+    return error;
   }
 
   /** Reports a session once it has grown large, and not again with each write. */

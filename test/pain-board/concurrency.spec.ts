@@ -225,6 +225,9 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       expect(answer.headers['retry-after']).toBe('1');
       expect(answer.setCookies).toEqual([]);
       expect(counter.attempts).toBeLessThanOrEqual(50);
+      expect(application.events.filter(({ type }) => type === 'store-error')).toMatchObject([
+        { operation: 'update', error: { code: 'session_conflict' } },
+      ]);
       expect(await dataOf(browser)).toEqual({});
       expect(await isLoggedIn(browser)).toBe(true);
     });
