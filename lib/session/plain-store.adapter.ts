@@ -65,16 +65,18 @@ export class PlainStoreAdapter implements AtomicSessionStore {
   }
 
   async logIn({ record, expiry, replaces, continues }: NewUserSession, patience?: Patience): Promise<LogInOutcome> {
-    const current = replaces && (await this.find(replaces.handle, patience))?.record;
-    if (continues && current === undefined) {
-      return { outcome: 'gone' };
+    if (replaces === undefined) {
+      await this.#write(record, expiry.at, patience);
+      return { outcome: 'created', evicted: [], replaced: false };
     }
-    if (continues && current !== undefined && current.version !== replaces?.version) {
-      return { outcome: 'stale', current };
-    }
-    await this.#write(record, expiry.at, patience);
-    const replaced = replaces !== undefined && (await this.end(replaces, 'replaced', patience));
-    return { outcome: 'created', evicted: [], replaced };
+    return this.#inTurn(replaces.handle, async () => {
+      const current = continues ? (await this.find(replaces.handle, patience))?.record : replaces;
+      if (current?.version !== replaces.version) {
+        return current === undefined ? { outcome: 'gone' } : { outcome: 'stale', current };
+      }
+      await this.#write(record, expiry.at, patience);
+      return { outcome: 'created', evicted: [], replaced: await this.#destroy(replaces.handle, patience) };
+    });
   }
 
   update(record: SessionRecord, { at }: Expiry, patience?: Patience): Promise<SaveOutcome> {
@@ -102,12 +104,7 @@ export class PlainStoreAdapter implements AtomicSessionStore {
   }
 
   end({ handle }: SessionRecord, _ending: Ending, patience?: Patience): Promise<boolean> {
-    return this.#inTurn(handle, async () => {
-      await this.#call<undefined>((done) => {
-        this.store.destroy(handle, done);
-      }, patience);
-      return true; // The contract does not tell whether there was one.
-    });
+    return this.#inTurn(handle, () => this.#destroy(handle, patience));
   }
 
   whyEnded(): Promise<undefined> {
@@ -124,6 +121,14 @@ export class PlainStoreAdapter implements AtomicSessionStore {
     };
     turn.then(leave, leave);
     return turn;
+  }
+
+  /** True: the contract does not tell whether there was one. */
+  async #destroy(handle: string, patience?: Patience): Promise<true> {
+    await this.#call<undefined>((done) => {
+      this.store.destroy(handle, done);
+    }, patience);
+    return true;
   }
 
   async #write({ handle, data, ...ours }: SessionRecord, expiresAt: number, patience?: Patience): Promise<void> {

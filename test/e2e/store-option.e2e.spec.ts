@@ -1,11 +1,11 @@
-import { Controller, Get, Inject, Req } from '@nestjs/common';
+import { Controller, Get, Inject, Param, Post, Req } from '@nestjs/common';
 import { RedisStore } from 'connect-redis';
 import session, { type Store } from 'express-session';
 import createMemoryStore from 'memorystore';
-import { SESSION_STORE, type SessionRequest } from '../../lib/index.js';
+import { SESSION_STORE, SessionAuthService, type SessionRequest } from '../../lib/index.js';
 import { LocalStrategy, SnapshotSerializer, TestApplication } from '../support/application.js';
 import { eventually } from '../support/eventually.js';
-import { Gate } from '../support/gate.js';
+import { Gate, Gates } from '../support/gate.js';
 import { RedisServer } from '../support/redis-server.js';
 
 /** A store that is none of ours, and what lies in it. */
@@ -60,6 +60,8 @@ class ForeignController {
   constructor(
     @Inject(SESSION_STORE) readonly store: Store,
     private readonly gate: Gate,
+    private readonly gates: Gates,
+    private readonly sessionAuth: SessionAuthService,
   ) {}
 
   /** Stores something, once the test says so. */
@@ -68,6 +70,12 @@ class ForeignController {
     await this.gate.pass();
     Object.assign(request.session!, { slow: true });
     return {};
+  }
+
+  @Post('step-up/:gate')
+  async stepUp(@Param('gate') gate: string, @Req() request: SessionRequest) {
+    await this.gates.named(gate).pass();
+    await this.sessionAuth.reauthenticate(request, 'password');
   }
 
   @Get('store')
@@ -107,7 +115,7 @@ describe.each(['memorystore', 'connect-redis'])('with the store option, %s keeps
     application = await TestApplication.start({
       options: { store: foreign.store, lifetime: { idle: '1h', absolute: '3h' } },
       controllers: [ForeignController],
-      providers: [SnapshotSerializer, LocalStrategy, { provide: Gate, useValue: gate }],
+      providers: [SnapshotSerializer, LocalStrategy, Gates, { provide: Gate, useValue: gate }],
     });
   });
 
@@ -227,6 +235,17 @@ describe.each(['memorystore', 'connect-redis'])('with the store option, %s keeps
 
     expect((await slow).status).toBe(200);
     expect(await foreign.dump()).toEqual({});
+  });
+
+  it('of two parallel step-ups of one process one takes place', async () => {
+    const browser = await application.loggedIn();
+    const gates = ['one', 'other'].map((name) => application.app.get(Gates).named(name));
+    const answers = ['one', 'other'].map((name) => browser.fork().post(`/step-up/${name}`));
+    await Promise.all(gates.map(({ reached }) => reached));
+    for (const gate of gates) gate.open();
+
+    expect((await Promise.all(answers)).map(({ status }) => status).sort()).toEqual([201, 401]);
+    expect(Object.keys(await foreign.dump())).toHaveLength(1);
   });
 
   it('what parallel requests of one process store is all kept', async () => {
