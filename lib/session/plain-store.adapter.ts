@@ -16,6 +16,9 @@ import type {
 /** Where a foreign store keeps what is ours and not the application's. */
 const OURS = '__session';
 
+/** How a session ended nobody can tell: a login in another tab may have replaced it, and the browser have a newer cookie. */
+const ENDED = { outcome: 'replaced' } as const;
+
 type StoredData = SessionData & { [OURS]?: Omit<SessionRecord, 'handle' | 'data'> };
 
 /**
@@ -72,7 +75,7 @@ export class PlainStoreAdapter implements AtomicSessionStore {
     return this.#inTurn(replaces.handle, async () => {
       const current = continues ? (await this.find(replaces.handle, patience))?.record : replaces;
       if (current?.version !== replaces.version) {
-        return current === undefined ? { outcome: 'gone' } : { outcome: 'stale', current };
+        return current === undefined ? ENDED : { outcome: 'stale', current };
       }
       await this.#write(record, expiry.at, patience);
       return { outcome: 'created', evicted: [], replaced: await this.#destroy(replaces.handle, patience) };
@@ -83,7 +86,7 @@ export class PlainStoreAdapter implements AtomicSessionStore {
     return this.#inTurn(record.handle, async () => {
       const current = (await this.find(record.handle, patience))?.record;
       if (current === undefined) {
-        return { outcome: 'gone' };
+        return ENDED;
       }
       if (current.version !== record.version - 1) {
         return { outcome: 'stale', current };

@@ -237,6 +237,17 @@ describe.each(['memorystore', 'connect-redis'])('with the store option, %s keeps
     expect(await foreign.dump()).toEqual({});
   });
 
+  it('a request that runs while its user logs in anew does not take the new cookie back', async () => {
+    const browser = await application.loggedIn();
+    const slow = browser.tab().get('/slow');
+    await gate.reached;
+    await browser.post('/login', { json: { username: 'ada', password: 'lovelace' } });
+    gate.open();
+
+    expect((await slow).setCookies).toEqual([]);
+    expect((await browser.get('/me')).status).toBe(200);
+  });
+
   it('of two parallel step-ups of one process one takes place', async () => {
     const browser = await application.loggedIn();
     const gates = ['one', 'other'].map((name) => application.app.get(Gates).named(name));
