@@ -20,6 +20,11 @@ interface Cancellable {
   withCommandOptions(options: { timeout: undefined; abortSignal: AbortSignal }): RedisCommands;
 }
 
+/** Whether a client's commands can be called off. */
+export function isCancellable(client: RedisCommands | undefined): boolean {
+  return typeof (client as Partial<Cancellable> | undefined)?.withCommandOptions === 'function';
+}
+
 interface ServerClient {
   scanIterator(options: { MATCH: string; COUNT: number }): AsyncIterable<string | string[]>;
 }

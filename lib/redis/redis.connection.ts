@@ -11,6 +11,7 @@ import {
   serversOf,
 } from './redis.client.js';
 import { OutageLog } from './outage-log.js';
+import { isCancellable } from './redis-access.js';
 import type { RedisCommands, RedisOptions } from './redis.options.js';
 
 /**
@@ -65,9 +66,12 @@ export class RedisConnection implements OnApplicationShutdown {
     return this.#isDown;
   }
 
-  /** Sentinel's client holds commands back while it looks for a master, so those that are late have to be called off. */
+  /**
+   * Sentinel's client holds commands back while it looks for a master, and a given one may do so while it is disconnected:
+   * those that are late have to be called off.
+   */
   get holdsBack(): boolean {
-    return this.options.sentinel !== undefined;
+    return this.options.sentinel !== undefined || isCancellable(this.#given);
   }
 
   /**

@@ -1,6 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import type { Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
+import { createClient } from 'redis';
 import { type RedisSessionStore, SESSION_STORE, SessionRegistry } from '../../lib/index.js';
 import type { TestApplication } from '../support/application.js';
 import type { Answer, Browser } from '../support/browser.js';
@@ -239,6 +240,22 @@ describe('after a long time without Redis', () => {
     await on.redis.restart();
 
     expect(await timeUntilServed(browser)).toBeLessThan(1_000);
+    expect(await on.sessions()).toEqual([]);
+  });
+
+  it('[8] nor where the client is given, and queues what it is asked while it is disconnected', async () => {
+    const client = createClient({ url: on.redis.url }).on('error', () => undefined);
+    await client.connect();
+    on.closing({ close: () => client.destroy() });
+    const application = await on.here({ options: { redis: { client }, redisTimeout: 100 } });
+    const browser = await application.loggedIn();
+    await on.redis.kill();
+    expect((await application.browser().post('/login', { json: ADA })).status).toBe(503);
+    expect((await put(application.browser(), 'a', 1)).status).toBe(503);
+
+    await on.redis.restart();
+
+    await timeUntilServed(browser);
     expect(await on.sessions()).toEqual([]);
   });
 });
