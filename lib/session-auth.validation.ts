@@ -1,3 +1,4 @@
+import { RequestMethod } from '@nestjs/common';
 import { pathToRegexp } from 'path-to-regexp';
 import type { Duration, ResolvedSessionAuthOptions, RoutePattern, SessionAuthOptions } from './session-auth.options.js';
 import type { Device, SessionRequest } from './session/session.types.js';
@@ -53,7 +54,7 @@ export function resolveOptions(
     redisTimeout: resolveRedisTimeout(options.redisTimeout ?? 500),
     warnAtBytes: resolveWarnAtBytes(options.warnAtBytes ?? 65_536),
     device: resolveDevice(options.device),
-    serializers: options.serializers,
+    serializers: resolveSerializers(options.serializers),
     exclude: resolveExclude(options.exclude ?? []),
     warnings,
   };
@@ -145,10 +146,17 @@ function deviceOfRequest(request: SessionRequest): Device {
   return { ...(ip !== undefined && { ip }), ...(userAgent !== undefined && { userAgent: userAgent.slice(0, 256) }) };
 }
 
+function resolveSerializers(serializers: SessionAuthOptions['serializers']): typeof serializers {
+  // Undefined where two files import each other.
+  const isList = Array.isArray(serializers) && serializers.every((type) => typeof type === 'function');
+  demand(serializers === undefined || isList, 'serializers', 'it is no list of classes', 'As in [AppUserSerializer].');
+  return serializers;
+}
+
 function resolveExclude(patterns: RoutePattern[]): readonly RoutePattern[] {
   demand(Array.isArray(patterns), 'exclude', 'it is no list', 'As in ["health", "assets/{*path}"].');
   for (const pattern of patterns) {
-    const path = isObject(pattern) ? pattern.path : pattern;
+    const { path, method } = isObject(pattern) ? pattern : { path: pattern };
     const flaw = flawOf(path);
     demand(
       flaw === undefined,
@@ -156,6 +164,8 @@ function resolveExclude(patterns: RoutePattern[]): readonly RoutePattern[] {
       `"${path}" is no route pattern (${flaw})`,
       'Name the wildcard, as in "assets/{*path}".',
     );
+    const isMethod = method === undefined || (typeof method === 'number' && method in RequestMethod);
+    demand(isMethod, 'exclude', `${JSON.stringify(method)} is no method`, 'As in RequestMethod.GET.');
   }
   return patterns;
 }

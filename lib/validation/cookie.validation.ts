@@ -1,5 +1,5 @@
 import type { CookieOptions, ResolvedSessionAuthOptions } from '../session-auth.options.js';
-import { demand, oneOf, refuseUnknown } from './checks.js';
+import { demand, isObject, oneOf, refuseUnknown } from './checks.js';
 
 type ResolvedCookie = ResolvedSessionAuthOptions['cookie'];
 
@@ -13,6 +13,7 @@ const SET_SECURE = 'Set cookie.secure to true.';
 
 /** The session cookie's attributes: the defaults of the environment filled in, and such as browsers take. */
 export function resolveCookie(cookie: CookieOptions, production: boolean): ResolvedCookie {
+  demand(isObject(cookie), 'cookie', 'it is no object', 'As in { sameSite: "strict" }.');
   const resolved: ResolvedCookie = {
     name: cookie.name ?? (production ? '__Host-sid' : 'sid'),
     path: cookie.path ?? '/',
@@ -58,6 +59,12 @@ function checkSecurity(
     'cookie.secure',
     `${JSON.stringify(secure)} is not known`,
     'Choose true, false or "auto".',
+  );
+  demand(
+    typeof partitioned === 'boolean',
+    'cookie.partitioned',
+    `${JSON.stringify(partitioned)} is not known`,
+    'Choose true or false.',
   );
   demand(
     !(production && secure === false),

@@ -1,5 +1,5 @@
 import type { LifetimeOptions, LifetimePreset, ResolvedSessionAuthOptions } from '../session-auth.options.js';
-import { demand, oneOf, refuseUnknown } from './checks.js';
+import { demand, isObject, oneOf, refuseUnknown } from './checks.js';
 import { milliseconds } from './duration.js';
 
 type ResolvedLifetime = ResolvedSessionAuthOptions['lifetime'];
@@ -17,6 +17,7 @@ export function resolveLifetime(lifetime: LifetimeOptions | LifetimePreset, fore
     const preset = oneOf('lifetime', lifetime, ['aal1', 'aal2', 'aal3']);
     return resolveLifetime(PRESETS[preset], foreignStore);
   }
+  demand(isObject(lifetime), 'lifetime', 'it is no object', 'As in { idle: "1h" }; or name a level, such as "aal2".');
   const idle = milliseconds('lifetime.idle', lifetime.idle ?? '1h');
   const touchEvery = milliseconds('lifetime.touchEvery', lifetime.touchEvery ?? idle / 10);
   demand(

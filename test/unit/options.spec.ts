@@ -9,7 +9,7 @@ import {
 } from '../../lib/index.js';
 import { resolveOptions } from '../../lib/session-auth.validation.js';
 import { milliseconds } from '../../lib/validation/duration.js';
-import { SECRET } from '../support/application.js';
+import { SECRET, SnapshotSerializer } from '../support/application.js';
 
 const MINUTE = 60_000;
 const store = new session.MemoryStore();
@@ -269,6 +269,8 @@ describe('resolveOptions', () => {
     [{ cookie: { sameSite: 'Lax' } }, 'cookie.sameSite', /"Lax" is not known/, /lax or strict or none/],
     [{ cookie: { partitioned: true, secure: false } }, 'cookie.partitioned', /without Secure/, SET_SECURE],
     [{ cookie: { secure: 'yes' } }, 'cookie.secure', /"yes" is not known/, /true, false or "auto"/],
+    [{ cookie: { partitioned: 'false' } }, 'cookie.partitioned', /"false" is not known/, /true or false/],
+    [{ cookie: true }, 'cookie', /no object/, /As in \{ sameSite: "strict" \}/],
     [{ cookie: { httpOnly: false } }, 'cookie.httpOnly', /no such option/, /Known: name, path, domain/],
 
     [{ lifetime: { idle: 0 } }, 'lifetime.idle', NO_DURATION, MILLISECONDS],
@@ -304,6 +306,8 @@ describe('resolveOptions', () => {
       /given beside "store".*in one step/,
       /Leave it out, or use "redis" in place of "store"/,
     ],
+    [{ lifetime: 3_600_000 }, 'lifetime', /no object/, /As in \{ idle: "1h" \}; or name a level, such as "aal2"/],
+    [{ lifetime: true }, 'lifetime', /no object/, /As in \{ idle: "1h" \}/],
     [{ lifetime: 'aal4' }, 'lifetime', /"aal4" is not known/, /aal1 or aal2 or aal3/],
     [{ lifetime: '' }, 'lifetime', /"" is not known/, /aal1 or aal2 or aal3/],
 
@@ -339,6 +343,10 @@ describe('resolveOptions', () => {
     [{ warnAtBytes: '64kb' }, 'warnAtBytes', NO_SIZE, OR_INFINITY],
     [{ onStoreError: 'ignore' }, 'onStoreError', /"ignore" is not known/, /fail or anonymous/],
     [{ device: true }, 'device', /neither false nor a function/, /\(request\) =>/],
+    [{ serializers: SnapshotSerializer }, 'serializers', /no list of classes/, /As in \[AppUserSerializer\]/],
+    [{ serializers: [undefined] }, 'serializers', /no list of classes/, /As in \[AppUserSerializer\]/],
+    [{ exclude: [{ path: 'x', method: 'GET' }] }, 'exclude', /"GET" is no method/, /As in RequestMethod\.GET/],
+    [{ exclude: [{ path: 'x', method: 99 }] }, 'exclude', /99 is no method/, /As in RequestMethod\.GET/],
     [{ exclude: 'x' }, 'exclude', /no list/, /As in \["health", "assets\/\{\*path\}"\]/],
     [{ exclude: [null] }, 'exclude', /"null" is no route pattern/, /assets\/\{\*path\}/],
     [{ exclude: ['assets/*'] }, 'exclude', /"assets\/\*" is no route pattern/, /assets\/\{\*path\}/],
