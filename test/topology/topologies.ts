@@ -1,3 +1,4 @@
+import { readFileSync } from 'node:fs';
 import type { RedisCommands, RedisOptions } from '../../lib/index.js';
 import { redisServerBinaries } from '../../scripts/redis-server-binary.mjs';
 import { createUser } from '../support/redis-acl.js';
@@ -34,10 +35,13 @@ export interface Masters {
 /** A prefix that would match other keys, too, were it taken for a pattern. */
 export const GLOB_PREFIX = 'a*b[c]?:';
 
-/** All that the module's user needs: for requests, and, with SCAN, for `ids()`, `length()`, `all()` and `clear()`. */
-const ACL =
-  '~sess:{* ~a\\*b\\[c\\]\\?:{* +get +set +del +evalsha +eval +exists +pttl +getrange +setrange +append +pexpire ' +
-  '+zadd +zrem +zrange +zrangebyscore +zscore +zrank +zcard +zcount +time +scan';
+/** The rights that docs/operations.md tells to give; for another prefix, too, and for what walks over all keys. */
+function documentedRights(): string {
+  const operations = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
+  const [, rights] = /^ACL SETUSER app on >password (.+)$/m.exec(operations) ?? [];
+  if (rights === undefined) throw new Error('docs/operations.md has no ACL line');
+  return `${rights} ~a\\*b\\[c\\]\\?:{* +scan`;
+}
 
 interface Row {
   name: string;
@@ -71,7 +75,7 @@ async function tls(binary: string): Promise<Topology> {
 
 async function acl(binary: string): Promise<Topology> {
   const server = await RedisServer.start({ binary });
-  const url = await createUser(server, ACL);
+  const url = await createUser(server, documentedRights());
   return { redis: { url }, client: await server.client(), stop: () => server.stop() };
 }
 

@@ -1,4 +1,4 @@
-import { type RedisSessionStore, SESSION_STORE, type SessionAuthOptions } from '../../lib/index.js';
+import { type RedisSessionStore, SESSION_STORE, type SessionAuthOptions, SessionRegistry } from '../../lib/index.js';
 import { sessionKey } from '../../lib/redis/keys.js';
 import { TestApplication } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
@@ -63,6 +63,30 @@ for (const { name, start, missing, replaces } of TOPOLOGIES) {
       expect((await browser.post('/logout')).status).toBe(204);
       expect((await browser.get('/me')).status).toBe(401);
       expect(await topology.client.get(key)).toBeNull();
+    });
+
+    it('the sessions of a user are counted, listed and ended, and those of everybody', async () => {
+      const application = await applicationOn(topology, { maxSessions: { limit: 5 } });
+      const registry = application.app.get(SessionRegistry);
+      const browsers = await Promise.all(Array.from({ length: 4 }, () => application.loggedIn()));
+      const [own, other] = await registry.list('1');
+
+      expect(await registry.count('1')).toBe(4);
+      expect(await registry.revoke('1', other!.handle)).toBe(true);
+      expect(await registry.credentialsChanged('1', { keep: own!.handle })).toBe(2);
+      expect((await registry.list('1')).map(({ handle }) => handle)).toEqual([own!.handle]);
+      expect(await registry.revokeAll('1')).toBe(1);
+      const reasonOf = async (browser: Browser) => (await browser.get('/me')).json<{ reason: string }>().reason;
+      expect((await Promise.all(browsers.map(reasonOf))).sort()).toEqual([
+        'credentials_changed',
+        'credentials_changed',
+        'revoked',
+        'revoked',
+      ]);
+
+      const grace = await application.loggedIn('grace', 'hopper');
+      expect(await registry.revokeEveryone()).toBeGreaterThanOrEqual(1);
+      expect((await grace.get('/me')).status).toBe(401);
     });
 
     it('ids(), length(), all() and clear() reach every session and nothing else, though the prefix looks like a pattern', async () => {
