@@ -111,9 +111,9 @@ export class SessionAuthService {
     });
   }
 
-  async #restoreAnew({ passport }: RequestSession, request: SessionRequest): Promise<RestoredUser | undefined> {
+  async #restoreAnew({ passport, stored }: RequestSession, request: SessionRequest): Promise<RestoredUser | undefined> {
     try {
-      return await this.serializers.restore(passport, request);
+      return stored?.login && (await this.serializers.restore(passport, stored.login.userId, request));
     } catch (error) {
       throw new UserLookupFailedException(error);
     }

@@ -55,18 +55,23 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
     return { userId, passport: { user: payload, serializer: name }, stamp: stampOf(serializer, user) };
   }
 
-  async restore(passport: unknown, request: SessionRequest): Promise<RestoredUser | undefined> {
+  async restore(passport: unknown, userId: string, request: SessionRequest): Promise<RestoredUser | undefined> {
     const { user, serializer: name } = passport as SerializedUser;
+    const maker = this.serializers.find((one) => nameOf(one) === name);
     // With one kind of user the class may be renamed; with several, a wrong guess would be another user.
-    const serializer =
-      this.serializers.length === 1 ? this.serializers[0] : this.serializers.find((one) => nameOf(one) === name);
+    const serializer = maker ?? (this.serializers.length === 1 ? this.serializers[0] : undefined);
     if (serializer === undefined) {
-      throw new Error(`No provider is the UserSerializer "${name}" that this session was made by.`);
+      throw unknown(name);
     }
     const restored = await serializer.deserializeUser(user, request);
-    return restored === undefined || restored === null || restored === false
-      ? undefined
-      : { user: restored, stamp: stampOf(serializer, restored) };
+    if (restored === undefined || restored === null || restored === false) {
+      return undefined;
+    }
+    // Not renamed, but of a kind of user that is no more: its payload means somebody else to the one that is left.
+    if (maker === undefined && serializer.userId(restored) !== userId) {
+      throw unknown(name);
+    }
+    return { user: restored, stamp: stampOf(serializer, restored) };
   }
 
   private discover(): UserSerializer[] {
@@ -123,6 +128,10 @@ function inOrder(found: readonly UserSerializer[]): readonly UserSerializer[] {
 /** What a session remembers a serializer by. */
 function nameOf(serializer: UserSerializer): string {
   return serializer.constructor.name;
+}
+
+function unknown(name: string): Error {
+  return new Error(`No provider is the UserSerializer "${name}" that this session was made by.`);
 }
 
 /** A hash, for a stamp may be something that is not to stand in a session: a piece of the password's hash, say. */

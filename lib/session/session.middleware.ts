@@ -110,7 +110,7 @@ export class SessionMiddleware {
     }
     let restored: RestoredUser | undefined;
     try {
-      restored = await users.restore(passport, request);
+      restored = await users.restore(passport, stored.login.userId, request);
     } catch (error) {
       logger.error('deserializeUser failed; guarded routes answer 503.', error);
       session.failure = new UserLookupFailedException(error);

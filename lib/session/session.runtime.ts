@@ -19,8 +19,9 @@ export interface UserRestorer {
   /**
    * The user whose payload the session keeps; `undefined` when there is none any more. Rejects when nobody can say.
    * @param passport what stands under `session.passport`
+   * @param userId who logged in
    */
-  restore(passport: unknown, request: SessionRequest): Promise<RestoredUser | undefined>;
+  restore(passport: unknown, userId: string, request: SessionRequest): Promise<RestoredUser | undefined>;
 }
 
 /** What every request of one application shares. */

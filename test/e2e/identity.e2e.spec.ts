@@ -17,7 +17,7 @@ import {
 } from '@nestjs/common';
 import { APP_GUARD, REQUEST } from '@nestjs/core';
 import { type Client, createClient } from '@libsql/client';
-import type { SessionData, Store } from 'express-session';
+import session, { type SessionData, type Store } from 'express-session';
 import {
   CurrentSession,
   CurrentUser,
@@ -245,6 +245,43 @@ describe('several kinds of user', () => {
     await logIn(browser, user);
 
     expect((await browser.get('/service/user')).json()).toEqual({ user: restored });
+  });
+
+  describe('of which only one is left', () => {
+    @Injectable()
+    class Accounts extends UserSerializer<User, string> {
+      serializeUser({ id }: User): string {
+        return id;
+      }
+      deserializeUser(id: string): User {
+        return { id, name: `account ${id}` };
+      }
+    }
+    @Injectable()
+    class Members extends Accounts {}
+
+    /** What an application that knows members alone makes of somebody who has logged in on one that knew more. */
+    async function afterwards(user: unknown, providers: Type[]) {
+      const options = { store: new session.MemoryStore() };
+      const controllers = [ServiceController];
+      const before = await started({ options, controllers, providers: [...providers, LocalStrategy] });
+      const after = await started({ options, controllers, providers: [Members, LocalStrategy] });
+      const browser = before.browser();
+      await logIn(browser, user);
+      const headers = { cookie: browser.cookies.headerFor(new URL(before.url)) };
+      return [
+        (await after.browser().get('/service/user', { headers })).json(),
+        (await after.browser().get('/me', { headers })).status,
+      ];
+    }
+
+    it('take nobody of another kind for one of theirs', async () => {
+      expect(await afterwards({ admin: '1' }, [Admins, Members])).toEqual([{ user: null }, 503]);
+    });
+
+    it('are restored by it under another name, too', async () => {
+      expect(await afterwards(ADA, [Accounts])).toEqual([{ user: { id: '1', name: 'account 1' } }, 200]);
+    });
   });
 
   it('know no user whom none of them supports', async () => {
