@@ -77,6 +77,8 @@ class Gate {
   #held: Call[] = [];
   /** Held calls end with the answer's own. */
   #endHeld = false;
+  /** The answer that was dropped goes on through middleware above, which is to be passed by. */
+  #passedBy = false;
   #unseal: () => void = () => undefined;
 
   constructor(
@@ -98,7 +100,7 @@ class Gate {
   /** Passes a call on, at once or after the commit; `undefined` when it waits. */
   pass(call: Call): unknown {
     const last = call.method === 'end';
-    if (this.#state === 'failed' && this.response.writableEnded) {
+    if (this.#state === 'failed' && (this.#passedBy ? isContent(call) : this.response.writableEnded)) {
       return undefined; // The handler's stream goes on writing into an answer that is over.
     }
     if (this.#state === 'fresh' || (this.#state === 'open' && this.#streaming && last)) {
@@ -124,11 +126,29 @@ class Gate {
         this.#release();
       },
       (error: unknown) => {
-        this.#letGo('failed');
+        const held = this.#letGo('failed');
         dropAnswer(this.response);
+        if (held.some(({ method }) => method === 'writeHead')) {
+          this.#passBy();
+        }
         this.hooks.fail(error);
       },
     );
+  }
+
+  /**
+   * Middleware above that wraps the response (compression) may have seen the dropped answer begin, and would take the
+   * error's for more of it. So the error's goes past it, and what still comes from there is dropped, too.
+   */
+  #passBy(): void {
+    this.#passedBy = true;
+    const straight = (method: 'write' | 'end') => ({
+      configurable: true,
+      writable: true,
+      value: (...args: unknown[]): unknown =>
+        this.response.writableEnded || this.originals[method].apply(this.response, args),
+    });
+    Object.defineProperties(this.response, { write: straight('write'), end: straight('end') });
   }
 
   /** Keeps a call for later. What could not follow on the calls before it is turned down now. */
@@ -161,6 +181,10 @@ class Gate {
     this.#unseal();
     return held;
   }
+}
+
+function isContent({ method }: Call): boolean {
+  return method === 'write' || method === 'end';
 }
 
 /** Shared by all responses: what is theirs alone is at `this[GATE]`. */

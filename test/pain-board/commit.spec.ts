@@ -1,6 +1,8 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
 import { text } from 'node:stream/consumers';
+import type { INestApplication } from '@nestjs/common';
+import compression from 'compression';
 import { Browser } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { LogRecorder } from '../support/log-recorder.js';
@@ -202,32 +204,43 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       expect(await dataOf(browser)).toEqual({ note: 2 });
     });
 
-    it.each(titled([...ANSWERS, ...BODILESS_ANSWERS]))(
-      '[9] replaces an answer by %s whole, and keeps the connection',
-      async (_, { kind, method = 'GET', headers }) => {
-        const application = await on.here({ controllers });
-        const browser = application.browser();
-        await put(browser, 'token', 'old');
-        await on.refuseWrites();
+    const compressed = (app: INestApplication) => app.use(compression({ threshold: 0 }));
 
-        const answer = await browser.open(method, `/answers/${kind}?token=new`, { headers });
-        const { localPort } = answer.body.socket;
-        const content = await text(answer.body);
+    describe.each([
+      ['', undefined],
+      [', behind compression', compressed],
+    ])('%s', (_, configure) => {
+      it.each(titled([...ANSWERS, ...BODILESS_ANSWERS]))(
+        '[9] replaces an answer by %s whole, and keeps the connection',
+        async (_, { kind, method = 'GET', headers }) => {
+          const application = await on.here({ controllers, ...(configure && { configure }) });
+          const browser = application.browser();
+          await put(browser, 'token', 'old');
+          await on.refuseWrites();
 
-        expect(answer.status).toBe(503);
-        expect(answer.headers).toMatchObject({ 'content-type': 'application/json; charset=utf-8', 'retry-after': '1' });
-        expect(answer.headers).not.toHaveProperty('location');
-        expect(answer.headers['etag']).not.toBe('"constant"');
-        if (method === 'HEAD') expect(content).toBe('');
-        else {
-          expect(JSON.parse(content)).toMatchObject({ code: 'session_store_unavailable' });
-          expect(answer.headers['content-length']).toBe(String(Buffer.byteLength(content)));
-        }
-        const next = await browser.open('GET', '/session');
-        expect(next.body.socket.localPort).toBe(localPort);
-        expect(JSON.parse(await text(next.body))).toEqual({ token: 'old' });
-      },
-    );
+          const accepting = { ...headers, 'accept-encoding': 'gzip' };
+          const answer = await browser.open(method, `/answers/${kind}?token=new`, { headers: accepting });
+          const { localPort } = answer.body.socket;
+          const content = await text(answer.body);
+
+          expect(answer.status).toBe(503);
+          expect(answer.headers).toMatchObject({
+            'content-type': 'application/json; charset=utf-8',
+            'retry-after': '1',
+          });
+          expect(answer.headers).not.toHaveProperty('location');
+          expect(answer.headers['etag']).not.toBe('"constant"');
+          if (method === 'HEAD') expect(content).toBe('');
+          else {
+            expect(JSON.parse(content)).toMatchObject({ code: 'session_store_unavailable' });
+            expect(answer.headers['content-length']).toBe(String(Buffer.byteLength(content)));
+          }
+          const next = await browser.open('GET', '/session');
+          expect(next.body.socket.localPort).toBe(localPort);
+          expect(JSON.parse(await text(next.body))).toEqual({ token: 'old' });
+        },
+      );
+    });
   });
 
   describe('activity that cannot be written down', () => {
