@@ -27,6 +27,9 @@ interface Call {
 const ENTITY_HEADERS =
   /^(content-(type|length|encoding|language|range|disposition|location)|transfer-encoding|etag|last-modified|location|set-cookie|cache-control|expires|accept-ranges|link)$/;
 
+/** The status of an answer that has failed, until somebody gives it another. */
+const FAILED = 500;
+
 const GATE = Symbol('nestjs-session-auth:gate');
 const ORIGINALS = Symbol('nestjs-session-auth:originals');
 type GatedResponse = SessionResponse & { [GATE]: Gate | undefined; [ORIGINALS]: Originals };
@@ -79,6 +82,8 @@ class Gate {
   #endHeld = false;
   /** The answer that was dropped goes on through middleware above, which is to be passed by. */
   #passedBy = false;
+  /** The answer that was dropped had not ended: a stream of the handler's may go on writing. */
+  #streamsOn = false;
   #unseal: () => void = () => undefined;
 
   constructor(
@@ -100,8 +105,8 @@ class Gate {
   /** Passes a call on, at once or after the commit; `undefined` when it waits. */
   pass(call: Call): unknown {
     const last = call.method === 'end';
-    if (this.#state === 'failed' && (this.#passedBy ? isContent(call) : this.response.writableEnded)) {
-      return undefined; // The handler's stream goes on writing into an answer that is over.
+    if (this.#state === 'failed') {
+      return this.#passedBy && isContent(call) ? undefined : this.#passLate(call);
     }
     if (this.#state === 'fresh' || (this.#state === 'open' && this.#streaming && last)) {
       const commit = this.hooks.commit(this.#state === 'open');
@@ -132,6 +137,7 @@ class Gate {
           this.#passBy();
         }
         this.hooks.fail(error);
+        this.#streamsOn = held.every(({ method }) => method !== 'end'); // Who has answered at once has answered the error.
       },
     );
   }
@@ -145,10 +151,25 @@ class Gate {
     const straight = (method: 'write' | 'end') => ({
       configurable: true,
       writable: true,
-      value: (...args: unknown[]): unknown =>
-        this.response.writableEnded || this.originals[method].apply(this.response, args),
+      value: (...args: unknown[]): unknown => this.#passLate({ method, args }) ?? true,
     });
     Object.defineProperties(this.response, { write: straight('write'), end: straight('end') });
+  }
+
+  /** After the failure it is the error that is answered. A stream of the handler's goes on writing, and is not heard. */
+  #passLate(call: Call): unknown {
+    return this.response.writableEnded || this.#isLeftOver(call)
+      ? undefined
+      : this.originals[call.method].apply(this.response, call.args);
+  }
+
+  /** Nobody has begun to answer the error yet: an exception filter may take its time, and a stream does not wait for it. */
+  #isLeftOver({ method }: Call): boolean {
+    const { response } = this;
+    const begun = response.headersSent || response.statusCode !== FAILED || response.getHeaderNames().some(isOfEntity);
+    // What is piped here ends by itself. Else, whoever ends the answer without a word may be answering the error.
+    const streamed = method === 'write' || (method === 'end' && response.listenerCount('unpipe') > 0);
+    return this.#streamsOn && streamed && !begun;
   }
 
   /** Keeps a call for later. What could not follow on the calls before it is turned down now. */
@@ -231,11 +252,13 @@ function announce(this: SessionResponse): void {
 
 /** Forgets the answer so far, but not what other middleware said of every answer (CORS, security headers). */
 function dropAnswer(response: SessionResponse): void {
-  response.statusCode = 500;
+  response.statusCode = FAILED;
   response.statusMessage = ''; // Node then says what the status means.
-  for (const name of response.getHeaderNames()) {
-    if (ENTITY_HEADERS.test(name)) {
-      response.removeHeader(name);
-    }
+  for (const name of response.getHeaderNames().filter(isOfEntity)) {
+    response.removeHeader(name);
   }
+}
+
+function isOfEntity(header: string): boolean {
+  return ENTITY_HEADERS.test(header);
 }

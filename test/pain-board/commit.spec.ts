@@ -1,8 +1,23 @@
 import { once } from 'node:events';
 import { connect } from 'node:net';
+import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
-import type { INestApplication } from '@nestjs/common';
+import { setTimeout as sleep } from 'node:timers/promises';
+import {
+  type ArgumentsHost,
+  Catch,
+  Controller,
+  type ExceptionFilter,
+  Get,
+  HttpException,
+  type INestApplication,
+  StreamableFile,
+} from '@nestjs/common';
+import { APP_FILTER } from '@nestjs/core';
 import compression from 'compression';
+import type { Response } from 'express';
+import { CurrentSession } from '../../lib/index.js';
+import { LocalStrategy, SnapshotSerializer } from '../support/application.js';
 import { Browser } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { LogRecorder } from '../support/log-recorder.js';
@@ -17,6 +32,32 @@ const titled = (answers: AnswerKind[]) =>
   answers.map((answer) => [`${answer.method ?? 'GET'} ${answer.kind}`, answer] as const);
 
 const controllers = [AnswersController];
+
+const compressed = (app: INestApplication) => app.use(compression({ threshold: 0 }));
+
+/** Answers by far more than one chunk, and goes on for longer than a save takes to fail. */
+@Controller()
+class LongAnswerController {
+  @Get('long')
+  long(@CurrentSession() session: Record<string, unknown>): StreamableFile {
+    session['token'] = 'new';
+    const chunks = async function* () {
+      for (let i = 0; i < 20; i++) {
+        yield Buffer.alloc(100_000, 'x');
+        await sleep(1);
+      }
+    };
+    return new StreamableFile(Readable.from(chunks()), { type: 'text/plain' });
+  }
+}
+
+@Catch(HttpException)
+class TardyFilter implements ExceptionFilter<HttpException> {
+  async catch(error: HttpException, host: ArgumentsHost): Promise<void> {
+    await sleep(50);
+    host.switchToHttp().getResponse<Response>().status(error.getStatus()).json(error.getResponse());
+  }
+}
 
 describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
   const on = stage(where);
@@ -204,8 +245,6 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       expect(await dataOf(browser)).toEqual({ note: 2 });
     });
 
-    const compressed = (app: INestApplication) => app.use(compression({ threshold: 0 }));
-
     describe.each([
       ['', undefined],
       [', behind compression', compressed],
@@ -240,6 +279,27 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
           expect(JSON.parse(await text(next.body))).toEqual({ token: 'old' });
         },
       );
+    });
+  });
+
+  describe('a save that fails while a long answer is under way', () => {
+    it.each([
+      ['', undefined],
+      [', behind compression', compressed],
+    ])('[9] is answered by an exception filter that takes its time%s', async (_, configure) => {
+      const application = await on.here({
+        controllers: [LongAnswerController],
+        providers: [SnapshotSerializer, LocalStrategy, { provide: APP_FILTER, useClass: TardyFilter }],
+        ...(configure && { configure }),
+      });
+      const browser = application.browser();
+      await put(browser, 'token', 'old');
+      await on.refuseWrites();
+
+      const { status, headers, body } = await browser.open('GET', '/long', { headers: { 'accept-encoding': 'gzip' } });
+
+      expect(JSON.parse(await text(body))).toMatchObject({ code: 'session_store_unavailable' });
+      expect({ status, retryAfter: headers['retry-after'] }).toEqual({ status: 503, retryAfter: '1' });
     });
   });
 
