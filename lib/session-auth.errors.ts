@@ -10,6 +10,7 @@ import {
 /** Every way this module can fail, by a code that stays the same from version to version. */
 export type SessionAuthErrorCode =
   | 'invalid_option'
+  | 'imported_twice'
   | 'no_serializer'
   | 'unknown_strategy'
   | 'unauthenticated'

@@ -22,6 +22,7 @@ import { RedisConnection } from './redis/redis.connection.js';
 import { RedisSessionStore } from './redis/redis-session.store.js';
 import { SessionRegistry } from './registry/session.registry.js';
 import { UserSerializers } from './serializer/user-serializers.js';
+import { SessionAuthConfigurationError } from './session-auth.errors.js';
 import type { ResolvedSessionAuthOptions, SessionAuthOptions } from './session-auth.options.js';
 import { SESSION_AUTH_OPTIONS } from './session-auth.tokens.js';
 import { resolveOptions } from './session-auth.validation.js';
@@ -48,6 +49,9 @@ export interface SessionAuthOptionsFactory {
 
 const CONNECTION = Symbol('nestjs-session-auth:connection');
 
+/** The applications that have the module, by what each has one of. */
+const applications = new WeakSet<HttpAdapterHost>();
+
 /** The least time between two lines in the log about a store that does not answer, in milliseconds. */
 const STORE_ERROR_LOG_INTERVAL = 10_000;
 
@@ -67,8 +71,8 @@ const STORE_ERROR_LOG_INTERVAL = 10_000;
  * export class AppModule {}
  * ```
  *
- * Global, and mounted for every route before any other module's middleware, whatever the import order. `forRootAsync`
- * takes `imports`, `inject` and one of `useFactory`, `useClass` and `useExisting`; classes implement
+ * Global, to be imported once, and mounted for every route before any other module's middleware, whatever the import
+ * order. `forRootAsync` takes `imports`, `inject` and one of `useFactory`, `useClass` and `useExisting`; classes implement
  * `createSessionAuthOptions()`.
  *
  * @throws SessionAuthConfigurationError while the application boots, when an option or provider is wrong or missing
@@ -139,6 +143,14 @@ export class SessionAuthModule
    * straight to the adapter here comes first, whatever the import order (nest-session#276).
    */
   configure(_consumer: MiddlewareConsumer): void {
+    if (applications.has(this.host)) {
+      throw new SessionAuthConfigurationError(
+        'imported_twice',
+        'SessionAuthModule is imported twice, and each would have sessions of its own. It is global: import ' +
+          'SessionAuthModule.forRoot() once, in the root module, and nothing in the others.',
+      );
+    }
+    applications.add(this.host);
     const isExcluded = routeMatcher(this.options.exclude, this.application.getGlobalPrefix());
     const methods = passportMethods(this.service);
     const { httpAdapter } = this.host;

@@ -123,6 +123,15 @@ describe('the options', () => {
   });
 });
 
+it('an application that imports the module twice does not boot', async () => {
+  const module = SessionAuthModule.forRoot({ secret: SECRET });
+
+  await expect(started({ before: [SessionAuthModule.forRoot({ secret: SECRET })], module })).rejects.toMatchObject({
+    code: 'imported_twice',
+    message: expect.stringContaining('It is global: import SessionAuthModule.forRoot() once'),
+  });
+});
+
 describe('in production', () => {
   const command = () => Promise.resolve(null);
   const client: RedisCommands = { get: command, set: command, del: command, eval: command, evalSha: command };
