@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import type { RevocationReason } from '../events/session-events.js';
 import { expiresAt } from '../lifetime/lifetime.policy.js';
+import { textOfUserId } from '../serializer/user-id.js';
 import { RegistryUnavailableException } from '../session-auth.errors.js';
 import type { ResolvedSessionAuthOptions } from '../session-auth.options.js';
 import { SESSION_AUTH_OPTIONS } from '../session-auth.tokens.js';
@@ -20,7 +21,8 @@ export interface RevokeOptions {
  * from the next request on, in every process; what a request under way wants to store of it is dropped. The holder of its
  * cookie is told the reason (`revoked`, `credentials_changed`) for a day.
  *
- * By `userId` is meant what `UserSerializer.userId()` gives.
+ * By `userId` is meant what `UserSerializer.userId()` gives. A number is taken for its text, as there: the type of
+ * `@CurrentUser('id') userId: string` is checked by nobody. What is no id at all is a TypeError.
  *
  * All methods throw SessionStoreUnavailableException (503) when the store does not answer, and
  * RegistryUnavailableException (500) with the option `store`, whose contract knows no users.
@@ -45,17 +47,18 @@ export class SessionRegistry {
   /** A user's live sessions in pages of a hundred at the most, roughly those that end first before the others. */
   async *pages(userId: string): AsyncGenerator<SessionInfo[]> {
     const now = this.clock.now();
-    for await (const records of this.keeper.steps('list', this.#index.pages(userId))) {
+    const user = known(userId);
+    for await (const records of this.keeper.steps('list', this.#index.pages(user))) {
       yield records.flatMap((record) => {
         const end = expiresAt(record, this.options.lifetime);
-        return record.login?.userId === userId && now < end ? sessionInfo(record, record.login, end) : [];
+        return record.login?.userId === user && now < end ? sessionInfo(record, record.login, end) : [];
       });
     }
   }
 
   /** How many live sessions a user has. */
   async count(userId: string): Promise<number> {
-    return await this.keeper.ask('count', this.#index.count(userId));
+    return await this.keeper.ask('count', this.#index.count(known(userId)));
   }
 
   /** Ends one session of a user. False when they have none of this handle: another user's is not theirs to end. */
@@ -107,13 +110,14 @@ export class SessionRegistry {
     }
     const found = await keeper.find(handle);
     const { record } = found ?? {};
-    return record?.login !== undefined && record.login.userId === userId ? record : undefined;
+    return record?.login !== undefined && record.login.userId === known(userId) ? record : undefined;
   }
 
   async #endAll(userId: string, ending: EndReason, reason: RevocationReason, except?: string): Promise<number> {
     let ended = 0;
-    for await (const handles of this.keeper.steps('end', this.#index.endAll(userId, ending, except))) {
-      this.keeper.reportRevoked(userId, handles, reason);
+    const user = known(userId);
+    for await (const handles of this.keeper.steps('end', this.#index.endAll(user, ending, except))) {
+      this.keeper.reportRevoked(user, handles, reason);
       ended += handles.length;
     }
     return ended;
@@ -125,4 +129,13 @@ export class SessionRegistry {
     }
     return this.keeper.index;
   }
+}
+
+/** @throws TypeError for what no user goes by: to end nobody's sessions in silence is worse */
+function known(userId: string): string {
+  const text = textOfUserId(userId);
+  if (text === '') {
+    throw new TypeError('SessionRegistry needs the id of a user, as UserSerializer.userId() gives it.');
+  }
+  return text;
 }

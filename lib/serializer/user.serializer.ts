@@ -1,4 +1,5 @@
 import type { SessionRequest } from '../session/session.types.js';
+import { textOfUserId } from './user-id.js';
 
 /**
  * Decides what of the user is kept in the session, and how the user is restored from it. Make your own an injectable
@@ -35,10 +36,7 @@ export abstract class UserSerializer<User = unknown, Payload = unknown> {
 
   /** By what the user is known in the store: unique over all kinds of user, and never changing. Default `String(user.id)`. */
   userId(user: User): string {
-    const { id } = user as { id?: string | number | bigint | null };
-    const text = String(id ?? '');
-    // An object with a text of its own (an ObjectId) is as good as a string; a plain one would be everybody's.
-    return text === '[object Object]' ? '' : text;
+    return textOfUserId((user as { id?: string | number | bigint | null }).id);
   }
 
   /** Whether this serializer is for this user. Default `true`. */

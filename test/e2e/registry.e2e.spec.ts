@@ -66,6 +66,21 @@ describe.each(['memory', 'redis', 'cluster'])('the sessions of a user, with sess
     expect(text).not.toMatch(/s:|s%3A|private note|passport|secret|hash|version/);
   });
 
+  it('are found by a number, as @CurrentUser gives it whatever type is written there, and never by nothing', async () => {
+    const [here, there] = [await application.loggedIn(), await application.loggedIn()];
+    const [one, nobody] = [1, undefined] as unknown as [string, string];
+    const { handle } = idOf(here);
+
+    expect((await registry.list(one)).map((listed) => listed.handle).sort()).toEqual(
+      [handle, idOf(there).handle].sort(),
+    );
+    expect(await registry.count(one)).toBe(2);
+    expect(await registry.credentialsChanged(one, { keep: handle })).toBe(1);
+    expect(await registry.revoke(one, handle)).toBe(true);
+    expect([await status(here), await status(there)]).toEqual([401, 401]);
+    await expect(registry.revokeAll(nobody)).rejects.toThrow(/needs the id of a user/);
+  });
+
   it('are listed with the last seen first', async () => {
     const [first, second, third] = [await application.loggedIn(), await application.loggedIn(), application.browser()];
     application.clock.advance('1m');
