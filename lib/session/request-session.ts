@@ -42,13 +42,16 @@ export const SESSION_PROPERTIES: PropertyDescriptorMap = {
       return requestSessionOf(this)?.id;
     },
     set(this: SessionRequest, value: unknown) {
-      Object.defineProperty(this, 'sessionID', { value, configurable: true, enumerable: true, writable: true });
+      makeOwn(this, 'sessionID', value);
     },
   },
   sessionStore: {
     configurable: true,
     get(this: SessionRequest) {
       return requestSessionOf(this)?.store;
+    },
+    set(this: SessionRequest, value: unknown) {
+      makeOwn(this, 'sessionStore', value);
     },
   },
 };
@@ -61,9 +64,14 @@ const LIVE_SESSION: PropertyDescriptor = {
     return requestSessionOf(this)?.show();
   },
   set(this: SessionRequest, value: unknown) {
-    Object.defineProperty(this, 'session', { value, configurable: true, enumerable: true, writable: true });
+    makeOwn(this, 'session', value);
   },
 };
+
+/** Gives a request a property of its own: what somebody else has put there, an express-session at another path, say. */
+function makeOwn(request: SessionRequest, name: string, value: unknown): void {
+  Object.defineProperty(request, name, { value, configurable: true, enumerable: true, writable: true });
+}
 
 /** Makes room on a request for what it will be given: best done before Express has seen it, as for its response. */
 export function prepareRequest(request: SessionRequest): void {

@@ -16,6 +16,8 @@ import {
   UseGuards,
 } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import type { Request, Response } from 'express';
+import session from 'express-session';
 import {
   CurrentUser,
   type RedisCommands,
@@ -130,6 +132,23 @@ it('an application that imports the module twice does not boot', async () => {
     code: 'imported_twice',
     message: expect.stringContaining('It is global: import SessionAuthModule.forRoot() once'),
   });
+});
+
+it('an express-session of its own at another path, as an admin panel brings along, works beside the module', async () => {
+  const application = await started({
+    configure: (app) => {
+      app.use('/admin', session({ secret: SECRET, resave: false, saveUninitialized: true }));
+      app.use('/admin', (request: Request, response: Response) => response.json({ id: request.sessionID }));
+    },
+  });
+  const browser = await application.loggedIn();
+
+  const panel = await browser.get('/admin');
+  expect({ status: panel.status, cookies: panel.setCookies }).toEqual({
+    status: 200,
+    cookies: [expect.stringContaining(`connect.sid=s%3A${panel.json<{ id: string }>().id}`)],
+  });
+  expect((await browser.get('/me')).status).toBe(200);
 });
 
 describe('in production', () => {
