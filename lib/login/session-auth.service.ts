@@ -134,13 +134,11 @@ export class SessionAuthService {
   }
 }
 
-/** What the application's own function may say of a device, and nothing else. */
-function onlyDevice({ ip, userAgent, label }: Device): Device {
-  return {
-    ...(ip !== undefined && { ip }),
-    ...(userAgent !== undefined && { userAgent }),
-    ...(label !== undefined && { label }),
-  };
+/** What the application's own function may say of a device, and nothing else. Only texts: others could not be read again. */
+function onlyDevice({ ip, userAgent, label }: Device = {}): Device {
+  return Object.fromEntries(
+    Object.entries({ ip, userAgent, label }).filter(([, value]: [string, unknown]) => typeof value === 'string'),
+  );
 }
 
 /** The session of a request that must have one. */

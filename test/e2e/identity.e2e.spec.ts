@@ -21,6 +21,7 @@ import session, { type SessionData, type Store } from 'express-session';
 import {
   CurrentSession,
   CurrentUser,
+  type Device,
   LoginGuard,
   type LogInOptions,
   Public,
@@ -38,6 +39,7 @@ import {
   type User,
 } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
+import { RedisServer } from '../support/redis-server.js';
 
 const closers: (() => unknown)[] = [];
 
@@ -803,11 +805,22 @@ describe('the device of a session', () => {
       ({ headers }: SessionRequest) => ({ label: headers['x-device'] as string }),
       { label: 'phone' },
     ],
+    ['nothing, where the application says nothing', () => undefined as unknown as Device, {}],
+    [
+      'no more of what the application says than is text',
+      () => ({ ip: '192.0.2.1', label: { name: 'phone', data: {} } }) as unknown as Device,
+      { ip: '192.0.2.1' },
+    ],
   ])('is %s', async (_, device, expected) => {
-    const application = await started({ options: { device }, controllers: [ServiceController] });
+    const redis = await RedisServer.start();
+    closers.push(() => redis.stop());
+    const application = await started({
+      options: { device, redis: { url: redis.url } },
+      controllers: [ServiceController],
+    });
     const browser = application.browser();
     await browser.post('/service/log-in', { json: { user: ADA }, headers: { 'x-device': 'phone' } });
 
-    expect((await browser.get('/service/current')).json()).toMatchObject({ device: expected });
+    expect((await browser.get('/service/current')).json<{ device: Device }>().device).toEqual(expected);
   });
 });
