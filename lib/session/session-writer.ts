@@ -100,7 +100,7 @@ export class SessionWriter {
       alive = this.keeper.touch(stored, now);
       draft.seen(now);
     }
-    if ((alive === undefined && !shown.outdated) || !this.#mayRenew(draft, stored, now)) {
+    if (this.cookie.gone || (alive === undefined && !shown.outdated) || !this.#mayRenew(draft, stored, now)) {
       return undefined;
     }
     if (now - this.#begunAt < RECENT) {

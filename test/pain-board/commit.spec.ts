@@ -16,7 +16,7 @@ import {
 import { APP_FILTER } from '@nestjs/core';
 import compression from 'compression';
 import type { Response } from 'express';
-import { CurrentSession } from '../../lib/index.js';
+import { CurrentSession, SessionRegistry } from '../../lib/index.js';
 import { LocalStrategy, SnapshotSerializer } from '../support/application.js';
 import { Browser } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
@@ -360,6 +360,22 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       gate(application, 'late').open();
       await text(body);
       expect(await dataOf(browser)).toEqual({ before: true, after: true, last: true });
+    });
+
+    it('[32] that changes nothing, and ends when use is to be written down, waits for nothing and warns of nothing', async () => {
+      const log = new LogRecorder();
+      const application = await on.here({ controllers, logger: log });
+      const browser = await application.loggedIn();
+      for (const key of ['before', 'after', 'last']) await put(browser, key, true);
+
+      const { body } = await browser.open('GET', '/answers/stream/late');
+      application.clock.advance('10m');
+      gate(application, 'late').open();
+
+      expect(await text(body)).toBe('first second third');
+      const [session] = await application.app.get(SessionRegistry).list('1');
+      expect(session?.seenAt.getTime()).toBe(application.clock.now());
+      expect(log.at('warn')).toEqual([]);
     });
 
     it('[10] whose late change cannot be saved still ends, and says so in the log', async () => {
