@@ -85,17 +85,18 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
     const evicted: string[] = [];
     for (let lateness = 0; ;) {
       const sent = [...args, this.#clock.until(this.#options.timeout)];
+      const askedAt = performance.now();
       const [outcome, ...rest] = (await this.#redis.script(LOG_IN, keys, sent, patience)) as [string, ...unknown[]];
       switch (outcome) {
         case 'late':
-          this.#clock.set(Number(rest[1]));
+          this.#clock.set(Number(rest[1]), askedAt);
           if (++lateness > 1) {
             throw new DeadlineError('Redis came to it too late');
           }
           break;
         case 'created':
         case 'more':
-          this.#clock.set(Number(rest[1]));
+          this.#clock.set(Number(rest[1]), askedAt);
           evicted.push(...(rest.slice(2) as string[]));
           if (outcome === 'created') {
             return { outcome, evicted, replaced: rest[0] === 1 };
