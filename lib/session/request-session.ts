@@ -476,6 +476,10 @@ export class RequestSession implements SessionOwner {
     if (this.failure instanceof SessionStoreUnavailableException) {
       throw this.failure;
     }
+    if (this.#cookie.forNobody) {
+      // It would end the session that the browser has, or others of the user's by `maxSessions`, for one that nobody gets.
+      throw new CookieNotSendableException('The client has hung up.');
+    }
     const unsendable = this.#cookie.whyUnsendable();
     if (unsendable !== undefined) {
       this.runtime.logOnce(unsendable);

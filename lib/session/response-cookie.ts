@@ -55,6 +55,11 @@ export class ResponseCookie {
     return this.#gone;
   }
 
+  /** Nobody waits for the answer any more. */
+  get forNobody(): boolean {
+    return this.response.destroyed;
+  }
+
   /** Why a cookie issued now would not reach the browser; `undefined` when it would. */
   whyUnsendable(): string | undefined {
     if (this.#gone) {

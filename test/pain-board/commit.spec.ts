@@ -11,15 +11,20 @@ import {
   Get,
   HttpException,
   type INestApplication,
+  Param,
+  Post,
+  Req,
+  Res,
   StreamableFile,
 } from '@nestjs/common';
 import { APP_FILTER } from '@nestjs/core';
 import compression from 'compression';
-import type { Response } from 'express';
-import { CurrentSession, SessionRegistry } from '../../lib/index.js';
+import type { Request, Response } from 'express';
+import { CurrentSession, SessionAuthService, SessionRegistry } from '../../lib/index.js';
 import { LocalStrategy, SnapshotSerializer } from '../support/application.js';
 import { Browser } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
+import { Gates } from '../support/gate.js';
 import { LogRecorder } from '../support/log-recorder.js';
 import { ProcessWatch } from '../support/process-watch.js';
 import { DEPLOYMENTS } from '../support/redis-deployment.js';
@@ -48,6 +53,32 @@ class LongAnswerController {
       }
     };
     return new StreamableFile(Readable.from(chunks()), { type: 'text/plain' });
+  }
+}
+
+/** Logs in when the gate opens, whoever waits for it. */
+@Controller()
+class LateLoginController {
+  readonly attempts: { response: Response; outcome: Promise<void> }[] = [];
+
+  constructor(
+    private readonly gates: Gates,
+    private readonly sessionAuth: SessionAuthService,
+  ) {}
+
+  @Post('late/:kind')
+  async logIn(
+    @Param('kind') kind: string,
+    @Req() request: Request,
+    @Res({ passthrough: true }) response: Response,
+  ): Promise<void> {
+    const work = () =>
+      kind === 'login'
+        ? this.sessionAuth.logIn(request, { id: '1', name: 'Ada' })
+        : this.sessionAuth.reauthenticate(request);
+    const outcome = this.gates.named(kind).pass().then(work);
+    this.attempts.push({ response, outcome });
+    await outcome;
   }
 }
 
@@ -413,6 +444,26 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       await eventually('the save', async () => (await dataOf(browser))['note'] === 1);
       expect(watch.unhandled).toEqual([]);
     });
+
+    it.each(['login', 'step-up'])(
+      '[9] before its %s comes about leaves the sessions that there are, and no other that nobody has',
+      async (kind) => {
+        const application = await on.here({
+          controllers: [LateLoginController],
+          options: { maxSessions: { limit: 1, overflow: 'reject' } },
+        });
+        const browser = await application.loggedIn();
+        const { attempts } = application.app.get(LateLoginController);
+
+        void browser.post(`/late/${kind}`, { timeout: 100 }).catch(() => undefined);
+        await eventually('the client to hang up', () => attempts[0]?.response.destroyed === true);
+        gate(application, kind).open();
+
+        await expect(attempts[0]!.outcome).rejects.toMatchObject({ code: 'cookie_not_sendable' });
+        expect(await isLoggedIn(browser)).toBe(true);
+        expect(await application.app.get(SessionRegistry).count('1')).toBe(1);
+      },
+    );
 
     it('[9] while its answer waits for the save leaves the server unharmed', async () => {
       const watch = on.closing(new ProcessWatch());
