@@ -92,18 +92,20 @@ export class MemorySessionStore extends session.Store implements AtomicSessionSt
   }
 
   extend(
-    { handle, secretHash }: SessionRecord,
+    { handle, secretHash, version }: SessionRecord,
     seenAt: number,
     expiry: Expiry,
   ): Promise<'gone' | 'current' | 'superseded'> {
-    const current = this.#table.get(handle)?.record;
+    const current = this.#table.get(handle);
     if (current === undefined) {
       return Promise.resolve('gone');
     }
-    if (current.seenAt < seenAt) {
-      this.#table.put({ record: { ...current, seenAt }, expiry });
+    const { record } = current;
+    if (record.seenAt < seenAt) {
+      const moves = record.version === version || expiry.at > current.expiry.at; // Longer limits given meanwhile stay.
+      this.#table.put({ record: { ...record, seenAt }, expiry: moves ? expiry : current.expiry });
     }
-    return Promise.resolve(current.secretHash === secretHash ? 'current' : 'superseded');
+    return Promise.resolve(record.secretHash === secretHash ? 'current' : 'superseded');
   }
 
   end({ handle, login }: SessionRecord, ending: Ending, _patience?: Patience, shown?: string): Promise<boolean> {

@@ -134,7 +134,7 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
     seenAt: number,
     { at, reason }: Expiry,
   ): Promise<'gone' | 'current' | 'superseded'> {
-    const args = [seenAt, this.#ttl(at), record.secretHash];
+    const args = [seenAt, this.#ttl(at), record.secretHash, record.version];
     if (record.login !== undefined) {
       args.push(record.handle, at, reason, RUN_OUT_REMEMBERED_FOR);
     }

@@ -154,22 +154,26 @@ return 1
 `);
 
 /**
- * Notes activity, in place, whatever the version. Returns 0 where no session is, else 1, or 2 where another secret has
- * become the current one.
+ * Notes activity, in place, whatever the version. One that has been given longer limits meanwhile keeps them. Returns 0
+ * where no session is, else 1, or 2 where another secret has become the current one.
  *
  * KEYS: session, its tombstone and (a user's) index. ARGV: when it was seen (13 digits), its time to live in ms, the hash
- * of the secret; a user's also: handle, when it runs out, of which limit, the tombstone's time to live beyond the session's.
+ * of the secret, the version; a user's also: handle, when it runs out, of which limit, the tombstone's time to live beyond
+ * the session's.
  */
 export const EXTEND = script(`
 local head = redis.call('GETRANGE', KEYS[1], 0, 160)
-local seen, secret = string.match(head, '^{"seen":(%d+),"v":%d+,"created":%d+,"secret":"([%w_-]+)"')
+local seen, version, secret = string.match(head, '^{"seen":(%d+),"v":(%d+),"created":%d+,"secret":"([%w_-]+)"')
 if not seen then return 0 end
 if seen < ARGV[1] then
+  local ttl = tonumber(ARGV[2])
   redis.call('SETRANGE', KEYS[1], 8, ARGV[1])
-  redis.call('PEXPIRE', KEYS[1], ARGV[2])
-  if KEYS[3] then
-    enter(KEYS[3], ARGV[4], ARGV[5], tonumber(ARGV[2]))
-    bury(KEYS[2], ARGV[6], ARGV[5], ARGV[2] + ARGV[7])
+  if version == ARGV[4] or ttl > redis.call('PTTL', KEYS[1]) then
+    redis.call('PEXPIRE', KEYS[1], ttl)
+    if KEYS[3] then
+      enter(KEYS[3], ARGV[5], ARGV[6], ttl)
+      bury(KEYS[2], ARGV[7], ARGV[6], ttl + ARGV[8])
+    end
   end
 end
 return secret == ARGV[3] and 1 or 2

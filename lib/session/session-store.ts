@@ -84,8 +84,8 @@ export interface AtomicSessionStore {
   update(record: SessionRecord, expiry: Expiry, patience?: Patience): Promise<SaveOutcome>;
 
   /**
-   * Notes activity and moves the expiry, whatever the version. Tells whether the session lives, and then whether its
-   * secret is still the one of `record`.
+   * Notes activity and moves the expiry, whatever the version; where that is not the one of `record`, only to a later time.
+   * Tells whether the session lives, and then whether its secret is still the one of `record`.
    */
   extend(record: SessionRecord, seenAt: number, expiry: Expiry): Promise<'gone' | 'current' | 'superseded'>;
 

@@ -214,6 +214,16 @@ describe.each(PLACES)('%s', (_, kind) => {
       expect(await store.update({ ...one, version: 2 }, later(60))).toEqual({ outcome: 'saved' });
     });
 
+    it('takes back no longer limits that the session was given meanwhile', async () => {
+      const one = await inserted();
+      const seenAt = at(1);
+      await store.update({ ...one, version: 2, idle: 60 * MINUTE }, later(60));
+      expect(await store.extend(one, seenAt, within(1))).toBe('current');
+      clock.advance(2);
+
+      expect(await stored()).toEqual({ ...one, version: 2, idle: 60 * MINUTE, seenAt });
+    });
+
     it.each([0, -1])('moves nothing back, as by %d minutes', async (minutes) => {
       const one = await inserted();
 

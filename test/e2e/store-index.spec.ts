@@ -82,6 +82,14 @@ describe.each(REDIS_PLACES)('the index in Redis of a user (%s)', (_, start) => {
       expect(await says(made)).toEqual(inStep(minutes, 'absolute_timeout'));
     });
 
+    it('after activity noted by a request that knew nothing of the longer limits given meanwhile', async () => {
+      const made = await users.loggedIn({ ends: 7 });
+      await store.update({ ...made.record, version: 2 }, users.ends(12, 'absolute_timeout'));
+      await store.extend(made.record, users.at(1), users.ends(8));
+
+      expect(await says(made)).toEqual(inStep(12, 'absolute_timeout'));
+    });
+
     it('after an update that was stale', async () => {
       const made = await users.loggedIn({ ends: 7 });
       await store.update({ ...made.record, version: 3 }, users.ends(12));
