@@ -17,7 +17,7 @@ export interface RedisAccessOptions {
 }
 
 interface Cancellable {
-  withCommandOptions(options: { timeout: undefined; abortSignal: AbortSignal }): RedisCommands;
+  withCommandOptions(options: { timeout: undefined; typeMapping: object; abortSignal: AbortSignal }): RedisCommands;
 }
 
 /** Whether a client's commands can be called off. */
@@ -47,6 +47,7 @@ export class RedisAccess {
     const late = new AbortController();
     const bound = (client as RedisCommands & Cancellable).withCommandOptions({
       timeout: undefined,
+      typeMapping: {}, // Texts, whatever else a given client is used for.
       abortSignal: late.signal,
     });
     return within(timeout, run(bound), {
@@ -75,7 +76,7 @@ export class RedisAccess {
         if (step.done === true) {
           break;
         }
-        yield [step.value].flat();
+        yield [step.value].flat().map(String);
       }
     }
   }

@@ -30,6 +30,8 @@ const NODE = {
   commandsQueueMaxLength: 10_000,
   commandOptions: { timeout: undefined },
 } as const;
+/** Replies are texts: a mapping to another type would have every session taken for unreadable, and removed. */
+const TEXTS = { typeMapping: {} } as const;
 const SOCKET = { reconnectStrategy: (attempt: number) => Math.min(10 * 2 ** attempt, LONGEST_PAUSE) };
 
 /**
@@ -48,7 +50,7 @@ export function createOwnedClient(options: OwnedRedisOptions, sockets: EndOfSock
       topologyRefreshOnReconnectionAttemptStrategy: LONGEST_PAUSE,
       minimizeConnections: isLazy,
       ...cluster,
-      commandOptions: { ...NODE.commandOptions, ...cluster.commandOptions },
+      commandOptions: { ...NODE.commandOptions, ...cluster.commandOptions, ...TEXTS },
       defaults: { ...NODE, ...defaults, socket: { ...SOCKET, ...defaults?.socket, ...ended } },
     });
   }
@@ -58,7 +60,7 @@ export function createOwnedClient(options: OwnedRedisOptions, sockets: EndOfSock
       // A connection that is kept: else each command waits for the one before it to give it back.
       reserveClient: true,
       ...sentinel,
-      commandOptions: { ...NODE.commandOptions, ...sentinel.commandOptions },
+      commandOptions: { ...NODE.commandOptions, ...sentinel.commandOptions, ...TEXTS },
       sentinelClientOptions: {
         pingInterval: SENTINEL_PING,
         ...watch,
@@ -67,7 +69,12 @@ export function createOwnedClient(options: OwnedRedisOptions, sockets: EndOfSock
       nodeClientOptions: { ...NODE, ...node, socket: { ...SOCKET, ...node?.socket, ...ended } },
     });
   }
-  return createClient({ ...NODE, ...options, socket: { ...SOCKET, ...options.socket, ...ended } });
+  return createClient({
+    ...NODE,
+    ...options,
+    commandOptions: { ...NODE.commandOptions, ...options.commandOptions, ...TEXTS },
+    socket: { ...SOCKET, ...options.socket, ...ended },
+  });
 }
 
 /** Every server that holds keys of its own: a cluster's masters, or the one there is. */

@@ -19,7 +19,8 @@ export function resolveLifetime(lifetime: LifetimeOptions | LifetimePreset, fore
   }
   demand(isObject(lifetime), 'lifetime', 'it is no object', 'As in { idle: "1h" }; or name a level, such as "aal2".');
   const idle = milliseconds('lifetime.idle', lifetime.idle ?? '1h');
-  const touchEvery = milliseconds('lifetime.touchEvery', lifetime.touchEvery ?? idle / 10);
+  const touchEvery =
+    lifetime.touchEvery === undefined ? idle / 10 : milliseconds('lifetime.touchEvery', lifetime.touchEvery);
   demand(
     touchEvery < idle,
     'lifetime.touchEvery',

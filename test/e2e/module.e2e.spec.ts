@@ -18,15 +18,20 @@ import {
 import { NestFactory } from '@nestjs/core';
 import type { Request, Response } from 'express';
 import session from 'express-session';
+import { RESP_TYPES } from 'redis';
 import {
   CurrentUser,
   type RedisCommands,
+  type RedisOptions,
+  type RedisSessionStore,
   type RoutePattern,
   SessionAuthModule,
   type SessionAuthOptions,
   type SessionAuthOptionsFactory,
   SessionAuthService,
   SessionGuard,
+  SESSION_STORE,
+  SessionRegistry,
   type SessionRequest,
 } from '../../lib/index.js';
 import { newSessionId } from '../../lib/session/session-id.js';
@@ -438,4 +443,24 @@ describe('the connection to Redis', () => {
 
     expect(await client.ping()).toBe('PONG');
   });
+
+  it.each([
+    ['a client of your own', (client: Client) => ({ client: client.withTypeMapping(BUFFERS) })],
+    ['its options', ({ options }: Client) => ({ url: options.url, commandOptions: { typeMapping: BUFFERS } })],
+  ])('answers in texts, though %s would have buffers: no session is taken for unreadable', async (_, redisOf) => {
+    const redis = await redisServer();
+    const given = redisOf(await redis.client()) as unknown as RedisOptions;
+    const application = await TestApplication.start({ options: { redis: given } });
+    const browser = await application.loggedIn();
+
+    expect((await browser.get('/me')).status).toBe(200);
+    expect(await application.app.get(SessionRegistry).count('1')).toBe(1);
+    expect(await application.app.get<RedisSessionStore>(SESSION_STORE).length()).toBe(1);
+    await application.close();
+  });
 });
+
+type Client = Awaited<ReturnType<RedisServer['client']>>;
+
+/** What some other part of an application may need. */
+const BUFFERS = { [RESP_TYPES.BLOB_STRING]: Buffer };
