@@ -87,9 +87,10 @@ export interface SessionAuthOptions {
    */
   onStoreError?: 'fail' | 'anonymous';
   /**
-   * Longest wait for the store: a request's commands take no longer together, but for 50 ms that each may have; a call
-   * of `SessionRegistry` has it for each of its own. Default 500 ms, at most 24.8 days (2^31 - 1 ms). Nothing queues while
-   * disconnected.
+   * Longest wait for the store: a request's commands take no longer together, but for what each may have whatever came
+   * before it: 50 ms or, far from the store, twice its quickest answer (half of `redisTimeout` at the most). So does a call
+   * of `SessionRegistry`, but for walks over many sessions, which have it for each step. Default 500 ms, at most 24.8 days
+   * (2^31 - 1 ms). Nothing queues while disconnected.
    */
   redisTimeout?: Duration;
   /**
