@@ -82,7 +82,8 @@ export class SessionAuthService {
    * Logs out: the session has ended in the store when it resolves, nothing in flight can bring it back, and the answer
    * has the browser forget the cookie. Does nothing for a request without a session.
    *
-   * @throws SessionStoreUnavailableException (503) when the store does not answer: the user is still logged in
+   * @throws SessionStoreUnavailableException (503) when the store does not answer: the cookie stays, and the user is logged
+   * in still, unless the store does it when it wakes
    */
   async logOut(request: SessionRequest): Promise<void> {
     await sessionOf(request).logOut();
