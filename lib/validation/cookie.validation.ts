@@ -30,23 +30,28 @@ export function resolveCookie(cookie: CookieOptions, production: boolean): Resol
 
 function checkForm({ name, path, domain }: ResolvedCookie): void {
   demand(
-    NAME.test(name),
+    matches(name, NAME),
     'cookie.name',
     'it holds characters a cookie name cannot',
     'Use letters, digits, "-" and "_".',
   );
   demand(
-    PATH.test(path),
+    matches(path, PATH),
     'cookie.path',
     'it does not start with "/", or holds characters a path cannot',
     'Give an absolute path, URL-encoded, such as "/app".',
   );
   demand(
-    domain === undefined || DOMAIN.test(domain),
+    domain === undefined || matches(domain, DOMAIN),
     'cookie.domain',
     'it is no host name',
     'As in "example.com"; or leave it out.',
   );
+}
+
+/** `test()` alone would take anything for its text. */
+function matches(value: unknown, pattern: RegExp): boolean {
+  return typeof value === 'string' && pattern.test(value);
 }
 
 /** RFC 6265bis, section 4.1.3 (name prefixes) and 5.7 (SameSite=None, Partitioned need Secure). */
