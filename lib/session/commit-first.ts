@@ -1,4 +1,6 @@
 import onHeaders from 'on-headers';
+import { DroppedAnswer } from './dropped-answer.js';
+import type { Call, ResponseMethods } from './response-calls.js';
 import { sealHeaders, tooLateToChange } from './sealed-headers.js';
 import type { SessionResponse } from './session.types.js';
 
@@ -14,26 +16,9 @@ export interface CommitHooks {
   refuse(error: unknown): void;
 }
 
-/** The ways a handler answers. */
-type Method = 'writeHead' | 'flushHeaders' | 'write' | 'end';
-
-/** One call of the handler's on the response. */
-interface Call {
-  readonly method: Method;
-  readonly args: unknown[];
-}
-
-/** Headers that described the answer that was dropped. */
-const ENTITY_HEADERS =
-  /^(content-(type|length|encoding|language|range|disposition|location)|transfer-encoding|etag|last-modified|location|set-cookie|cache-control|expires|accept-ranges|link)$/;
-
-/** The status of an answer that has failed, until somebody gives it another. */
-const FAILED = 500;
-
 const GATE = Symbol('nestjs-session-auth:gate');
 const ORIGINALS = Symbol('nestjs-session-auth:originals');
-type GatedResponse = SessionResponse & { [GATE]: Gate | undefined; [ORIGINALS]: Originals };
-type Originals = Record<Method, (this: GatedResponse, ...args: unknown[]) => unknown>;
+type GatedResponse = SessionResponse & { [GATE]: Gate | undefined; [ORIGINALS]: ResponseMethods };
 
 /**
  * Lets nothing of an answer out before it is committed, however the handler writes it: `writeHead`, `flushHeaders`,
@@ -61,8 +46,8 @@ export function prepareResponse(response: SessionResponse): void {
 }
 
 /** What the gated methods stand in for. Responses that nobody has changed before share theirs. */
-function originalsOf(response: GatedResponse): Originals {
-  const { writeHead, flushHeaders, write, end } = response as unknown as Originals;
+function originalsOf(response: GatedResponse): ResponseMethods {
+  const { writeHead, flushHeaders, write, end } = response as unknown as ResponseMethods;
   const last = lastOriginals;
   if (last?.inherited === writeHead && last.flushHeaders === flushHeaders && last.write === write && last.end === end) {
     return last;
@@ -71,28 +56,25 @@ function originalsOf(response: GatedResponse): Originals {
   return lastOriginals;
 }
 
-let lastOriginals: (Originals & { inherited: unknown }) | undefined;
+let lastOriginals: (ResponseMethods & { inherited: unknown }) | undefined;
 
 class Gate {
-  #state: 'fresh' | 'held' | 'open' | 'failed' = 'fresh';
+  #state: 'fresh' | 'held' | 'open' = 'fresh';
   /** The answer has begun, and not with its end. */
   #streaming = false;
+  #announced = false;
   #held: Call[] = [];
   /** Held calls end with the answer's own. */
   #endHeld = false;
-  /** The answer that was dropped goes on through middleware above, which is to be passed by. */
-  #passedBy = false;
-  /** The answer that was dropped had not ended: a stream of the handler's may go on writing. */
-  #streamsOn = false;
+  /** What could not be committed. */
+  #dropped: DroppedAnswer | undefined;
   #unseal: () => void = () => undefined;
 
   constructor(
     private readonly response: GatedResponse,
-    private readonly originals: Originals,
+    private readonly originals: ResponseMethods,
     private readonly hooks: CommitHooks,
   ) {}
-
-  #announced = false;
 
   /** The headers are about to go: only the first time counts. */
   announce(): void {
@@ -105,8 +87,8 @@ class Gate {
   /** Passes a call on, at once or after the commit; `undefined` when it waits. */
   pass(call: Call): unknown {
     const last = call.method === 'end';
-    if (this.#state === 'failed') {
-      return this.#passedBy && isContent(call) ? undefined : this.#passLate(call);
+    if (this.#dropped !== undefined) {
+      return this.#dropped.pass(call);
     }
     if (this.#state === 'fresh' || (this.#state === 'open' && this.#streaming && last)) {
       const commit = this.hooks.commit(this.#state === 'open');
@@ -131,45 +113,11 @@ class Gate {
         this.#release();
       },
       (error: unknown) => {
-        const held = this.#letGo('failed');
-        dropAnswer(this.response);
-        if (held.some(({ method }) => method === 'writeHead')) {
-          this.#passBy();
-        }
+        this.#dropped = new DroppedAnswer(this.response, this.originals, this.#letGo());
         this.hooks.fail(error);
-        this.#streamsOn = held.every(({ method }) => method !== 'end'); // Who has answered at once has answered the error.
+        this.#dropped.expectLeftovers();
       },
     );
-  }
-
-  /**
-   * Middleware above that wraps the response (compression) may have seen the dropped answer begin, and would take the
-   * error's for more of it. So the error's goes past it, and what still comes from there is dropped, too.
-   */
-  #passBy(): void {
-    this.#passedBy = true;
-    const straight = (method: 'write' | 'end') => ({
-      configurable: true,
-      writable: true,
-      value: (...args: unknown[]): unknown => this.#passLate({ method, args }) ?? true,
-    });
-    Object.defineProperties(this.response, { write: straight('write'), end: straight('end') });
-  }
-
-  /** After the failure it is the error that is answered. A stream of the handler's goes on writing, and is not heard. */
-  #passLate(call: Call): unknown {
-    return this.response.writableEnded || this.#isLeftOver(call)
-      ? undefined
-      : this.originals[call.method].apply(this.response, call.args);
-  }
-
-  /** Nobody has begun to answer the error yet: an exception filter may take its time, and a stream does not wait for it. */
-  #isLeftOver({ method }: Call): boolean {
-    const { response } = this;
-    const begun = response.headersSent || response.statusCode !== FAILED || response.getHeaderNames().some(isOfEntity);
-    // What is piped here ends by itself. Else, whoever ends the answer without a word may be answering the error.
-    const streamed = method === 'write' || (method === 'end' && response.listenerCount('unpipe') > 0);
-    return this.#streamsOn && streamed && !begun;
   }
 
   /** Keeps a call for later. What could not follow on the calls before it is turned down now. */
@@ -185,7 +133,7 @@ class Gate {
 
   #release(): void {
     try {
-      for (const call of this.#letGo('open')) {
+      for (const call of this.#letGo()) {
         this.pass(call);
       }
     } catch (error) {
@@ -194,18 +142,14 @@ class Gate {
   }
 
   /** Holds nothing any more. */
-  #letGo(state: 'open' | 'failed'): Call[] {
+  #letGo(): Call[] {
     const held = this.#held;
-    this.#state = state;
+    this.#state = 'open';
     this.#held = [];
     this.#endHeld = false;
     this.#unseal();
     return held;
   }
-}
-
-function isContent({ method }: Call): boolean {
-  return method === 'write' || method === 'end';
 }
 
 /** Shared by all responses: what is theirs alone is at `this[GATE]`. */
@@ -232,8 +176,8 @@ function pass(response: GatedResponse, call: Call): unknown {
 }
 
 /** Node's `writeHead`, with the last word on the headers before it. */
-function announcing(writeHead: Originals['writeHead']): Originals['writeHead'] {
-  return function (this: GatedResponse, ...args: unknown[]): unknown {
+function announcing(writeHead: ResponseMethods['writeHead']): ResponseMethods['writeHead'] {
+  return function (this: SessionResponse, ...args: unknown[]): unknown {
     if (args.length > 1) {
       // Headers may be among the arguments, in several forms: on-headers knows them, and sets them first.
       const carrier = { writeHead };
@@ -241,24 +185,11 @@ function announcing(writeHead: Originals['writeHead']): Originals['writeHead'] {
       return carrier.writeHead.apply(this, args);
     }
     this.statusCode = args[0] as number;
-    this[GATE]?.announce();
+    announce.call(this);
     return writeHead.call(this, this.statusCode);
   };
 }
 
 function announce(this: SessionResponse): void {
   (this as GatedResponse)[GATE]?.announce();
-}
-
-/** Forgets the answer so far, but not what other middleware said of every answer (CORS, security headers). */
-function dropAnswer(response: SessionResponse): void {
-  response.statusCode = FAILED;
-  response.statusMessage = ''; // Node then says what the status means.
-  for (const name of response.getHeaderNames().filter(isOfEntity)) {
-    response.removeHeader(name);
-  }
-}
-
-function isOfEntity(header: string): boolean {
-  return ENTITY_HEADERS.test(header);
 }
