@@ -6,6 +6,7 @@ import {
   UnauthenticatedException,
 } from '../session-auth.errors.js';
 import { LiveSession, type SessionOwner } from './live-session.js';
+import { attach, isPresent, present, attachedTo, type AttachedSession } from './request-properties.js';
 import { ResponseCookie } from './response-cookie.js';
 import type { PresentedId } from './session-cookies.js';
 import { SessionDraft, type Shown } from './session-draft.js';
@@ -22,61 +23,9 @@ import type { SessionRequest, SessionResponse } from './session.types.js';
 /** Seconds after which a client may try again, when it was the store or the user database that failed. */
 const RETRY_AFTER = 1;
 
-/** Where a request keeps its session: a property costs the garbage collector less than a WeakMap's entry. */
-const SESSION = Symbol('nestjs-session-auth:session');
-type Bearer = Partial<Record<typeof SESSION, RequestSession>>;
-
 /** The session of a request (Node's or Express's own, or Fastify's with it at `raw`), if it has one. */
 export function requestSessionOf(request: unknown): RequestSession | undefined {
-  if (typeof request !== 'object' || request === null) {
-    return undefined;
-  }
-  return (request as Bearer)[SESSION] ?? (request as { raw?: Bearer }).raw?.[SESSION];
-}
-
-/** `req.sessionID` and `req.sessionStore`, for a request or for the prototype of an application's requests. */
-export const SESSION_PROPERTIES: PropertyDescriptorMap = {
-  sessionID: {
-    configurable: true,
-    get(this: SessionRequest) {
-      return requestSessionOf(this)?.id;
-    },
-    set(this: SessionRequest, value: unknown) {
-      makeOwn(this, 'sessionID', value);
-    },
-  },
-  sessionStore: {
-    configurable: true,
-    get(this: SessionRequest) {
-      return requestSessionOf(this)?.store;
-    },
-    set(this: SessionRequest, value: unknown) {
-      makeOwn(this, 'sessionStore', value);
-    },
-  },
-};
-
-/** `req.session`, made when it is first asked for. The request's own, so that a handler can take it away. */
-const LIVE_SESSION: PropertyDescriptor = {
-  configurable: true,
-  enumerable: true,
-  get(this: SessionRequest) {
-    return requestSessionOf(this)?.show();
-  },
-  set(this: SessionRequest, value: unknown) {
-    makeOwn(this, 'session', value);
-  },
-};
-
-/** Gives a request a property of its own: what somebody else has put there, an express-session at another path, say. */
-function makeOwn(request: SessionRequest, name: string, value: unknown): void {
-  Object.defineProperty(request, name, { value, configurable: true, enumerable: true, writable: true });
-}
-
-/** Makes room on a request for what it will be given: best done before Express has seen it, as for its response. */
-export function prepareRequest(request: SessionRequest): void {
-  Object.assign(request, { [SESSION]: undefined, user: undefined });
-  Object.defineProperty(request, 'session', LIVE_SESSION);
+  return attachedTo(request) as RequestSession | undefined; // Nothing else is ever attached.
 }
 
 /** What a new login writes down. */
@@ -99,7 +48,7 @@ export interface NewProof {
  * One request's dealings with its session: how it begins, what is asked of it meanwhile, and what must be written before
  * the answer goes. `session.middleware.ts` calls it in the order in which a request lives.
  */
-export class RequestSession implements SessionOwner {
+export class RequestSession implements SessionOwner, AttachedSession {
   /** The user restored from, or logged in on, this very session. Never what other code put at `req.user`. */
   user: unknown;
   /** Why nobody can tell who this request is from. Logins answer it, and guarded routes unless `onStoreError` differs. */
@@ -130,7 +79,7 @@ export class RequestSession implements SessionOwner {
     this.keeper = runtime.keeper.withOneDeadline();
     this.#cookie = new ResponseCookie(request, response, runtime);
     this.#writer = new SessionWriter(runtime, this.keeper, this.#cookie);
-    (request as Bearer)[SESSION] = this;
+    attach(request, this);
   }
 
   /** `req.sessionID`. */
@@ -344,7 +293,7 @@ export class RequestSession implements SessionOwner {
     if (this.response.statusCode === 503 && (this.#failed || this.failure !== undefined)) {
       this.response.setHeader('Retry-After', RETRY_AFTER);
     }
-    this.#cookie.write(this.#shown() ? this.#draft : undefined);
+    this.#cookie.write(isPresent(this.request) ? this.#draft : undefined);
   }
 
   /** The answer failed: whatever cookie was to go with it does not. */
@@ -381,16 +330,10 @@ export class RequestSession implements SessionOwner {
   /** The session that stands at `req.session`, unless that was taken away or has ended. */
   #current(): SessionDraft | undefined {
     const draft = this.#draft;
-    if (!this.#shown() || draft?.ended !== false) {
+    if (!isPresent(this.request) || draft?.ended !== false) {
       return undefined;
     }
     return draft.live === undefined ? draft : this.#live(this.request.session as LiveSession);
-  }
-
-  /** `req.session` is a session of this module. Asking must not make one. */
-  #shown(): boolean {
-    const own = Object.getOwnPropertyDescriptor(this.request, 'session');
-    return own !== undefined && (isLazy(own) || own.value instanceof LiveSession);
   }
 
   /** Puts a session under this id at `req.session`. */
@@ -400,13 +343,7 @@ export class RequestSession implements SessionOwner {
     values: Record<string, unknown>,
     shown?: Shown,
   ): SessionDraft {
-    const own = Object.getOwnPropertyDescriptor(this.request, 'session');
-    if (own === undefined || !isLazy(own)) {
-      Object.defineProperty(this.request, 'session', LIVE_SESSION);
-    }
-    if (!('sessionID' in this.request)) {
-      Object.defineProperties(this.request, SESSION_PROPERTIES);
-    }
+    present(this.request);
     this.#draft = new SessionDraft(id, stored, values, shown);
     return this.#draft;
   }
@@ -486,9 +423,4 @@ export class RequestSession implements SessionOwner {
       throw new CookieNotSendableException(unsendable);
     }
   }
-}
-
-/** Whether this is `req.session` as it was put there, not what a handler has put in its place. */
-function isLazy(own: PropertyDescriptor): boolean {
-  return own.set === LIVE_SESSION.set;
 }
