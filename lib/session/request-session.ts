@@ -1,4 +1,5 @@
 import type { HttpException } from '@nestjs/common';
+import type { Store } from 'express-session';
 import {
   CookieNotSendableException,
   SessionStoreUnavailableException,
@@ -17,8 +18,8 @@ import { type LoginRecord, newRecord, type SessionRecord } from './session-recor
 import type { FoundSession } from './session-store.js';
 import { SessionWriter } from './session-writer.js';
 import type { SessionRuntime } from './session.runtime.js';
-import type { Store } from 'express-session';
 import type { SessionRequest, SessionResponse } from './session.types.js';
+import { Turns } from './turns.js';
 
 /** Seconds after which a client may try again, when it was the store or the user database that failed. */
 const RETRY_AFTER = 1;
@@ -59,11 +60,8 @@ export class RequestSession implements SessionOwner, AttachedSession {
   spentFor: object | undefined;
 
   #draft: SessionDraft | undefined;
-  /** Something that this request asked of the store was not done. */
-  #failed = false;
-  #lastWork: Promise<unknown> = Promise.resolve();
-  /** How many pieces of work wait or run. */
-  #working = 0;
+  /** What this request asks of the store, one after the other. */
+  readonly #turns = new Turns();
   /** The store, as far as this request has time for it. */
   readonly keeper: SessionKeeper;
   readonly #cookie: ResponseCookie;
@@ -184,17 +182,17 @@ export class RequestSession implements SessionOwner, AttachedSession {
   destroy(session: LiveSession): Promise<void> {
     const draft = this.#live(session);
     delete this.request.session;
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       await (draft && this.#endStored(draft));
     });
   }
 
   regenerate(session: LiveSession): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const draft = this.#live(session);
       await (draft && this.#endStored(draft));
-      const present = this.request.session as LiveSession | undefined;
-      if (present === session || present === undefined) {
+      const there = this.request.session as LiveSession | undefined;
+      if (there === session || there === undefined) {
         this.begin();
       }
     });
@@ -202,7 +200,7 @@ export class RequestSession implements SessionOwner, AttachedSession {
 
   /** A new session under a new id for this user, stored when it resolves; the old one has ended then. */
   logIn({ login, data, remember, user }: NewLogin): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       this.#refuseLogInIfVain();
       const { clock } = this.runtime;
       const id = newSessionId(tagOfUser(login.userId));
@@ -218,7 +216,7 @@ export class RequestSession implements SessionOwner, AttachedSession {
 
   /** The same session under a new id, with its data and its limits and a new proof of who the user is. */
   reauthenticate({ login, user }: NewProof): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       this.#refuseLogInIfVain();
       const { clock } = this.runtime;
       const { stored, data = EMPTY } = this.#draft ?? {};
@@ -245,7 +243,7 @@ export class RequestSession implements SessionOwner, AttachedSession {
 
   /** Ends the session and has the browser forget the cookie; resolved means that the store has forgotten it. */
   logOut(keep: Record<string, unknown> = {}): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       if (this.failure instanceof SessionStoreUnavailableException) {
         throw this.failure;
       }
@@ -276,8 +274,9 @@ export class RequestSession implements SessionOwner, AttachedSession {
 
   /** What has to reach the store before the answer may go; `undefined` when that is nothing. */
   commit(): Promise<void> | undefined {
-    if (this.#working > 0) {
-      return this.#lastWork.then(() => this.commit()); // A save or a logout that the handler did not wait for.
+    const { underWay } = this.#turns;
+    if (underWay !== undefined) {
+      return underWay.then(() => this.commit()); // A save or a logout that the handler did not wait for.
     }
     const draft = this.#current();
     if (draft === undefined) {
@@ -290,7 +289,7 @@ export class RequestSession implements SessionOwner, AttachedSession {
 
   /** Adds to the answer's headers: the cookie, when it is to be sent, renewed or taken back; on a 503, when to return. */
   writeHeaders(): void {
-    if (this.response.statusCode === 503 && (this.#failed || this.failure !== undefined)) {
+    if (this.response.statusCode === 503 && (this.#turns.failed || this.failure !== undefined)) {
       this.response.setHeader('Retry-After', RETRY_AFTER);
     }
     this.#cookie.write(isPresent(this.request) ? this.#draft : undefined);
@@ -302,20 +301,6 @@ export class RequestSession implements SessionOwner, AttachedSession {
   }
 
   // ----------------------------------------------------------------------------------------------------------------
-
-  /** Lets this request's own writes follow one another; between requests the store's versions decide. */
-  #inTurn(work: () => Promise<void>): Promise<void> {
-    this.#working++;
-    const turn = this.#lastWork.then(work);
-    this.#lastWork = turn
-      .catch(() => {
-        this.#failed = true;
-      })
-      .finally(() => {
-        this.#working--;
-      });
-    return turn;
-  }
 
   /** What this object is the request's present session of; `undefined` when it is not, or that has ended. */
   #live(session: LiveSession): SessionDraft | undefined {
@@ -364,7 +349,7 @@ export class RequestSession implements SessionOwner, AttachedSession {
   }
 
   #save(session: LiveSession, worthwhile: (data: string) => boolean): Promise<void> {
-    return this.#inTurn(async () => {
+    return this.#turns.take(async () => {
       const draft = this.#live(session);
       if (draft === undefined) {
         return;
