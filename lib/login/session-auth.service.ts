@@ -65,17 +65,15 @@ export class SessionAuthService {
   async #logIn(session: RequestSession, request: SessionRequest, user: unknown, options: LogInOptions): Promise<void> {
     const { userId, passport, stamp } = await this.serializers.serialize(user);
     const device = this.options.device === false ? undefined : onlyDevice(this.options.device(request));
-    await session.logIn({
-      login: {
-        userId,
-        ...(options.method !== undefined && { method: options.method }),
-        ...(device !== undefined && { device }),
-        ...(stamp !== undefined && { stamp }),
-      },
-      data: { ...kept(request, session, userId, options.keep ?? []), passport },
-      ...(options.remember !== undefined && { remember: milliseconds('remember', options.remember) }),
-      user,
-    });
+    const login = {
+      userId,
+      ...(options.method !== undefined && { method: options.method }),
+      ...(device !== undefined && { device }),
+      ...(stamp !== undefined && { stamp }),
+    };
+    const data = { ...kept(request, session, userId, options.keep ?? []), passport };
+    const remember = options.remember === undefined ? undefined : milliseconds('remember', options.remember);
+    await session.logIn({ login, data, remember }, user);
   }
 
   /**
@@ -106,10 +104,8 @@ export class SessionAuthService {
       throw session.failure ?? new UnauthenticatedException();
     }
     const { user, stamp } = restored;
-    await session.reauthenticate({
-      login: { ...(method !== undefined && { method }), ...(stamp !== undefined && { stamp }) },
-      user,
-    });
+    const proof = { ...(method !== undefined && { method }), ...(stamp !== undefined && { stamp }) };
+    await session.reauthenticate(proof, user);
   }
 
   async #restoreAnew({ passport, stored }: RequestSession, request: SessionRequest): Promise<RestoredUser | undefined> {

@@ -12,9 +12,15 @@ import { ResponseCookie } from './response-cookie.js';
 import type { PresentedId } from './session-cookies.js';
 import { SessionDraft, type Shown } from './session-draft.js';
 import { formatSessionId, newSessionId, type SessionId, tagOfUser } from './session-id.js';
-import { EMPTY, stringify } from './session-json.js';
+import { EMPTY } from './session-json.js';
 import type { Amendment, SessionKeeper } from './session-keeper.js';
-import { type LoginRecord, newRecord, type SessionRecord } from './session-record.js';
+import {
+  type LoginRecord,
+  type NewLogin,
+  recordOfLogin,
+  recordOfStepUp,
+  type SessionRecord,
+} from './session-record.js';
 import type { FoundSession } from './session-store.js';
 import { SessionWriter } from './session-writer.js';
 import type { SessionRuntime } from './session.runtime.js';
@@ -27,22 +33,6 @@ const RETRY_AFTER = 1;
 /** The session of a request (Node's or Express's own, or Fastify's with it at `raw`), if it has one. */
 export function requestSessionOf(request: unknown): RequestSession | undefined {
   return attachedTo(request) as RequestSession | undefined; // Nothing else is ever attached.
-}
-
-/** What a new login writes down. */
-export interface NewLogin {
-  readonly login: Omit<LoginRecord, 'at' | 'remembered' | 'spent'>;
-  /** What the new session holds from the start. */
-  readonly data: Record<string, unknown>;
-  /** This session's own idle and absolute limit, in milliseconds. */
-  readonly remember?: number;
-  readonly user: unknown;
-}
-
-/** What a step-up changes of a login. */
-export interface NewProof {
-  readonly login: Pick<LoginRecord, 'method' | 'stamp'>;
-  readonly user: unknown;
 }
 
 /**
@@ -199,39 +189,31 @@ export class RequestSession implements SessionOwner, AttachedSession {
   }
 
   /** A new session under a new id for this user, stored when it resolves; the old one has ended then. */
-  logIn({ login, data, remember, user }: NewLogin): Promise<void> {
+  logIn(newLogin: NewLogin, user: unknown): Promise<void> {
     return this.#turns.take(async () => {
       this.#refuseLogInIfVain();
-      const { clock } = this.runtime;
-      const id = newSessionId(tagOfUser(login.userId));
-      const record: SessionRecord = {
-        ...newRecord(id, stringify(data), clock.now()),
-        ...(remember !== undefined && { idle: remember, absolute: remember }),
-        login: { ...login, at: clock.now(), ...(remember !== undefined && { remembered: true }) },
-      };
-      await this.keeper.logIn(record, login.userId, this.stored);
+      const { userId } = newLogin.login;
+      const id = newSessionId(tagOfUser(userId));
+      const record = recordOfLogin(id, newLogin, this.runtime.clock.now());
+      await this.keeper.logIn(record, userId, this.stored);
       this.#loggedIn(id, record, user);
     });
   }
 
   /** The same session under a new id, with its data and its limits and a new proof of who the user is. */
-  reauthenticate({ login, user }: NewProof): Promise<void> {
+  reauthenticate(proof: Pick<LoginRecord, 'method' | 'stamp'>, user: unknown): Promise<void> {
     return this.#turns.take(async () => {
       this.#refuseLogInIfVain();
-      const { clock } = this.runtime;
       const { stored, data = EMPTY } = this.#draft ?? {};
       if (stored?.login === undefined) {
         throw new UnauthenticatedException();
       }
       const { userId, device } = stored.login;
-      const { idle, absolute } = stored;
       const id = newSessionId(tagOfUser(userId));
-      const record = await this.keeper.reauthenticate(stored, data, (next) => ({
-        ...newRecord(id, next, clock.now()),
-        ...(idle !== undefined && { idle }),
-        ...(absolute !== undefined && { absolute }),
-        login: { ...login, userId, at: clock.now(), ...(device !== undefined && { device }) },
-      }));
+      const login = { ...proof, userId, ...(device !== undefined && { device }) };
+      const record = await this.keeper.reauthenticate(stored, data, (next) =>
+        recordOfStepUp(id, next, stored, login, this.runtime.clock.now()),
+      );
       if (typeof record === 'string') {
         this.#lose(stored, record);
         this.user = this.request.user = undefined;

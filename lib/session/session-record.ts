@@ -1,4 +1,5 @@
 import { hashSecret, type SessionId } from './session-id.js';
+import { stringify } from './session-json.js';
 import type { Device, SessionInfo } from './session.types.js';
 
 /** Who logged in on a session. */
@@ -58,6 +59,40 @@ export interface SessionRecord {
 /** The record of a new session, in its first version. */
 export function newRecord({ handle, secret }: SessionId, data: string, now: number): SessionRecord {
   return { handle, secretHash: hashSecret(secret), version: 1, createdAt: now, seenAt: now, data };
+}
+
+/** What a new login writes down. */
+export interface NewLogin {
+  readonly login: Omit<LoginRecord, 'at' | 'remembered' | 'spent'>;
+  /** What the new session holds from the start. */
+  readonly data: Record<string, unknown>;
+  /** This session's own idle and absolute limit, in milliseconds. */
+  readonly remember: number | undefined;
+}
+
+/** The record of the session that a login begins. */
+export function recordOfLogin(id: SessionId, { login, data, remember }: NewLogin, now: number): SessionRecord {
+  return {
+    ...newRecord(id, stringify(data), now),
+    ...(remember !== undefined && { idle: remember, absolute: remember }),
+    login: { ...login, at: now, ...(remember !== undefined && { remembered: true }) },
+  };
+}
+
+/** The record of a session that goes on after a new proof of who its user is: its own limits hold, and count anew. */
+export function recordOfStepUp(
+  id: SessionId,
+  data: string,
+  { idle, absolute }: SessionRecord,
+  login: Omit<LoginRecord, 'at'>,
+  now: number,
+): SessionRecord {
+  return {
+    ...newRecord(id, data, now),
+    ...(idle !== undefined && { idle }),
+    ...(absolute !== undefined && { absolute }),
+    login: { ...login, at: now },
+  };
 }
 
 /** What the owner of a session may see of it. */
