@@ -61,12 +61,12 @@ export class SessionKeeper {
 
   /** The live session of this handle; none for what is no handle. */
   async find(handle: string): Promise<FoundSession | undefined> {
-    const found = isHandle(handle) ? await this.look(handle) : undefined;
+    const found = isHandle(handle) ? await this.findEvenRunOut(handle) : undefined;
     return found && this.runOut(found.record) === undefined ? found : undefined;
   }
 
   /** The session of this handle, though it may have run out: the store may notice later, or by another policy. */
-  look(handle: string): Promise<FoundSession | undefined> {
+  findEvenRunOut(handle: string): Promise<FoundSession | undefined> {
     return this.ask('find', this.store.find(handle, this.patience));
   }
 
@@ -91,8 +91,7 @@ export class SessionKeeper {
       throw error instanceof SessionConflictException ? this.#conflict() : error;
     });
     if (typeof saved === 'string') {
-      const { handle, login } = loaded;
-      this.#report({ type: 'save-dropped', handle, ...(login && { userId: login.userId }) });
+      this.#report({ type: 'save-dropped', ...named(loaded) });
     } else {
       this.#reportGrowth(Buffer.byteLength(loaded.data), saved);
     }
@@ -126,7 +125,7 @@ export class SessionKeeper {
     try {
       return (await this.store.extend(record, seenAt, this.lifetime.expiryOf({ ...record, seenAt }))) === 'current';
     } catch (error) {
-      this.#report({ type: 'touch-failed', ...named(record), handle: record.handle, error });
+      this.#report({ type: 'touch-failed', ...named(record), error });
       return false;
     }
   }
@@ -157,7 +156,7 @@ export class SessionKeeper {
         : undefined;
     }).catch(() => undefined);
     if (taken !== undefined) {
-      this.#report({ type: 'rotated', ...named(taken), handle: taken.handle });
+      this.#report({ type: 'rotated', ...named(taken) });
     }
     const record = taken ?? latest;
     const changed = record.data !== found.record.data;
@@ -200,13 +199,7 @@ export class SessionKeeper {
       if (created.outcome === 'created') {
         const method = record.login?.method;
         const by = method !== undefined && { method };
-        this.#report({
-          type: 'reauthenticated',
-          ...named(record),
-          handle: record.handle,
-          previous: loaded.handle,
-          ...by,
-        });
+        this.#report({ type: 'reauthenticated', ...named(record), previous: loaded.handle, ...by });
         return record;
       }
       if (created.outcome !== 'stale') {
@@ -227,7 +220,7 @@ export class SessionKeeper {
   async dismiss(record: SessionRecord): Promise<boolean> {
     const ended = await this.ask('end', this.store.end(record, 'revoked', this.patience));
     if (ended) {
-      this.#report({ type: 'ended', ...named(record), handle: record.handle, reason: 'user-gone' });
+      this.#report({ type: 'ended', ...named(record), reason: 'user-gone' });
     }
     return ended;
   }
@@ -245,7 +238,7 @@ export class SessionKeeper {
   async endReused(record: SessionRecord, secret: string): Promise<boolean> {
     const ended = await this.ask('end', this.store.end(record, 'reuse_detected', this.patience, hashSecret(secret)));
     if (ended) {
-      this.#report({ type: 'reuse-detected', ...named(record), handle: record.handle });
+      this.#report({ type: 'reuse-detected', ...named(record) });
     }
     return ended;
   }
@@ -321,7 +314,7 @@ export class SessionKeeper {
   #reportGrowth(before: number, record: SessionRecord): void {
     const bytes = Buffer.byteLength(record.data);
     if (bytes > this.options.warnAtBytes && before <= this.options.warnAtBytes) {
-      this.#report({ type: 'large-session', ...named(record), handle: record.handle, bytes });
+      this.#report({ type: 'large-session', ...named(record), bytes });
     }
   }
 
@@ -330,6 +323,7 @@ export class SessionKeeper {
   }
 }
 
-function named({ login }: SessionRecord): { userId?: string } {
-  return login === undefined ? {} : { userId: login.userId };
+/** Whose session an event is about, and which. */
+function named({ handle, login }: SessionRecord): { userId?: string; handle: string } {
+  return { ...(login && { userId: login.userId }), handle };
 }

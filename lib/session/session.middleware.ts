@@ -78,7 +78,7 @@ export class SessionMiddleware {
     const { keeper } = session;
     const { clock } = this.runtime;
     for (const handle of new Set(presented.map((id) => id.handle))) {
-      const found = await keeper.look(handle);
+      const found = await keeper.findEvenRunOut(handle);
       if (found === undefined) {
         continue;
       }
