@@ -4,7 +4,7 @@ const RANKS = [
   ['session/', 'events/'],
   ['passport/', 'serializer/', 'lifetime/'],
   ['login/', 'access/', 'registry/'],
-  ['session-auth[.]module[.]ts$'],
+  ['session-auth[.](module|providers)[.]ts$'],
   ['index[.]ts$'],
 ];
 const STORES = ['redis/', 'memory/'];
@@ -90,7 +90,7 @@ module.exports = {
       to: { path: npm('express-session'), dependencyTypesNot: ['type-only'] },
     },
     onlyIn(
-      ['session/', STORES, 'login/', 'access/', 'index[.]ts$', 'session-auth[.](options|module)[.]ts$'],
+      ['session/', STORES, 'login/', 'access/', 'index[.]ts$', 'session-auth[.](options|module|providers)[.]ts$'],
       'express-session-nowhere-else',
       'express-session',
     ),

@@ -13,28 +13,27 @@ import {
 import { type AbstractHttpAdapter, ApplicationConfig, DiscoveryModule, HttpAdapterHost } from '@nestjs/core';
 import type { Store } from 'express-session';
 import { SessionEvents } from './events/session-events.js';
+import { logStoreErrors } from './events/store-error-log.js';
 import { lifetimePolicy } from './lifetime/lifetime.policy.js';
 import { equip, passportMethods, type PassportRequestMethods } from './login/passport-request.js';
 import { SessionAuthService } from './login/session-auth.service.js';
-import { MemorySessionStore } from './memory/memory-session.store.js';
 import { ApplicationPassport } from './passport/application-passport.js';
-import { RedisConnection } from './redis/redis.connection.js';
-import { RedisSessionStore } from './redis/redis-session.store.js';
 import { SessionRegistry } from './registry/session.registry.js';
 import { UserSerializers } from './serializer/user-serializers.js';
 import { SessionAuthConfigurationError } from './session-auth.errors.js';
 import type { ResolvedSessionAuthOptions, SessionAuthOptions } from './session-auth.options.js';
+import { createKeeper, createStore, openConnection } from './session-auth.providers.js';
 import { SESSION_AUTH_OPTIONS } from './session-auth.tokens.js';
 import { resolveOptions } from './session-auth.validation.js';
 import { CLOCK, type Clock, systemClock } from './session/clock.js';
 import { prepareResponse } from './session/commit-first.js';
-import { PlainStoreAdapter } from './session/plain-store.adapter.js';
+import type { LifetimePolicy } from './session/lifetime-policy.js';
 import { prepareRequest, SESSION_PROPERTIES } from './session/request-properties.js';
 import { type RouteMatcher, routeMatcher } from './session/route-matcher.js';
 import { SessionCookies } from './session/session-cookies.js';
 import { SessionKeeper } from './session/session-keeper.js';
 import { SessionMiddleware } from './session/session.middleware.js';
-import { type AtomicSessionStore, SESSION_STORE } from './session/session-store.js';
+import { SESSION_STORE } from './session/session-store.js';
 
 const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } = new ConfigurableModuleBuilder<SessionAuthOptions>()
   .setClassMethodName('forRoot')
@@ -48,12 +47,10 @@ export interface SessionAuthOptionsFactory {
 }
 
 const CONNECTION = Symbol('nestjs-session-auth:connection');
+const LIFETIME = Symbol('nestjs-session-auth:lifetime');
 
 /** The applications that have the module, by what each has one of. */
 const applications = new WeakSet<HttpAdapterHost>();
-
-/** The least time between two lines in the log about a store that does not answer, in milliseconds. */
-const STORE_ERROR_LOG_INTERVAL = 10_000;
 
 /**
  * Cookie-session login by one import.
@@ -86,15 +83,20 @@ const STORE_ERROR_LOG_INTERVAL = 10_000;
       useFactory: (options: SessionAuthOptions) => resolveOptions(options, process.env['NODE_ENV']),
     },
     { provide: CLOCK, useValue: systemClock },
+    {
+      provide: LIFETIME,
+      inject: [SESSION_AUTH_OPTIONS],
+      useFactory: ({ lifetime }: ResolvedSessionAuthOptions) => lifetimePolicy(lifetime),
+    },
     { provide: CONNECTION, inject: [SESSION_AUTH_OPTIONS], useFactory: openConnection },
     {
       provide: SESSION_STORE,
-      inject: [SESSION_AUTH_OPTIONS, CLOCK, SessionEvents, CONNECTION],
+      inject: [SESSION_AUTH_OPTIONS, LIFETIME, CLOCK, SessionEvents, CONNECTION],
       useFactory: createStore,
     },
     {
       provide: SessionKeeper,
-      inject: [SESSION_AUTH_OPTIONS, CLOCK, SessionEvents, SESSION_STORE],
+      inject: [SESSION_AUTH_OPTIONS, LIFETIME, CLOCK, SessionEvents, SESSION_STORE],
       useFactory: createKeeper,
     },
     SessionEvents,
@@ -124,6 +126,7 @@ export class SessionAuthModule
     @Inject(SESSION_AUTH_OPTIONS) private readonly options: ResolvedSessionAuthOptions,
     @Inject(SESSION_STORE) private readonly store: Store,
     @Inject(SessionKeeper) private readonly keeper: SessionKeeper,
+    @Inject(LIFETIME) private readonly lifetime: LifetimePolicy,
     @Inject(CLOCK) private readonly clock: Clock,
     @Inject(SessionEvents) private readonly events: SessionEvents,
     @Inject(UserSerializers) private readonly users: UserSerializers,
@@ -135,7 +138,7 @@ export class SessionAuthModule
     for (const warning of options.warnings) {
       this.logger.warn(warning);
     }
-    this.logStoreErrors();
+    logStoreErrors(events, this.logger);
   }
 
   /**
@@ -188,14 +191,14 @@ export class SessionAuthModule
   }
 
   private createMiddleware(isExcluded: RouteMatcher, methods: PassportRequestMethods): SessionMiddleware {
-    const { options, clock, users, logger, keeper, store: expressStore } = this;
+    const { options, lifetime, clock, users, logger, keeper, store: expressStore } = this;
     const logged = new Set<string>();
     return new SessionMiddleware(
       {
         keeper,
         expressStore,
         cookies: new SessionCookies(options.secrets, options.cookie),
-        lifetime: lifetimePolicy(options.lifetime),
+        lifetime,
         clock,
         users,
         logger,
@@ -213,74 +216,4 @@ export class SessionAuthModule
       isExcluded,
     );
   }
-
-  private logStoreErrors(): void {
-    let loggedAt = -Infinity;
-    this.events.events$.subscribe((event) => {
-      const failed = event.type === 'store-error' || event.type === 'touch-failed';
-      if (failed && event.at.getTime() - loggedAt >= STORE_ERROR_LOG_INTERVAL) {
-        loggedAt = event.at.getTime();
-        const operation = event.type === 'store-error' ? event.operation : 'touch';
-        this.logger.error(`The session store failed (${operation}): ${String(event.error)}`);
-      }
-    });
-  }
-}
-
-async function openConnection(options: ResolvedSessionAuthOptions): Promise<RedisConnection | null> {
-  if (options.redis === undefined) {
-    return null;
-  }
-  const connection = new RedisConnection(options.redis, options.redisTimeout);
-  await connection.open();
-  return connection;
-}
-
-function createStore(
-  options: ResolvedSessionAuthOptions,
-  clock: Clock,
-  events: SessionEvents,
-  connection: RedisConnection | null,
-): Store {
-  const lifetime = lifetimePolicy(options.lifetime);
-  if (options.store !== undefined) {
-    return options.store;
-  }
-  if (connection === null) {
-    new Logger(SessionAuthModule.name).log('Sessions are kept in memory: they end with this process.');
-    return new MemorySessionStore(clock, lifetime);
-  }
-  return new RedisSessionStore({
-    get client() {
-      return connection.client;
-    },
-    get isDown() {
-      return connection.isDown;
-    },
-    holdsBack: connection.holdsBack,
-    prefix: options.prefix,
-    timeout: options.redisTimeout,
-    clock,
-    lifetime,
-    onFailure: (error) => {
-      connection.suspect(error);
-    },
-    onUnreadable: (handle) => {
-      events.emit({ type: 'ended', handle, reason: 'unreadable' }, clock.now());
-    },
-  });
-}
-
-function createKeeper(
-  options: ResolvedSessionAuthOptions,
-  clock: Clock,
-  events: SessionEvents,
-  store: Store,
-): SessionKeeper {
-  const atomic = isAtomic(store) ? store : new PlainStoreAdapter(store, clock, options.redisTimeout);
-  return new SessionKeeper(atomic, lifetimePolicy(options.lifetime), clock, events, options);
-}
-
-function isAtomic(store: Store): store is Store & AtomicSessionStore {
-  return store instanceof RedisSessionStore || store instanceof MemorySessionStore;
 }
