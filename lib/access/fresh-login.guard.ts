@@ -20,8 +20,9 @@ export interface RequireFreshLoginOptions {
 
 /**
  * Step-up: this handler, or each of this controller, is for users who proved who they are within this time, as in
- * `@RequireFreshLogin('5m')`. Others get 401, code `fresh_login_required`, with `maxAge` (seconds), `methods` and `once` in the body: have them
- * prove it, call `SessionAuthService.reauthenticate()` and try again. Without a login it is 401, code `unauthenticated`.
+ * `@RequireFreshLogin('5m')`. Others get 401, code `fresh_login_required`, with `maxAge` (seconds), `methods` and
+ * `once` in the body: have them prove it, call `SessionAuthService.reauthenticate()` and try again. Without a login it
+ * is 401, code `unauthenticated`.
  *
  * Freshness counts from the login or step-up (OWASP ASVS 7.5.1), never from activity or rotation; a remembered login
  * (`remember`) is not fresh. A method's mark stands in place of its class's.

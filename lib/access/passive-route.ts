@@ -12,7 +12,7 @@ class PassiveRouteGuard implements CanActivate {
 }
 
 /**
- * Requests to this handler, or to each of this controller, do not count as activity: they neither put the session's end off
- * nor renew its cookie's expiry. For what a page polls while its user may be away, such as the remaining time.
+ * Requests to this handler, or to each of this controller, do not count as activity: they neither put the session's end
+ * off nor renew its cookie's expiry. For what a page polls while its user may be away, such as the remaining time.
  */
 export const PassiveRoute = (): ClassDecorator & MethodDecorator => applyDecorators(UseGuards(PassiveRouteGuard));

@@ -7,12 +7,12 @@ import { IS_PUBLIC } from './decorators.js';
 import { requestOf } from './request-of.js';
 
 /**
- * Lets a request through when its user was restored from its session. Use it on a class, on a method, or for every route
- * as `{ provide: APP_GUARD, useClass: SessionGuard }`; `@Public()` routes need no login.
+ * Lets a request through when its user was restored from its session. Use it on a class, on a method, or for every
+ * route as `{ provide: APP_GUARD, useClass: SessionGuard }`; `@Public()` routes need no login.
  *
  * Answers 401 (code `unauthenticated`, and the `reason` where the cookie is that of a session that has ended) without a
- * login, and 503 when nobody can tell: code `session_store_unavailable`
- * or `user_lookup_failed`. Over WebSocket the same as a `WsException`; over GraphQL Nest turns it into its error form.
+ * login, and 503 when nobody can tell: code `session_store_unavailable` or `user_lookup_failed`. Over WebSocket the
+ * same as a `WsException`; over GraphQL Nest turns it into its error form.
  *
  * To differ, extend it and override {@link requestOf} or {@link handleDenied}.
  */
@@ -49,8 +49,8 @@ export class SessionGuard implements CanActivate {
 
   /**
    * Turns a request away. Override it to redirect, or to answer in another form; whatever it does, it must throw, or
-   * answer `true` to let the request through after all. An `UnauthenticatedException` says by its `reason` why the session
-   * has ended, where that is known.
+   * answer `true` to let the request through after all. An `UnauthenticatedException` says by its `reason` why the
+   * session has ended, where that is known.
    */
   protected async handleDenied(reason: HttpException, context: ExecutionContext): Promise<boolean> {
     if (context.getType() === 'ws') {

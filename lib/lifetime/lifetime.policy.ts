@@ -13,19 +13,19 @@ export function expiresAt(session: Lived, limits: Limits): number {
 }
 
 /** When a session ends, and of which limit. */
-export function expiryOf(session: Lived, limits: Limits): Expiry {
+function expiryOf(session: Lived, limits: Limits): Expiry {
   const at = expiresAt(session, limits);
   const absolute = at === session.createdAt + (session.absolute ?? limits.absolute);
   return { at, reason: absolute ? 'absolute_timeout' : 'idle_timeout' };
 }
 
 /** Activity is written down every `touchEvery`; oftener where the session has a short idle limit of its own. */
-export function touchDue(session: Lived, limits: Limits, now: number): boolean {
+function touchDue(session: Lived, limits: Limits, now: number): boolean {
   return now - session.seenAt >= Math.min(limits.touchEvery, (session.idle ?? Infinity) / 10);
 }
 
 /** A new secret is offered every `rotateEvery`; while the browser does not take it up, another one after the grace. */
-export function offerDue(
+function offerDue(
   { createdAt, rotation }: Pick<SessionRecord, 'createdAt' | 'rotation'>,
   { rotateEvery, rotationGrace }: Limits,
   now: number,

@@ -41,8 +41,8 @@ export interface LoginGuardOptions extends PassportLogInOptions {
 }
 
 /**
- * A guard that logs in: runs the named Passport strategy (of several, the first that succeeds) on this application's own
- * Passport, then opens the user's session. `request.user` is set and the session stored when the handler runs.
+ * A guard that logs in: runs the named Passport strategy (of several, the first that succeeds) on this application's
+ * own Passport, then opens the user's session. `request.user` is set and the session stored when the handler runs.
  * Strategies that redirect (OAuth) work: put the same guard on the route that starts and on the one that comes back.
  *
  * ```ts
@@ -51,8 +51,9 @@ export interface LoginGuardOptions extends PassportLogInOptions {
  * login(@CurrentUser() user: User) { return user; }
  * ```
  *
- * A strategy that is no provider fails the boot. Answers 401 (code `login_failed`) to credentials the strategy turned down, with the strategy's message; 400 to
- * credentials it could not read; 409 (code `too_many_sessions`) where `maxSessions` rejects the login; 503 when the session store does not answer; 500 (code `session_unavailable`) on a
+ * A strategy that is no provider fails the boot. Answers 401 (code `login_failed`) to credentials the strategy turned
+ * down, with the strategy's message; 400 to credentials it could not read; 409 (code `too_many_sessions`) where
+ * `maxSessions` rejects the login; 503 when the session store does not answer; 500 (code `session_unavailable`) on a
  * route without a session.
  */
 export function LoginGuard(strategy: string | string[], options: LoginGuardOptions = {}): Type<CanActivate> {

@@ -14,7 +14,7 @@ export interface PassportLogInOptions extends LogInOptions {
 }
 
 /** What Passport's `request.logOut()` takes. */
-export interface PassportLogOutOptions {
+interface PassportLogOutOptions {
   /** Passport 0.6: keep what the session holds besides the user. */
   keepSessionInfo?: boolean;
 }
@@ -30,8 +30,8 @@ export interface PassportRequestMethods {
 }
 
 /**
- * Gives requests Passport's methods, by way of the service: code written for Passport works unchanged. The functions are
- * made once per application; a request is only handed them.
+ * Gives requests Passport's methods, by way of the service: code written for Passport works unchanged. The functions
+ * are made once per application; a request is only handed them.
  */
 export function passportMethods(service: SessionAuthService): PassportRequestMethods {
   function logIn(this: SessionRequest, user: unknown, options?: PassportLogInOptions | Done, done?: Done) {

@@ -54,7 +54,7 @@ export class SessionAuthService {
     try {
       await this.#logIn(session, request, user, options);
     } catch (error) {
-      // Nest logs no HTTP exception, and the client is told no more than that it failed. (An unsendable cookie is logged once.)
+      // Nest logs no HTTP exception, and the client is told only that it failed. (An unsendable cookie is logged once.)
       if (error instanceof InternalServerErrorException && !(error instanceof CookieNotSendableException)) {
         this.#logger.error(error.message);
       }
@@ -89,9 +89,9 @@ export class SessionAuthService {
   }
 
   /**
-   * The user has proved again who they are (you have checked how): their session goes on under a new id, with its data and
-   * its own limits, and the old id has ended when it resolves. The login is fresh now and the absolute limit counts anew
-   * (OWASP ASVS 7.2.4). The user is restored anew too, so that changed credentials hold from here.
+   * The user has proved again who they are (you have checked how): their session goes on under a new id, with its data
+   * and its own limits, and the old id has ended when it resolves. The login is fresh now and the absolute limit counts
+   * anew (OWASP ASVS 7.2.4). The user is restored anew too, so that changed credentials hold from here.
    *
    * @param method how they proved it, in a word of your own; see `@RequireFreshLogin()`
    * @throws UnauthenticatedException (401) when the caller is not logged in (any more)
@@ -131,7 +131,7 @@ export class SessionAuthService {
   }
 }
 
-/** What the application's own function may say of a device, and nothing else. Only texts: others could not be read again. */
+/** What the application's function may say of a device, and nothing else. Only texts: others could not be read back. */
 function onlyDevice({ ip, userAgent, label }: Device = {}): Device {
   return Object.fromEntries(
     Object.entries({ ip, userAgent, label }).filter(([, value]: [string, unknown]) => typeof value === 'string'),

@@ -14,8 +14,7 @@ export interface Refusal {
 }
 
 /** How an authentication ended. A strategy that redirected or answered by itself never ends. */
-export type Authentication =
-  { readonly outcome: 'passed' } | { readonly outcome: 'refused'; readonly refusal: Refusal };
+type Authentication = { readonly outcome: 'passed' } | { readonly outcome: 'refused'; readonly refusal: Refusal };
 
 /** A strategy while it runs: Passport has lent it its actions. */
 type Strategy = Record<'authenticate', (this: Strategy, ...args: unknown[]) => unknown> & {

@@ -9,7 +9,7 @@ import type { SessionRequest } from '../session/session.types.js';
 import { UserSerializer } from './user.serializer.js';
 
 /** What the session keeps under `passport`: the payload where Passport keeps it, and which serializer made it. */
-export interface SerializedUser {
+interface SerializedUser {
   readonly user: unknown;
   readonly serializer: string;
 }

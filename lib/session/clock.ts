@@ -6,4 +6,5 @@ export interface Clock {
 /** Injection token of the {@link Clock}; the system's unless overridden. */
 export const CLOCK = Symbol('nestjs-session-auth:clock');
 
+/** The system's time. */
 export const systemClock: Clock = { now: () => Date.now() };

@@ -3,7 +3,7 @@ export class DeadlineError extends Error {
   override readonly name = 'DeadlineError';
 }
 
-/** So long may each command take, however long the ones before it took, in milliseconds: the store may be well again. */
+/** So long may each command take, however long those before it took, in milliseconds: the store may be well again. */
 const LEAST = 50;
 /** Where answers come from far away, each may take so many times what the quickest took, up to a share of the limit. */
 const TIMES_QUICKEST = 2;
@@ -45,7 +45,7 @@ export class Patience {
 }
 
 /** What a wait may have beside its limit. */
-export interface Waiting {
+interface Waiting {
   /** Of the request that waits: the limit is what is left of it. */
   readonly patience?: Patience | undefined;
   /** Told why there is no answer: a {@link DeadlineError}, or the store's own. */
@@ -53,8 +53,8 @@ export interface Waiting {
 }
 
 /**
- * The answer, or a {@link DeadlineError} when it takes longer than so many milliseconds. Written out, for it is on every
- * request's path: `Promise.race` makes several promises more.
+ * The answer, or a {@link DeadlineError} when it takes longer than so many milliseconds. Written out, for it is on
+ * every request's path: `Promise.race` makes several promises more.
  */
 export function within<T>(milliseconds: number, answer: Promise<T>, { patience, onFailure }: Waiting = {}): Promise<T> {
   const left = patience?.leftOf(milliseconds) ?? milliseconds;

@@ -1,7 +1,8 @@
 import session, { type SessionData } from 'express-session';
 import type { SessionRequest } from './session.types.js';
 
-export type Callback = (error?: unknown) => void;
+/** What a method of `req.session` calls when it is done, with why it failed if it has. */
+type Callback = (error?: unknown) => void;
 
 /** What a {@link LiveSession} does by way of its request. */
 export interface SessionOwner {
@@ -34,7 +35,7 @@ export class LiveSession extends SessionClass {
     return session.#owner.save(session);
   }
 
-  /** Starts the cookie's age anew, and leaves that age as it is: express-session's loses the ticks of the clock between. */
+  /** Starts the cookie's age anew, and leaves that age as it is: express-session's loses the ticks between. */
   override resetMaxAge(): this {
     const { originalMaxAge } = this.cookie;
     super.resetMaxAge();

@@ -6,7 +6,8 @@ import type { SaveOutcome } from './session-store.js';
 /** How often a save that met a newer version merges and tries again before it gives up, after about half a second. */
 export const MOST_ATTEMPTS = 40;
 
-export interface Save {
+/** A save: of what, over what, and by what step of the store. */
+interface Save {
   /** What the store held when the session was loaded, or last written by this request. */
   readonly loaded: SessionRecord;
   /** The data as the saver last saw it, where that is not what the store held. */

@@ -36,13 +36,13 @@ export function requestSessionOf(request: unknown): RequestSession | undefined {
 }
 
 /**
- * One request's dealings with its session: how it begins, what is asked of it meanwhile, and what must be written before
- * the answer goes. `session.middleware.ts` calls it in the order in which a request lives.
+ * One request's dealings with its session: how it begins, what is asked of it meanwhile, and what must be written
+ * before the answer goes. `session.middleware.ts` calls it in the order in which a request lives.
  */
 export class RequestSession implements SessionOwner, AttachedSession {
   /** The user restored from, or logged in on, this very session. Never what other code put at `req.user`. */
   user: unknown;
-  /** Why nobody can tell who this request is from. Logins answer it, and guarded routes unless `onStoreError` differs. */
+  /** Why nobody can tell whose request this is. Logins answer it, and guarded routes unless `onStoreError` differs. */
   failure: HttpException | undefined;
   /** Why the session is no more that the request came with, where that came out while it was taken up. */
   reason: SignOutReason | undefined;
@@ -104,7 +104,7 @@ export class RequestSession implements SessionOwner, AttachedSession {
 
   /** Why the session is no more that the request's cookie names; `undefined` where nobody knows, or it lives. */
   async whySignedOut(): Promise<SignOutReason | undefined> {
-    const [id] = this.presented; // Of several dead cookies the first is asked about: a request is not to cost many commands.
+    const [id] = this.presented; // Of several dead cookies only the first: a request is not to cost many commands.
     const unknown = this.reason === undefined && this.failure === undefined && this.stored === undefined;
     return unknown && id ? this.keeper.whyEnded(id) : this.reason;
   }
@@ -269,7 +269,7 @@ export class RequestSession implements SessionOwner, AttachedSession {
       : this.#writer.renew(draft);
   }
 
-  /** Adds to the answer's headers: the cookie, when it is to be sent, renewed or taken back; on a 503, when to return. */
+  /** Adds to the answer's headers: the cookie, when it is sent, renewed or taken back; on a 503, when to return. */
   writeHeaders(): void {
     if (this.response.statusCode === 503 && (this.#turns.failed || this.failure !== undefined)) {
       this.response.setHeader('Retry-After', RETRY_AFTER);
@@ -381,7 +381,7 @@ export class RequestSession implements SessionOwner, AttachedSession {
       throw this.failure;
     }
     if (this.#cookie.forNobody) {
-      // It would end the session that the browser has, or others of the user's by `maxSessions`, for one that nobody gets.
+      // It would end the browser's session, or others of the user's by `maxSessions`, for one that nobody gets.
       throw new CookieNotSendableException('The client has hung up.');
     }
     const unsendable = this.#cookie.whyUnsendable();

@@ -19,8 +19,8 @@ export function standingOf(session: Secrets, secret: string, now: number): Stand
   const { offers = [], grace = [] } = session.rotation ?? {};
   const good = grace.filter((old) => now < old.until);
   if (offers.some((offer) => sameHash(hash, offer))) {
-    // The current one has taken over just now: this request may have been sent before the browser had it, with an earlier
-    // offer, which must not take the session back from what the browser will show from now on.
+    // The current one has taken over just now: this request may have been sent before the browser had it, with an
+    // earlier offer, which must not take the session back from what the browser will show from now on.
     return good.length > 0 ? 'grace' : 'offered';
   }
   return good.some((old) => sameHash(hash, old.hash)) ? 'grace' : undefined;

@@ -9,6 +9,7 @@ export type Cookie = Omit<session.Cookie, 'expires'> & {
   expires: Date | null;
   serialize(name: string, value: string): string;
 };
+/** That class, to make cookies of. */
 export const CookieClass = session.Cookie as unknown as new (attributes: object) => Cookie;
 
 /** An id that a request showed, its signature verified. */
@@ -31,7 +32,7 @@ export class SessionCookies {
     private readonly attributes: ResolvedSessionAuthOptions['cookie'],
   ) {}
 
-  /** Whether the cookie's path covers the request's: `/admin` covers `/admin/users`, not `/administrator` (RFC 6265, 5.1.4). */
+  /** Whether the cookie is for this path: `/admin` covers `/admin/users`, not `/administrator` (RFC 6265, 5.1.4). */
   covers(request: SessionRequest): boolean {
     const { path } = this.attributes;
     if (path === '/') {
@@ -41,7 +42,7 @@ export class SessionCookies {
     return requested === path || requested.startsWith(path.endsWith('/') ? path : `${path}/`);
   }
 
-  /** The ids in the request's cookies whose signature holds, in the browser's order. Anything else is as good as absent. */
+  /** The ids in the request's cookies whose signature holds, in the browser's order. All else is as good as absent. */
   read(request: SessionRequest): PresentedId[] {
     const header = request.headers.cookie;
     if (header === undefined || !header.includes(this.attributes.name)) {

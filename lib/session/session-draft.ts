@@ -29,7 +29,7 @@ export class SessionDraft {
   #stored: SessionRecord | undefined;
   /** `req.session`, where somebody has asked for it. */
   #live: LiveSession | undefined;
-  /** The cookie's age as the application was given it: another one is its wish for an idle limit of the session's own. */
+  /** The cookie's age as the application was given it: another is its wish for an idle limit of the session's own. */
   #givenMaxAge: number | null = null;
 
   /**

@@ -1,8 +1,8 @@
 import { hash, randomFillSync, timingSafeEqual } from 'node:crypto';
 
 /**
- * A session id is `handle.secret`. The handle names the session and is public; the secret is what the browser must show,
- * and only its SHA-256 is ever stored.
+ * A session id is `handle.secret`. The handle names the session and is public; the secret is what the browser must
+ * show, and only its SHA-256 is ever stored.
  */
 export interface SessionId {
   readonly handle: string;
@@ -25,7 +25,7 @@ export function newSessionId(tag: string = randomText(6)): SessionId {
   return { handle: tag + randomText(9), secret: randomText(32) };
 }
 
-/** The slot tag of everything that belongs to this user: it depends on the user id alone, so no secret's rotation moves it. */
+/** The slot tag of all that belongs to this user. It depends on the user id alone: no secret's rotation moves it. */
 export function tagOfUser(userId: string): string {
   return hash('sha256', userId, 'base64url').slice(0, TAG_LENGTH);
 }

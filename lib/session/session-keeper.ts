@@ -44,7 +44,7 @@ export class SessionKeeper {
     private readonly patience?: Patience,
   ) {}
 
-  /** For one request, or one call of the registry: whatever it asks of the store, it waits no longer than for one command. */
+  /** For one request, or one call of the registry: its commands together take no longer than one may. */
   withOneDeadline(): SessionKeeper {
     return new SessionKeeper(this.store, this.lifetime, this.clock, this.events, this.options, new Patience());
   }
@@ -120,7 +120,11 @@ export class SessionKeeper {
     throw this.#conflict();
   }
 
-  /** Writes activity down. Never rejects: a failure is an event. True where it is certain that the session lives by this secret. */
+  /**
+   * Writes activity down. Never rejects: a failure is an event.
+   *
+   * @returns true where it is certain that the session lives by this secret
+   */
   async touch(record: SessionRecord, seenAt: number): Promise<boolean> {
     try {
       return (await this.store.extend(record, seenAt, this.lifetime.expiryOf({ ...record, seenAt }))) === 'current';
@@ -131,7 +135,7 @@ export class SessionKeeper {
   }
 
   /**
-   * Puts another secret on offer, with what else is to change, if that is due still. Never rejects: a failure is an event.
+   * Puts another secret on offer, with what else is to change, if still due. Never rejects: a failure is an event.
    *
    * @returns what the store holds then; `undefined` when another request was faster, or the session has ended
    */
@@ -145,7 +149,7 @@ export class SessionKeeper {
     ).catch(() => undefined);
   }
 
-  /** The browser has shown a secret that was offered: it takes over. If that cannot be written, the session is good as it is. */
+  /** The browser has shown an offered secret: it takes over. If that cannot be written, the session is good as is. */
   async takeOver(found: FoundSession, secret: string): Promise<FoundSession> {
     const now = this.clock.now();
     let latest = found.record;
@@ -234,7 +238,11 @@ export class SessionKeeper {
     return ended;
   }
 
-  /** A copy of an old cookie was shown: nobody can tell who is the thief, so the session ends for both. False: it had ended. */
+  /**
+   * A copy of an old cookie was shown: nobody can tell who is the thief, so the session ends for both.
+   *
+   * @returns false when it had ended before
+   */
   async endReused(record: SessionRecord, secret: string): Promise<boolean> {
     const ended = await this.ask('end', this.store.end(record, 'reuse_detected', this.patience, hashSecret(secret)));
     if (ended) {
@@ -243,7 +251,7 @@ export class SessionKeeper {
     return ended;
   }
 
-  /** Why the store has no session of this id any more, for the holder of its secret. Does not reject: then nobody knows. */
+  /** Why the store has no session of this id any more, for its secret's holder. Never rejects: then nobody knows. */
   async whyEnded(id: SessionId): Promise<SignOutReason | undefined> {
     return this.ask('find', this.store.whyEnded(id, this.patience)).catch(() => undefined);
   }

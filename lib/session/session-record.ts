@@ -20,8 +20,8 @@ export interface LoginRecord {
 
 /**
  * The secrets of a session beside its current one. A new secret is offered by an answer; it takes over when the browser
- * first shows it, and from then the old one is good for a grace. So an answer that never arrives signs nobody out, and a
- * copy of an old cookie gives itself away.
+ * first shows it, and from then the old one is good for a grace. So an answer that never arrives signs nobody out, and
+ * a copy of an old cookie gives itself away.
  */
 export interface Rotation {
   /** When the current secret took over, in milliseconds since 1970. */
@@ -108,7 +108,7 @@ export function sessionInfo(record: SessionRecord, login: LoginRecord, expiresAt
 }
 
 /** The keys of `req.session` that a request added, changed or (`undefined`) deleted, with their new JSON. */
-export type SessionChanges = ReadonlyMap<string, unknown>;
+type SessionChanges = ReadonlyMap<string, unknown>;
 
 /** The top-level keys by which `after` differs from `before`; a nested change counts for its top-level key. */
 export function changesBetween(before: string, after: string): SessionChanges {

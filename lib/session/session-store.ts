@@ -101,7 +101,7 @@ export interface AtomicSessionStore {
   whyEnded(id: SessionId, patience?: Patience): Promise<SignOutReason | undefined>;
 }
 
-/** The sessions of each user. It misses none that lives: each is entered, moved and removed in the session's own step. */
+/** The sessions of each user. It misses none that lives: each is entered, moved, removed in the session's own step. */
 export interface SessionIndex {
   count(userId: string): Promise<number>;
 

@@ -9,8 +9,8 @@ import { newRecord, type SessionRecord } from './session-record.js';
 import type { SessionRuntime } from './session.runtime.js';
 
 /**
- * For so long after it was loaded, a session is taken to be alive still, in milliseconds. Later, a cookie that would only
- * be renewed needs the store's word: a login in another tab may have replaced it (expressjs/session#923).
+ * For so long after it was loaded, a session is taken to be alive still, in milliseconds. Later, a cookie that would
+ * only be renewed needs the store's word: a login in another tab may have replaced it (expressjs/session#923).
  */
 const RECENT = 50;
 /** So long is that word waited for at the most; without it, the cookie is left as it is. */
@@ -82,8 +82,8 @@ export class SessionWriter {
   }
 
   /**
-   * For a session whose data is as it was: offers a new secret when that is due. Notes activity once in a while, off the
-   * answer's path, and renews the cookie with it; signs it anew where that is due.
+   * For a session whose data is as it was: offers a new secret when that is due. Notes activity once in a while, off
+   * the answer's path, and renews the cookie with it; signs it anew where that is due.
    */
   renew(draft: SessionDraft): Promise<void> | undefined {
     const { lifetime, clock } = this.runtime;
@@ -134,8 +134,8 @@ export class SessionWriter {
   }
 
   /**
-   * Whether the cookie may go out again as it is. Not while a new secret is on offer, nor shortly before: the answer may
-   * arrive late, and must not put the old secret over the new one.
+   * Whether the cookie may go out again as it is. Not while a new secret is on offer, nor shortly before: the answer
+   * may arrive late, and must not put the old secret over the new one.
    */
   #mayRenew(draft: SessionDraft, record: SessionRecord, now: number): boolean {
     const { lifetime } = this.runtime;

@@ -18,7 +18,8 @@ import type { SessionRequest, SessionResponse } from './session.types.js';
 /** So long after a change of credentials it is known which session is to be kept, in milliseconds. */
 const SPARED_WITHIN = 100;
 
-export type Next = (error?: unknown) => void;
+/** Hands the request on, or an error to the application's error handling. */
+type Next = (error?: unknown) => void;
 
 /**
  * A request's whole story, top to bottom:
@@ -127,8 +128,8 @@ export class SessionMiddleware {
   }
 
   /**
-   * Whether the user's credentials are the ones of the login. A session from before there were stamps has none, and ends.
-   * `credentialsChanged({ keep })` may be about to spare this session, so an older stamp is looked at twice.
+   * Whether the user's credentials are the ones of the login. A session from before there were stamps has none, and
+   * ends. `credentialsChanged({ keep })` may be about to spare this session, so an older stamp is looked at twice.
    */
   private async credentialsHold(
     session: RequestSession,

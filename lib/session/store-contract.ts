@@ -9,6 +9,7 @@ import { newRecord, type SessionRecord } from './session-record.js';
 import type { AtomicSessionStore, FoundSession } from './session-store.js';
 import type { LifetimePolicy } from './lifetime-policy.js';
 
+/** What a method of an express-session store calls when it is done, as Node's callbacks are. */
 export type StoreCallback<T = unknown> = (error?: unknown, result?: T) => void;
 
 /** Hands a promise's result to the callback of an express-session store method, or on, when there is none. */
