@@ -50,6 +50,8 @@ export class RequestSession implements SessionOwner, AttachedSession {
   spentFor: object | undefined;
 
   #draft: SessionDraft | undefined;
+  /** The session of a login on this request. */
+  #begun: SessionRecord | undefined;
   /** What this request asks of the store, one after the other. */
   readonly #turns = new Turns();
   /** The store, as far as this request has time for it. */
@@ -277,9 +279,12 @@ export class RequestSession implements SessionOwner, AttachedSession {
     this.#cookie.write(isPresent(this.request) ? this.#draft : undefined);
   }
 
-  /** The answer failed: whatever cookie was to go with it does not. */
+  /** The answer failed: whatever cookie was to go with it does not. A login on it ends, for nobody will ever show its id. */
   dropCookie(): void {
     this.#cookie.keep();
+    if (this.#begun !== undefined) {
+      this.keeper.logOut(this.#begun).catch(() => undefined); // What is left of it then runs out unused.
+    }
   }
 
   // ----------------------------------------------------------------------------------------------------------------
@@ -287,7 +292,9 @@ export class RequestSession implements SessionOwner, AttachedSession {
   /** What this object is the request's present session of; `undefined` when it is not, or that has ended. */
   #live(session: LiveSession): SessionDraft | undefined {
     const draft = this.#draft;
-    if (this.request.session !== session || session.id !== this.request.sessionID || draft?.ended !== false) {
+    const { id } = this;
+    const stands = this.request.session === session && session.id === id && this.request.sessionID === id;
+    if (!stands || draft?.ended !== false) {
       return undefined;
     }
     draft.adopt(session);
@@ -327,6 +334,7 @@ export class RequestSession implements SessionOwner, AttachedSession {
   #loggedIn(id: SessionId, record: SessionRecord, user: unknown): void {
     this.#present(id, record, JSON.parse(record.data) as Record<string, unknown>);
     this.#cookie.issue(id);
+    this.#begun = record;
     this.user = this.request.user = user;
   }
 

@@ -69,6 +69,24 @@ describe.each([
     expect([answer.status, answer.text, answer.setCookies]).toEqual([200, '{}', []]);
   });
 
+  it('stores nothing under an id that somebody made up', async () => {
+    const store = new expressSession.MemoryStore();
+    const use = middleware(store);
+    const browser = await browse(
+      (request, response, next) => {
+        use(request, response, (error) => {
+          Object.assign(request, { sessionID: () => 'bogus' });
+          next(error);
+        });
+      },
+      { set, read },
+    );
+
+    expect((await browser.get('/set')).setCookies).toEqual([]);
+    expect((await browser.get('/read')).json()).toEqual({});
+    expect(Object.keys((store as unknown as { sessions: object }).sessions)).toEqual([]);
+  });
+
   it('keeps a change within what was stored', async () => {
     const browser = await browse(middleware(), {
       read,
