@@ -3,10 +3,11 @@ import { NestFactory } from '@nestjs/core';
 import type { Request } from 'express';
 import { type RedisSessionStore, SESSION_STORE, SessionAuthModule, type SessionAuthOptions } from '../../lib/index.js';
 import { SECRET, SnapshotSerializer } from '../support/application.js';
+import { eventually } from '../support/eventually.js';
 import { LogRecorder } from '../support/log-recorder.js';
 import { DEPLOYMENTS } from '../support/redis-deployment.js';
 import { ADA, type Application, dataOf, isLoggedIn, put } from './scenario.js';
-import { data } from './routes.js';
+import { data, promised } from './routes.js';
 import { stage } from './stage.js';
 
 describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
@@ -111,6 +112,14 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
         data(request)['loop'] = loop;
         return {};
       }
+
+      @Post('login')
+      async login(@Req() request: Request): Promise<void> {
+        await promised((done) => {
+          request.logIn({ id: '1', name: 'Ada' }, done);
+        });
+        data(request)['count'] = 1n;
+      }
     }
     const controllers = [UnserializableController];
 
@@ -143,6 +152,17 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       expect(unharmed).toBe(true);
       expect(await dataOf(browser)).toEqual({ other: 'kept' });
       expect(await isLoggedIn(browser)).toBe(true);
+    });
+
+    it('[35b] takes a login of the same request with it: nobody has its cookie', async () => {
+      const application = await on.here({ controllers });
+      const browser = application.browser();
+
+      const answer = await browser.post('/unserializable/login');
+
+      expect([answer.status, answer.setCookies]).toEqual([500, []]);
+      await eventually('the session to be ended', async () => (await on.sessions()).length === 0);
+      expect(application.events.map(({ type }) => type)).toEqual(['logged-in', 'logged-out']);
     });
   });
 
