@@ -200,7 +200,7 @@ describe('while Redis hangs', () => {
     const browser = await application.loggedIn();
     const [key = ''] = await on.sessions();
     await on.client.set(key, 'no session');
-    line.delay = TIMEOUT / 3;
+    line.delay = TIMEOUT / 4;
     await on.redis.ask('CLIENT', 'PAUSE', '10000', 'WRITE');
 
     const start = performance.now();
@@ -307,7 +307,7 @@ describe.each(DEPLOYMENTS)('a slow Redis, with sessions in %s,', (where) => {
     const registry = application.app.get(SessionRegistry);
     line.delay = 0;
     const [session] = await registry.list('1');
-    line.delay = TIMEOUT / 3;
+    line.delay = 0.3 * TIMEOUT;
 
     const start = performance.now();
     const revoked = registry.revoke('1', session!.handle);
