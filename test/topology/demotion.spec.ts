@@ -20,6 +20,8 @@ async function server(): Promise<RedisServer> {
 /** A master and its replica, as providers of managed Redis offer them: one name, which leads to whoever is the master. */
 async function managed() {
   const [master, replica] = [await server(), await server()];
+  // Left alone, a master waits five seconds for more replicas before it sends the first one what it has.
+  await master.ask('CONFIG', 'SET', 'repl-diskless-sync-delay', '0');
   await replica.ask('REPLICAOF', '127.0.0.1', `${master.port}`);
   const name = await DelayProxy.start({ port: master.port });
   closers.push(() => name.close());
