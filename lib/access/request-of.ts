@@ -27,11 +27,13 @@ export function requestOf(context: ExecutionContext): SessionRequest {
   }
 }
 
-/** The HTTP answer that belongs to {@link requestOf}'s request. */
+/** The HTTP answer that belongs to {@link requestOf}'s request. A GraphQL context may lack it, but Express's requests know it. */
 export function responseOf(context: ExecutionContext): SessionResponse {
-  return context.getType<'http' | 'graphql'>() === 'graphql'
-    ? context.getArgByIndex<{ res: SessionResponse }>(GRAPHQL_CONTEXT).res
-    : context.switchToHttp().getResponse<SessionResponse>();
+  if (context.getType<'http' | 'graphql'>() !== 'graphql') {
+    return context.switchToHttp().getResponse<SessionResponse>();
+  }
+  const { res } = context.getArgByIndex<{ res?: SessionResponse }>(GRAPHQL_CONTEXT);
+  return res ?? (requestOf(context) as SessionRequest & { res: SessionResponse }).res;
 }
 
 function requestIn(holder: RequestHolder & SessionRequest): SessionRequest {

@@ -29,6 +29,23 @@ export interface PassportRequestMethods {
   isUnauthenticated(): boolean;
 }
 
+/* Passport's types know its methods with a callback only. */
+declare global {
+  // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's own way to add to its requests.
+  namespace Express {
+    interface Request {
+      /** Logs the user in on a new session, stored when it resolves. */
+      logIn(user: User, options?: PassportLogInOptions): Promise<void>;
+      /** The same as `logIn`. */
+      login(user: User, options?: PassportLogInOptions): Promise<void>;
+      /** Ends the session, in the store as well when it resolves. */
+      logOut(options?: PassportLogOutOptions): Promise<void>;
+      /** The same as `logOut`. */
+      logout(options?: PassportLogOutOptions): Promise<void>;
+    }
+  }
+}
+
 /**
  * Gives requests Passport's methods, by way of the service: code written for Passport works unchanged. The functions
  * are made once per application; a request is only handed them.

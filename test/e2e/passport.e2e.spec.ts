@@ -17,6 +17,7 @@ import {
   UseGuards,
 } from '@nestjs/common';
 import { AuthGuard, PassportModule, PassportStrategy } from '@nestjs/passport';
+import type { Request } from 'express';
 import { Test } from '@nestjs/testing';
 import passport from 'passport';
 import { Strategy as LocalBase } from 'passport-local';
@@ -466,6 +467,28 @@ describe('the methods that Passport gives a request', () => {
     browser.post(`/passport/${method}/${how}`, { json: args });
   const put = (key: string, value: unknown) => browser.request('PUT', `/session/${key}`, { json: { value } });
   const session = async () => (await browser.get('/session')).json();
+
+  it('are typed as promises, too, on the request that Express types have', async () => {
+    @Controller('typed')
+    class TypedController {
+      @Post()
+      async inAndOut(@Req() request: Request, @Body() user: Express.User): Promise<unknown[]> {
+        await request.logIn(user, { keep: ['color'] });
+        const during = request.isAuthenticated();
+        await request.logOut({ keepSessionInfo: true });
+        await new Promise((resolve) => {
+          request.login(user, resolve);
+        });
+        await request.logout();
+        return [during, request.isAuthenticated()];
+      }
+    }
+    const typed = await started({ controllers: [TypedController] });
+
+    const answer = await typed.browser().post('/typed', { json: ADA });
+
+    expect([answer.status, answer.json()]).toEqual([201, [true, false]]);
+  });
 
   describe.each(['callback', 'promise'])('by %s', (how) => {
     it.each(['logIn', 'login'])(

@@ -11,7 +11,7 @@ import { ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
 import { Reflector } from '@nestjs/core';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import { WsException } from '@nestjs/websockets';
-import { requestOf } from '../../lib/access/request-of.js';
+import { requestOf, responseOf } from '../../lib/access/request-of.js';
 import {
   CurrentSession,
   CurrentUser,
@@ -107,6 +107,15 @@ async function denial(context: ExecutionContext, by = guard): Promise<unknown> {
     (error: unknown) => error,
   );
 }
+
+it('responseOf finds the answer of a GraphQL context, by its request where it is not there itself', () => {
+  const res = {};
+  const own = contextOf('graphql', [{}, {}, { req: ada, res }, info]);
+  const ofRequest = contextOf('graphql', [{}, {}, { req: { ...ada, res } }, info]);
+
+  expect(responseOf(own)).toBe(res);
+  expect(responseOf(ofRequest)).toBe(res);
+});
 
 describe.each(contexts)('in %s context', (_, contextFor) => {
   it('requestOf finds the request', () => {
