@@ -5,8 +5,8 @@ import ts from 'typescript';
 import { pack, run } from './pack.mjs';
 
 const ROOT = join(import.meta.dirname, '..');
-const ALLOWED = /^(README\.md|LICENSE|package\.json|dist\/.+\.(js|d\.ts))$/;
-const REQUIRED = ['README.md', 'LICENSE', 'package.json', 'dist/index.js', 'dist/index.d.ts'];
+const ALLOWED = /^(README\.md|LICENSE|package\.json|dist\/.+\.(js|d\.ts)|docs\/.+\.md)$/;
+const REQUIRED = ['README.md', 'LICENSE', 'package.json', 'dist/index.js', 'dist/index.d.ts', 'docs/operations.md'];
 
 const { peerDependenciesMeta } = /** @type {{ peerDependenciesMeta: Record<string, { optional?: boolean }> }} */ (
   JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
