@@ -4,19 +4,22 @@ import type { SessionRecord } from '../session/session-record.js';
 
 type Limits = ResolvedSessionAuthOptions['lifetime'];
 
-/** A session ends at the earlier of its idle and its absolute limit (NIST SP 800-63B-4, section 5.2). */
+/**
+ * A session ends at the earlier of its idle and its absolute limit (NIST SP 800-63B-4, section 5.2). In whole milliseconds,
+ * as all times that are stored: a limit may be a fraction, an application's `cookie.maxAge` too.
+ */
 export function expiresAt(session: Lived, limits: Limits): number {
-  return Math.min(
-    session.createdAt + (session.absolute ?? limits.absolute),
-    session.seenAt + (session.idle ?? limits.idle),
-  );
+  return Math.min(absoluteEnd(session, limits), Math.ceil(session.seenAt + (session.idle ?? limits.idle)));
 }
 
 /** When a session ends, and of which limit. */
 function expiryOf(session: Lived, limits: Limits): Expiry {
   const at = expiresAt(session, limits);
-  const absolute = at === session.createdAt + (session.absolute ?? limits.absolute);
-  return { at, reason: absolute ? 'absolute_timeout' : 'idle_timeout' };
+  return { at, reason: at === absoluteEnd(session, limits) ? 'absolute_timeout' : 'idle_timeout' };
+}
+
+function absoluteEnd({ createdAt, absolute }: Lived, limits: Limits): number {
+  return Math.ceil(createdAt + (absolute ?? limits.absolute));
 }
 
 /** Activity is written down every `touchEvery`; oftener where the session has a short idle limit of its own. */

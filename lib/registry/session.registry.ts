@@ -108,9 +108,9 @@ export class SessionRegistry {
     if (keeper.index === undefined) {
       throw new RegistryUnavailableException();
     }
+    const user = known(userId);
     const found = await keeper.find(handle);
-    const { record } = found ?? {};
-    return record?.login !== undefined && record.login.userId === known(userId) ? record : undefined;
+    return found?.record.login?.userId === user ? found.record : undefined;
   }
 
   async #endAll(userId: string, ending: EndReason, reason: RevocationReason, except?: string): Promise<number> {

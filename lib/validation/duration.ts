@@ -6,7 +6,7 @@ import { demand } from './checks.js';
 const LONGEST_DURATION = 100 * 365 * 24 * 3600 * 1000;
 
 /**
- * A duration in whole milliseconds, rounded up: the scripts in Redis count digits.
+ * A duration in milliseconds.
  *
  * @throws InvalidOptionError for anything but a whole or broken number above zero
  */
@@ -18,5 +18,5 @@ export function milliseconds(option: string, duration: Duration): number {
     `${typeof duration === 'string' ? JSON.stringify(duration) : duration} is no duration above zero (and below a century)`,
     `Give milliseconds or a string such as "15m".`,
   );
-  return Math.ceil(value);
+  return value;
 }

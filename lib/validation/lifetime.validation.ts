@@ -19,8 +19,7 @@ export function resolveLifetime(lifetime: LifetimeOptions | LifetimePreset, fore
   }
   demand(isObject(lifetime), 'lifetime', 'it is no object', 'As in { idle: "1h" }; or name a level, such as "aal2".');
   const idle = milliseconds('lifetime.idle', lifetime.idle ?? '1h');
-  const touchEvery =
-    lifetime.touchEvery === undefined ? idle / 10 : milliseconds('lifetime.touchEvery', lifetime.touchEvery);
+  const touchEvery = milliseconds('lifetime.touchEvery', lifetime.touchEvery ?? idle / 10);
   demand(
     touchEvery < idle,
     'lifetime.touchEvery',

@@ -79,6 +79,7 @@ describe.each(['memory', 'redis', 'cluster'])('the sessions of a user, with sess
     expect(await registry.revoke(one, handle)).toBe(true);
     expect([await status(here), await status(there)]).toEqual([401, 401]);
     await expect(registry.revokeAll(nobody)).rejects.toThrow(/needs the id of a user/);
+    await expect(registry.revoke(nobody, 'no-handle-at-all')).rejects.toThrow(/needs the id of a user/);
   });
 
   it('are listed with the last seen first', async () => {

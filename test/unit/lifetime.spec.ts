@@ -48,6 +48,13 @@ describe('a session ends', () => {
     expect(policy.expiresAt(session)).toBe(at(minutes));
   });
 
+  it.each([
+    ['idle', lived(0, { idle: 0.5 }), 'idle_timeout'],
+    ['absolute', lived(0, { absolute: 0.5 }), 'absolute_timeout'],
+  ])('at a whole millisecond, though its own %s limit is a fraction', (_, session, reason) => {
+    expect(policy.expiryOf(session)).toEqual({ at: Math.ceil(session.seenAt + 0.5), reason });
+  });
+
   it('at the earlier of its two limits, whatever they are', () => {
     const time = fc.integer({ min: 1, max: 10 * 24 * HOUR });
     const maybe = fc.option(time, { nil: undefined });

@@ -424,7 +424,7 @@ describe('resolveOptions in production', () => {
 describe('a duration', () => {
   it.each([
     [1, 1],
-    [0.5, 1],
+    [0.5, 0.5],
     ['500', 500],
     ['1.5h', 90 * MINUTE],
     ['2 days', 48 * 60 * MINUTE],
