@@ -1,51 +1,121 @@
 /**
- * Logs in against the packed library in applications that know nothing of this repository: each application of
- * `test/consumer` is copied out, gets the tarball by npm, is compiled, started and driven over HTTP.
+ * Logs in against the packed library in applications that know nothing of this repository: the starters of Nest's CLI,
+ * as the CLI makes them, get the tarball by npm and a login from `test/consumer`, and run their own commands.
  */
 import assert from 'node:assert/strict';
-import { cpSync, readFileSync } from 'node:fs';
+import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import { freePort, start } from './child.mjs';
 import { pack, run, temporaryDirectory } from './pack.mjs';
 import { redisServerBinary } from './redis-server-binary.mjs';
 
-const APPLICATIONS = [
-  { name: 'nest12-esm', loadsLibraryBy: "from 'nestjs-session-auth'" },
-  { name: 'nest11-cjs', loadsLibraryBy: 'require("nestjs-session-auth")' },
+const STARTERS = [
+  {
+    nest: 11, // CommonJS, ts-jest
+    importsEndIn: '',
+    // Compiles as applications do whose module resolution knows no `exports`, and reads all declarations to their end.
+    extraStep:
+      'npx --no-install tsc -p tsconfig.build.json --noEmit --incremental false --skipLibCheck false ' +
+      '--module commonjs --moduleResolution node10 --resolvePackageJsonExports false',
+  },
+  {
+    nest: 12, // ES modules, vitest
+    importsEndIn: '.js',
+  },
 ];
-const INSTALL = ['install', '--no-audit', '--no-fund', '--prefer-offline', '--no-package-lock', '--loglevel=error'];
+const LOGIN = join(import.meta.dirname, '../test/consumer');
 
 const { tarball } = pack();
 const redis = await startRedis();
 try {
-  for (const { name, loadsLibraryBy } of APPLICATIONS) {
-    const directory = join(temporaryDirectory(), name);
-    cpSync(join(import.meta.dirname, '../test/consumer', name), directory, { recursive: true });
-    timed(`${name}: npm install`, () => run('npm', [...INSTALL, tarball], directory));
-    timed(`${name}: tsc`, () => run('npx', ['--no-install', 'tsc'], directory));
-    const compiled = readFileSync(join(directory, 'dist/main.js'), 'utf8');
-    assert(compiled.includes(loadsLibraryBy), `dist/main.js of ${name} should say ${loadsLibraryBy}`);
+  for (const { nest, importsEndIn, extraStep } of STARTERS) {
+    const directory = temporaryDirectory();
+    const app = join(directory, 'app');
 
-    await logInAndOut(directory, `${name}, in-process store`, {});
-    if (redis) await logInAndOut(directory, `${name}, Redis`, { REDIS_URL: redis.url });
+    /** @type {(cwd: string, commandLine: string, ...more: string[]) => void} */
+    const step = (cwd, commandLine, ...more) => {
+      const begin = performance.now();
+      const [command = '', ...args] = commandLine.split(' ');
+      run(command, [...args, ...more], cwd, { REDIS_URL: redis?.url });
+      console.log(`Nest ${nest}: ${commandLine}: ${((performance.now() - begin) / 1000).toFixed(1)} s`);
+    };
+
+    step(directory, `npx --yes @nestjs/cli@${nest} new app --package-manager npm --skip-git --skip-install`);
+    step(app, 'npm install --no-audit --no-fund --prefer-offline --no-package-lock', tarball, ...packages(nest));
+    addLogin(app, importsEndIn);
+    step(app, 'npm test');
+    step(app, 'npm run test:e2e');
+    step(app, 'npm run build');
+    await logInAndOut(app, `Nest ${nest}, in-process store`, {});
+    if (redis) await logInAndOut(app, `Nest ${nest}, Redis`, { REDIS_URL: redis.url });
+
+    if (extraStep) step(app, extraStep);
+    step(app, 'node one-module.cjs');
+    step(app, 'node one-module.mjs');
   }
 } finally {
   await redis?.stop();
 }
 
 /**
+ * What the README has one install beside the library, and what else the login of `test/consumer` needs.
+ *
+ * @param {number} nest
+ */
+function packages(nest) {
+  const ofNest = ['passport', 'terminus', 'websockets'].map((name) => `@nestjs/${name}@${nest}`);
+  const others = 'passport passport-local @types/passport-local express-session connect-redis@9 redis';
+  return [...ofNest, ...others.split(' ')];
+}
+
+/**
+ * Adds the sources of `test/consumer` to a starter, and their module to its own.
+ *
+ * @param {string} app
+ * @param {string} importsEndIn what relative imports of the starter end in
+ */
+function addLogin(app, importsEndIn) {
+  cpSync(LOGIN, app, { recursive: true });
+  for (const file of [...sourcesIn(app, 'src/auth'), 'test/login.e2e-spec.ts']) {
+    edit(join(app, file), (source) => source.replace(/(?<= from '\.[^']+)(?=')/g, importsEndIn));
+  }
+  edit(join(app, 'src/app.module.ts'), (source) => {
+    const module = `import { AuthModule } from './auth/auth.module${importsEndIn}';\n`;
+    assert(source.includes('imports: []'), 'the application module of the starter imports nothing');
+    return module + source.replace('imports: []', 'imports: [AuthModule]');
+  });
+}
+
+/** @type {(app: string, directory: string) => string[]} */
+function sourcesIn(app, directory) {
+  return readdirSync(join(app, directory)).map((name) => join(directory, name));
+}
+
+/** @type {(file: string, change: (source: string) => string) => void} */
+function edit(file, change) {
+  writeFileSync(file, change(readFileSync(file, 'utf8')));
+}
+
+/**
+ * Starts the application that the starter's own build made.
+ *
  * @param {string} directory
  * @param {string} title
  * @param {NodeJS.ProcessEnv} env
  */
 async function logInAndOut(directory, title, env) {
-  const application = await startApplication(directory, env);
+  const port = String(await freePort());
+  const url = `http://localhost:${port}`;
+  const application = start('npm', ['run', 'start:prod'], {
+    cwd: directory,
+    env: { ...process.env, NODE_ENV: 'development', REDIS_URL: undefined, PORT: port, ...env },
+  });
   /** @type {string | undefined} */
   let cookie;
 
   /** @type {(method: string, path: string, body?: object) => Promise<[number, unknown]>} */
   const call = async (method, path, body) => {
-    const response = await fetch(application.url + path, {
+    const response = await fetch(url + path, {
       method,
       headers: { 'content-type': 'application/json', ...(cookie && { cookie }) },
       ...(body && { body: JSON.stringify(body) }),
@@ -55,6 +125,9 @@ async function logInAndOut(directory, title, env) {
   };
 
   try {
+    await application.until((output) =>
+      output.includes('successfully started') ? fetch(url).catch(() => undefined) : undefined,
+    );
     const ada = { id: 1, name: 'Ada' };
     assert.deepEqual(await call('GET', '/me'), [401, undefined]);
     assert.deepEqual(await call('POST', '/login', { username: 'ada', password: 'wrong' }), [401, undefined]);
@@ -74,20 +147,6 @@ async function logInAndOut(directory, title, env) {
   }
 }
 
-/**
- * @param {string} directory
- * @param {NodeJS.ProcessEnv} env
- */
-async function startApplication(directory, env) {
-  const secret = 'a secret of a consumer test, 32 bytes long';
-  const application = start(process.execPath, ['dist/main.js'], {
-    cwd: directory,
-    env: { ...process.env, NODE_ENV: 'development', REDIS_URL: undefined, SESSION_SECRET: secret, ...env },
-  });
-  const url = await application.until((output) => /listening on (\S+)/.exec(output)?.[1]);
-  return { ...application, url };
-}
-
 async function startRedis() {
   const binary = redisServerBinary();
   if (!binary) {
@@ -100,11 +159,4 @@ async function startRedis() {
   });
   await server.until((output) => output.includes('Ready to accept connections'));
   return { ...server, url: `redis://127.0.0.1:${port}` };
-}
-
-/** @type {(step: string, work: () => unknown) => void} */
-function timed(step, work) {
-  const start = performance.now();
-  work();
-  console.log(`${step}: ${((performance.now() - start) / 1000).toFixed(1)} s`);
 }

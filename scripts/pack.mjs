@@ -34,9 +34,15 @@ export function temporaryDirectory() {
  * @param {string} command
  * @param {string[]} args
  * @param {string} cwd
+ * @param {NodeJS.ProcessEnv} env beside that of this process
  */
-export function run(command, args, cwd) {
-  const options = { cwd, shell: process.platform === 'win32', maxBuffer: 64 * 1024 * 1024 };
+export function run(command, args, cwd, env = {}) {
+  const options = {
+    cwd,
+    env: { ...process.env, ...env },
+    shell: process.platform === 'win32',
+    maxBuffer: 64 * 1024 * 1024,
+  };
   const { status, stdout, stderr, error } = spawnSync(command, args, { ...options, encoding: 'utf8' });
   if (status === 0) return stdout;
   throw new Error(`${command} ${args.join(' ')} failed in ${cwd}\n${error?.message ?? stdout + stderr}`);
