@@ -4,7 +4,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
-const READY_WITHIN = 60_000;
+const READY_WITHIN = 100_000;
 const STOPPED_WITHIN = 5_000;
 
 /** Lets the exit handlers below run when this script is told to stop. */
