@@ -11,10 +11,10 @@ import type { Stage } from './stage/stage.js';
 const WARM_UP = 20_000;
 const PROFILED = 20_000;
 const MOST = 10;
-/** What V8 does besides running functions. */
+/** V8's work besides functions. */
 const GROUPS = new Set(['(garbage collector)', '(program)', '(root)']);
 
-/** Where one application spends its time on authenticated reads; the whole profile is left for a browser's tools. */
+/** Profiles one application's authenticated reads. The whole profile is written to a file for a browser's tools. */
 export async function profileReads(stage: Stage, variant: VariantName, directory: string): Promise<string> {
   const { app } = await stage.actor(variant);
   const cookies = await logInAll(
@@ -31,7 +31,7 @@ export async function profileReads(stage: Stage, variant: VariantName, directory
   return `${topFunctions(profile)}\n\nThe whole profile: ${relative(ROOT, file)}`;
 }
 
-/** The functions with the most time of their own, in percent of the time the process was not idle. */
+/** The functions with the most self time, in percent of the time that the process was not idle. */
 function topFunctions({ nodes, samples = [], timeDeltas = [] }: CpuProfile): string {
   const names = new Map(nodes.map(({ id, callFrame }) => [id, nameOf(callFrame)]));
   const times = new Map<string, number>();

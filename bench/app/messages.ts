@@ -1,12 +1,12 @@
 import type { CpuProfile } from './profiler.js';
 
-/** What the benchmark asks an application's process, one question at a time. */
+/** The benchmark's questions to an application's process, one at a time. */
 export type Question = 'cpu' | 'start-profile' | 'stop-profile';
 
-/** What it answers, and (the port) says of itself when it is ready. */
+/** The process's reply. The one with the port comes unasked, once the application listens. */
 export interface Reply {
   port?: number;
-  /** The process's own CPU time so far, user and system, of all its threads, in microseconds. */
+  /** CPU time of the process so far, user and system, of all its threads, in microseconds. */
   cpu?: number;
   profile?: CpuProfile;
 }

@@ -3,9 +3,9 @@ import { SECRET } from '../app/variant.js';
 import type { Actor } from '../stage/stage.js';
 import { logInAll, times } from './requests.js';
 
-/** Characters at the end of a session's key that tell it from the others: copies count in them. */
+/** Characters at the end of a session's key that are its own. The copies have a number there. */
 const TAIL = 12;
-/** Copies in one script. */
+/** Copies made by one script. */
 const BATCH = 10_000;
 const COPY = `
 for number = ARGV[1], ARGV[2] do
@@ -13,10 +13,10 @@ for number = ARGV[1], ARGV[2] do
 end`;
 
 /**
- * Fills a database with copies of one session that the application has written itself, under keys of the same shape: a
- * stored session says nothing of its own key, in any variant.
+ * Fills a database with copies of one session that the application has written itself, under keys of the same shape. A
+ * stored session does not contain its own key, in any variant.
  *
- * @returns cookies of some of them, evenly spread, so that no processor cache holds all that is asked for
+ * @returns cookies of some of them, evenly spread, so that no processor cache holds all that the requests ask for
  */
 export async function copySession({ app, redis }: Actor, total: number, cookies: number): Promise<string[]> {
   const { variant } = app;
@@ -35,7 +35,7 @@ export async function copySession({ app, redis }: Actor, total: number, cookies:
   await client.del(key);
   const count = await client.dbSize();
   client.destroy();
-  // Two more are the library's: the user's index, and the tombstone of the session that was copied.
+  // The library has one more, the user's index; another build one for what is left of the copied session.
   if (count < total || count > total + 2) throw new Error(`${count} keys instead of ${total} sessions`);
   return times(Math.min(cookies, total), (index) => {
     const number = Math.floor((index * total) / Math.min(cookies, total));
@@ -50,7 +50,7 @@ async function keyOfSession(client: Awaited<ReturnType<Actor['redis']['client']>
   throw new Error('The login has stored no session.');
 }
 
-/** The cookie of a copy: the same, but for what its id and its key have in common. */
+/** The cookie of a copy: the same but for the part of the id that the key ends with. */
 function cookieOfCopy(cookie: string, tail: string, tailOfCopy: string): string {
   const [name = '', value = ''] = cookie.split('=');
   const signed = decodeURIComponent(value).slice('s:'.length);

@@ -3,31 +3,31 @@ import autocannon from 'autocannon';
 export interface LoadRequest {
   headers?: Record<string, string>;
   body?: string;
-  /** Called with the answer's headers. */
+  /** Called with the response's headers. */
   onHeaders?: (headers: Record<string, string | string[]>) => void;
 }
 
-/** So many requests of one kind, over keep-alive connections that each ask again as soon as they are answered. */
+/** A number of requests of one kind, over keep-alive connections that send the next one as soon as a response has come. */
 export interface Load {
   method: 'GET' | 'POST' | 'PUT';
   path: string;
-  /** Dealt out to the connections, each of which goes round its own share. */
+  /** Divided among the connections. Each repeats its own share. */
   requests: LoadRequest[];
   connections: number;
   amount: number;
-  /** How the body of every answer begins. */
+  /** The beginning of every response's body. */
   expect: string;
 }
 
-/** What came of it: every request answered, and every answer as expected. */
-export interface Answers {
-  /** From the first request to the last answer. */
+/** The result of a load in which every response was the expected one. */
+export interface LoadResult {
+  /** From the first request to the last response. */
   seconds: number;
-  /** Milliseconds of each answer. */
+  /** Of each request, in milliseconds. */
   latencies: number[];
 }
 
-/** What a browser sends: the library remembers the user agent of a login, and pays for it. */
+/** What a browser sends. The library stores the user agent of a login, so its length counts. */
 export const BROWSER_HEADERS = {
   accept: 'application/json',
   'accept-language': 'en-GB,en;q=0.9',
@@ -35,15 +35,15 @@ export const BROWSER_HEADERS = {
     'Mozilla/5.0 (Windows NT 10.0; Win64; x64) AppleWebKit/537.36 (KHTML, like Gecko) Chrome/141.0.0.0 Safari/537.36',
 };
 
-/** Milliseconds between autocannon's looks at whether it is done. Its own histograms are not used: they count whole ones. */
+/** Milliseconds between autocannon's checks whether it is done. Its histograms are not used: they count in whole milliseconds. */
 const LOOK_EVERY = 20;
 
 /**
  * Runs a load to its end.
  *
- * @throws Error when one answer was missing, not 2xx, or not what was expected
+ * @throws Error when a response was missing, not 2xx, or not the expected one
  */
-export async function run(url: string, load: Load): Promise<Answers> {
+export async function run(url: string, load: Load): Promise<LoadResult> {
   const { method, path, requests, connections, amount, expect } = load;
   const latencies: number[] = [];
   let clients = 0;
@@ -74,7 +74,7 @@ export async function run(url: string, load: Load): Promise<Answers> {
   const { errors, timeouts, mismatches, resets, non2xx } = result;
   if (errors + timeouts + mismatches + resets + non2xx > 0 || result['2xx'] !== amount) {
     const seen = JSON.stringify({ amount, ok: result['2xx'], non2xx, errors, timeouts, mismatches, resets });
-    throw new Error(`${method} ${url}${path}: not every answer was the right one: ${seen}`);
+    throw new Error(`${method} ${url}${path}: not every response was the expected one: ${seen}`);
   }
   return { seconds: (ended - begun) / 1000, latencies };
 }

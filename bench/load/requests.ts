@@ -2,20 +2,20 @@ import { PASSWORD, userOf } from '../app/users.js';
 import type { AppProcess } from '../stage/app-process.js';
 import { type Load, type LoadRequest, run } from './load.js';
 
-/** Keep-alive connections that ask at the same time. */
+/** Keep-alive connections that send requests at the same time. */
 export const CONNECTIONS = 20;
 
-/** How every user's JSON begins. */
+/** The beginning of every user's JSON. */
 const A_USER = '{"id":"';
 
 type Size = Pick<Load, 'amount' | 'connections'>;
 
-/** The guarded page, each connection with cookies of its own. */
+/** The guarded page. Each connection has its own cookies. */
 export function reads(cookies: readonly string[], size: Size): Load {
   return { ...size, method: 'GET', path: '/me', requests: cookies.map(withCookie), expect: A_USER };
 }
 
-/** The open page, by nobody in particular. */
+/** The open page, without a cookie. */
 export function anonymousReads(size: Size): Load {
   return { ...size, method: 'GET', path: '/open', requests: times(size.connections, () => ({})), expect: '{"hello"' };
 }
@@ -31,13 +31,13 @@ export function logouts(cookies: readonly string[], connections: number): Load {
   return { method: 'POST', path: '/logout', requests, connections, amount: cookies.length, expect: '' };
 }
 
-/** Logs in, unmeasured: a cookie for each of these users, in no particular order. */
+/** Logs these users in, unmeasured, and returns their cookies in no particular order. */
 export async function logInAll(app: AppProcess, users: readonly number[]): Promise<string[]> {
   const cookies: string[] = [];
   const connections = Math.min(CONNECTIONS, users.length);
   const load = logins(users, { amount: users.length, connections });
   for (const request of load.requests) {
-    // An application without authentication hands out none.
+    // An application without authentication sets none.
     request.onHeaders = (headers) => cookies.push(cookieOf(headers) ?? 'none=');
   }
   await run(app.url, load);
@@ -52,7 +52,7 @@ export async function putAll(app: AppProcess, cookies: readonly string[], data: 
   await run(app.url, { method: 'PUT', path: '/data', requests, connections, amount: requests.length, expect: '' });
 }
 
-/** A shopping cart of so many bytes of JSON, more or less: many small values, as sessions have them. */
+/** A shopping cart of about this many bytes of JSON: many small values, as sessions have them. */
 export function cartOf(bytes: number): object[] {
   const item = (index: number) => ({
     sku: `SKU-${10_000 + index}`,

@@ -4,12 +4,12 @@ import { CONNECTIONS } from '../load/requests.js';
 import type { Actor } from '../stage/stage.js';
 import { measure, type Round } from './round.js';
 
-/** Who is measured at what. */
+/** One application and its load. */
 export interface Contestant {
   actor: Actor;
-  /** Tells it from others of its variant: `'2 kB'`. */
+  /** Distinguishes it from others of its variant, as `'2 kB'`. */
   step?: string;
-  /** Makes a round ready: what it does itself is not measured. */
+  /** Prepares a round. The preparation is not measured. */
   load: (amount: number) => Load | Promise<Load>;
 }
 
@@ -22,9 +22,9 @@ export interface Series {
 
 export interface Pace {
   rounds: number;
-  /** How long a round is to take, about. */
+  /** The intended length of a round, roughly. */
   seconds: number;
-  /** Requests that each contestant answers before the first round, for the compiler to have settled. */
+  /** Requests to each contestant before the first round, so that its functions are compiled by then. */
   warmUp: number;
 }
 
@@ -32,9 +32,9 @@ export interface Pace {
 const CHUNK = 25 * CONNECTIONS;
 
 /**
- * Measures contestants in turn, round after round, so that whatever the machine does meanwhile falls on all of them; the
- * order moves on by one each round, for there may be something in who comes after whom. A round is a number of requests
- * and not a time, so that every one of them is answered within it.
+ * Measures the contestants in turn, round after round, so that other work of the machine affects all of them alike. The
+ * order shifts by one each round, in case a contestant's neighbours matter. A round is a number of requests, not a time,
+ * so that it ends with its last response.
  */
 export async function race(contestants: readonly Contestant[], pace: Pace): Promise<Series[]> {
   const entries: { contestant: Contestant; amount: number; series: Series }[] = [];
@@ -52,10 +52,10 @@ export async function race(contestants: readonly Contestant[], pace: Pace): Prom
   return entries.map(({ series }) => series);
 }
 
-/** How many requests make a round. */
+/** Warms a contestant up, and returns the number of requests for its rounds. */
 async function warmUp({ actor, load }: Contestant, pace: Pace): Promise<number> {
   let rate = 0;
-  for (let answered = 0; answered < pace.warmUp; answered += CHUNK) {
+  for (let sent = 0; sent < pace.warmUp; sent += CHUNK) {
     const { seconds } = await run(actor.app.url, await load(CHUNK));
     rate = CHUNK / seconds;
   }

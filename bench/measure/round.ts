@@ -2,7 +2,7 @@ import { type Load, run } from '../load/load.js';
 import type { Actor } from '../stage/stage.js';
 import { quantile } from './statistics.js';
 
-/** What one round of one contestant came to. */
+/** The figures of one round of one contestant. */
 export interface Round {
   requests: number;
   seconds: number;
@@ -19,7 +19,7 @@ export interface Round {
   calls: Record<string, number>;
 }
 
-/** Runs a load, and has the server's and Redis's own accounts say what it cost. */
+/** Runs a load, and computes its cost from the counters of the application's process and of Redis. */
 export async function measure({ app, redis }: Actor, load: Load): Promise<Round> {
   const before = await Promise.all([app.cpu(), redis.figures()]);
   const { seconds, latencies } = await run(app.url, load);

@@ -3,10 +3,10 @@ import { race } from '../measure/race.js';
 import type { Actor } from '../stage/stage.js';
 import type { Scenario } from './scenario.js';
 
-/** Users that take turns at logging in. */
+/** Users who log in by turns. */
 const USERS = times(500, (index) => index);
 
-/** The guarded page, by as many users as there are connections. */
+/** The guarded page, by one user for each connection. */
 export const read: Scenario = async (stage, { pace }) => {
   const contestants = [];
   for (const actor of await stage.actors('all')) {
@@ -35,7 +35,7 @@ export const login: Scenario = async (stage, { pace }) => {
   return { races: { login: await race(contestants, pace) } };
 };
 
-/** Logouts, each of a session that was opened for it. */
+/** Logouts, each of a session opened for it. */
 export const logout: Scenario = async (stage, { pace }) => {
   const contestants = (await stage.actors('all')).map((actor) => ({
     actor,
@@ -53,7 +53,7 @@ export const logout: Scenario = async (stage, { pace }) => {
   return { races: { logout: await race(contestants, pace) } };
 };
 
-/** A database with one fresh session for each connection: none is old enough to be written anew during a race. */
+/** A database with one new session for each connection: none is old enough to be renewed during a race. */
 async function someCookies({ app, redis }: Actor): Promise<string[]> {
   await redis.flush(app.variant);
   return logInAll(

@@ -2,12 +2,12 @@ import { CONNECTIONS, logInAll, logins, logouts, reads, times } from '../load/re
 import { type Contestant, race } from '../measure/race.js';
 import type { Scenario } from './scenario.js';
 
-/** Users of this scenario begin here. */
+/** The number of this scenario's first user. */
 const FIRST_USER = 100_000;
 
 /**
- * As many sessions each time, but of fewer and fewer users, down to one who has them all: what a login, a read and a logout
- * cost then. Logins go on adding to these users' sessions, some percent a round.
+ * Reads, logins and logouts with the same number of sessions in Redis, but fewer and fewer users who own them, down to
+ * one. Each round of logins adds some percent to these users' sessions.
  */
 export const perUser: Scenario = async (stage, { growthPace, perUser: counts }) => {
   const readers: Contestant[] = [];

@@ -4,15 +4,15 @@ import type { Load } from '../load/load.js';
 import { type Contestant, race } from '../measure/race.js';
 import type { Scenario } from './scenario.js';
 
-/** Sessions that a round asks for. */
-const ASKED_FOR = 2_000;
+/** Sessions that a round reads. */
+const READ = 2_000;
 
-/** Users that take turns at logging in. */
+/** Users who log in by turns. */
 const USERS = times(500, (index) => index);
 
 /**
- * The guarded page, logins and logouts with more and more sessions in Redis. Each number of them is a database that takes the place of the
- * application's own for a round: few and many are measured in turn, by one and the same process.
+ * The guarded page, logins and logouts with more and more sessions in Redis. Each number of sessions has a database that
+ * is swapped into the place of the application's own for a round, so that one process is measured with all of them in turn.
  */
 export const total: Scenario = async (stage, { growthPace, totals }) => {
   const redis = await stage.redis();
@@ -24,7 +24,7 @@ export const total: Scenario = async (stage, { growthPace, totals }) => {
     for (const [column, sessions] of totals.entries()) {
       const place = row * totals.length + column;
       await redis.show(variant, place);
-      const cookies = await copySession(actor, sessions, ASKED_FOR);
+      const cookies = await copySession(actor, sessions, READ);
       const step = sessions.toLocaleString('en');
       const there = (load: (amount: number) => Load | Promise<Load>): Contestant => ({
         actor,

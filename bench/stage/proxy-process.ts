@@ -7,7 +7,7 @@ import { median } from '../measure/statistics.js';
 const PROXY = join(import.meta.dirname, 'proxy.js');
 const PINGS = 200;
 
-/** A line to Redis on which bytes take so many milliseconds each way. */
+/** A line to Redis that delays bytes by some milliseconds each way. */
 export class ProxyProcess {
   private constructor(
     readonly port: number,
@@ -20,7 +20,7 @@ export class ProxyProcess {
     return new ProxyProcess(own, () => child.kill('SIGKILL'));
   }
 
-  /** Milliseconds from a PING to its answer: more than twice the delay, by what timers and the way there add. */
+  /** Milliseconds from a PING to its reply: twice the delay, and what timers and the network add. */
   async roundTrip(): Promise<number> {
     const client = createClient({ url: `redis://127.0.0.1:${this.port}` });
     await client.connect();

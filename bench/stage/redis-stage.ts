@@ -1,7 +1,7 @@
 import { RedisServer } from '../../test/support/redis-server.js';
 import { VARIANTS, type VariantName } from '../app/variant.js';
 
-/** What a redis-server has done so far. */
+/** A redis-server's counters so far. */
 export interface RedisFigures {
   /** Calls of each command, those inside scripts included. */
   calls: Record<string, number>;
@@ -11,14 +11,14 @@ export interface RedisFigures {
 
 type Client = Awaited<ReturnType<RedisServer['client']>>;
 
-/** So many does redis-server have; the first are the variants', and the rest stand aside. */
+/** The number redis-server has by default. The first are the variants' own; the rest are spare. */
 const DATABASES = 16;
-const ASIDE = VARIANTS.length;
+const SPARE = VARIANTS.length;
 
-/** The benchmark's own questions. */
-const OURS = new Set(['info', 'quit']);
+/** Commands of the benchmark itself. */
+const OWN = new Set(['info', 'quit']);
 
-/** A redis-server in which each variant has a database of its own. */
+/** A redis-server in which each variant has its own database. */
 export class RedisStage {
   readonly #shown = new Map<VariantName, number>();
 
@@ -36,7 +36,7 @@ export class RedisStage {
     return this.server.port;
   }
 
-  /** The URL of a variant's database; `port` is that of a proxy before it. */
+  /** The URL of a variant's database, over a proxy's `port` if given. */
   url(variant: VariantName, port = this.port): string {
     return `redis://127.0.0.1:${port}/${databaseOf(variant)}`;
   }
@@ -46,7 +46,7 @@ export class RedisStage {
     return this.server.client({ database: databaseOf(variant) });
   }
 
-  /** What a section of INFO says. */
+  /** A section of INFO. */
   async info(section: string): Promise<Record<string, string>> {
     const text = await this.admin.info(section);
     const lines = text.matchAll(/^(\w+):(.*)\r$/gm);
@@ -55,16 +55,16 @@ export class RedisStage {
 
   async figures(): Promise<RedisFigures> {
     const [stats, { used_cpu_user, used_cpu_sys }] = await Promise.all([this.server.commandStats(), this.info('cpu')]);
-    const calls = Object.fromEntries(Object.entries(stats).filter(([command]) => !OURS.has(command)));
+    const calls = Object.fromEntries(Object.entries(stats).filter(([command]) => !OWN.has(command)));
     return { calls, cpu: (Number(used_cpu_user) + Number(used_cpu_sys)) * 1e6 };
   }
 
-  /** Forgets all that a variant has stored. */
+  /** Deletes everything that a variant has stored. */
   flush(variant: VariantName): Promise<void> {
     return this.#empty(databaseOf(variant));
   }
 
-  /** Puts a database from aside in the place of a variant's own: its connections see it from now on. */
+  /** Swaps a spare database into the place of a variant's own: the variant's connections use it from now on. */
   async show(variant: VariantName, place: number): Promise<void> {
     if (this.#shown.get(variant) === place) return;
     await this.#hide(variant);
@@ -72,11 +72,11 @@ export class RedisStage {
     this.#shown.set(variant, place);
   }
 
-  /** Gives every variant its own database back, and empties those aside. */
+  /** Gives every variant its own database back, and empties the spare ones. */
   async hideAll(): Promise<void> {
     for (const variant of VARIANTS) await this.#hide(variant);
-    const aside = Array.from({ length: DATABASES - ASIDE }, (_, place) => ASIDE + place);
-    for (const database of aside) await this.#empty(database);
+    const spare = Array.from({ length: DATABASES - SPARE }, (_, place) => SPARE + place);
+    for (const database of spare) await this.#empty(database);
   }
 
   async #empty(database: number): Promise<void> {
@@ -92,7 +92,7 @@ export class RedisStage {
   }
 
   async #swap(variant: VariantName, place: number): Promise<void> {
-    await this.admin.sendCommand(['SWAPDB', `${databaseOf(variant)}`, `${ASIDE + place}`]);
+    await this.admin.sendCommand(['SWAPDB', `${databaseOf(variant)}`, `${SPARE + place}`]);
   }
 
   stop(): Promise<void> {
