@@ -1,3 +1,4 @@
+import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type VariantName, VARIANTS } from './app/variant.js';
 import { delayed } from './scenarios/delayed.js';
@@ -25,23 +26,24 @@ const SCENARIOS: Record<string, Scenario> = {
 const WHOLE: Settings = {
   pace: { rounds: 31, seconds: 0.25, warmUp: 15_000 },
   growthPace: { rounds: 15, seconds: 0.3, warmUp: 5_000 },
-  memorySessions: 5_000,
+  memoryUsers: 4_096,
   sizes: [0.2, 2, 20],
   perUser: [1, 100, 10_000],
   totals: [1_000, 10_000, 100_000, 1_000_000],
 };
 
-/** Enough to see that it works, and roughly what comes out. */
+/** Enough to see that the benchmark works, and the rough figures. */
 const QUICK: Settings = {
   pace: { rounds: 5, seconds: 0.2, warmUp: 3_000 },
   growthPace: { rounds: 5, seconds: 0.15, warmUp: 1_000 },
-  memorySessions: 2_000,
-  sizes: [0.2, 20],
+  memoryUsers: 1_024,
+  sizes: [2, 20],
   perUser: [1, 1_000],
   totals: [1_000, 100_000],
 };
 
-const USAGE = `npm run bench -- [--quick] [--only <scenario>,...] | --profile <variant>
+const USAGE = `npm run bench -- [--quick] [--only <scenario>,... | --profile <variant>] [--against <folder>]
+folder: a checkout of the library, built; it takes part as "before"
 scenarios: ${Object.keys(SCENARIOS).join(', ')}
 variants: ${VARIANTS.join(', ')}`;
 
@@ -49,25 +51,40 @@ export interface Wanted {
   settings: Settings;
   scenarios: [string, Scenario][];
   profile: VariantName | undefined;
+  /** The folder of another build of the library. */
+  against: string | undefined;
 }
 
-/** @throws Error that says what there is to choose from */
+/** @throws Error with the usage */
 export function parseCommandLine(args: string[]): Wanted {
-  const { quick, only, profile } = parsed(args);
+  const { quick, only, profile, against } = parsed(args);
   const names = only?.split(',') ?? Object.keys(SCENARIOS);
   const scenarios = names.map((name): [string, Scenario] => [name, SCENARIOS[name] ?? refuse(`scenario "${name}"`)]);
-  const variant = VARIANTS.find((name) => name === profile);
+  const variant = VARIANTS.find((name) => name === profile && (name !== 'before' || against !== undefined));
   if (profile !== undefined && variant === undefined) {
     refuse(`variant "${profile}"`);
   }
-  return { settings: quick ? QUICK : WHOLE, scenarios, profile: variant };
+  return {
+    settings: quick ? QUICK : WHOLE,
+    scenarios,
+    profile: variant,
+    against: against === undefined ? undefined : resolve(against),
+  };
 }
 
-function parsed(args: string[]): { quick: boolean; only?: string | undefined; profile?: string | undefined } {
+interface Options {
+  quick: boolean;
+  only?: string | undefined;
+  profile?: string | undefined;
+  against?: string | undefined;
+}
+
+function parsed(args: string[]): Options {
   const options = {
     quick: { type: 'boolean', default: false },
     only: { type: 'string' },
     profile: { type: 'string' },
+    against: { type: 'string' },
   } as const;
   try {
     return parseArgs({ args, options }).values;

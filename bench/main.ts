@@ -15,13 +15,13 @@ import { Stage } from './stage/stage.js';
 const RESULTS = join(ROOT, 'bench/results');
 
 const args = process.argv.slice(2);
-const { settings, scenarios, profile } = parseCommandLine(args);
+const { settings, scenarios, profile, against } = parseCommandLine(args);
 const begun = new Date();
-const stage = new Stage();
+const stage = new Stage(against);
 process.on('SIGINT', () => process.exit(130));
 
 try {
-  console.error('checking that the four applications do the same');
+  console.error('checking that the applications do the same');
   await checkApplications(stage);
   if (profile === undefined) {
     await measureAll();
@@ -42,7 +42,11 @@ async function measureAll(): Promise<void> {
     Object.assign(measured, rest);
     Object.assign(measured.races, races);
   }
-  const at = await circumstances(await stage.redis(), ['npm run bench --', ...args].join(' '), begun);
+  const at = await circumstances(await stage.redis(), {
+    commandLine: ['npm run bench --', ...args].join(' '),
+    begun,
+    against,
+  });
   const results: Results = { circumstances: at, bars: judge(measured), commands, ...measured };
   mkdirSync(RESULTS, { recursive: true });
   writeFileSync(join(RESULTS, 'latest.json'), `${JSON.stringify(results, undefined, 1)}\n`);

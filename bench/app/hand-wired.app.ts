@@ -18,8 +18,8 @@ import type { Request } from 'express';
 import session from 'express-session';
 import passport from 'passport';
 import { createClient } from 'redis';
-import { LocalStrategy, type User } from './users.js';
-import { greeting, type Middleware, SECRET, type Variant } from './variant.js';
+import { LocalStrategy, type User, userOf } from './users.js';
+import { type Flag, greeting, type Middleware, SECRET, type Variant } from './variant.js';
 
 @Injectable()
 class SnapshotSerializer extends PassportSerializer {
@@ -28,6 +28,16 @@ class SnapshotSerializer extends PassportSerializer {
   }
   deserializeUser(payload: unknown, done: (error: unknown, user?: unknown) => void): void {
     done(null, payload);
+  }
+}
+
+@Injectable()
+class UserIdSerializer extends PassportSerializer {
+  serializeUser(user: User, done: (error: unknown, payload?: unknown) => void): void {
+    done(null, user.id);
+  }
+  deserializeUser(payload: unknown, done: (error: unknown, user?: unknown) => void): void {
+    done(null, userOf(Number(payload)));
   }
 }
 
@@ -89,18 +99,22 @@ class HandWiredController {
   }
 }
 
-export async function create(redisUrl: string): Promise<Variant> {
+/** `'auto'` in the place of `true`: this is plain HTTP. */
+const PRODUCTION_COOKIE = { maxAge: 86_400_000, sameSite: 'lax', secure: 'auto' } as const;
+
+export async function create(redisUrl: string, flags: ReadonlySet<Flag>): Promise<Variant> {
   const client = createClient({ url: redisUrl });
   await client.connect();
   const store = new RedisStore({ client });
+  const cookie = flags.has('production') && { cookie: PRODUCTION_COOKIE };
   return {
     metadata: {
       imports: [PassportModule],
-      providers: [SnapshotSerializer, LocalStrategy],
+      providers: [flags.has('production') ? UserIdSerializer : SnapshotSerializer, LocalStrategy],
       controllers: [HandWiredController],
     },
     middleware: [
-      session({ store, secret: SECRET, resave: false, saveUninitialized: false }),
+      session({ store, secret: SECRET, resave: false, saveUninitialized: false, ...cookie }),
       passport.initialize() as Middleware,
       passport.session() as Middleware,
     ],

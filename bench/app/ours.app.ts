@@ -11,8 +11,8 @@ import {
   SessionGuard,
   UserSerializer,
 } from 'nestjs-session-auth';
-import { LocalStrategy, type User } from './users.js';
-import { greeting, SECRET, type Variant } from './variant.js';
+import { LocalStrategy, type User, userOf } from './users.js';
+import { type Flag, greeting, SECRET, type Variant } from './variant.js';
 
 @Injectable()
 class SnapshotSerializer extends UserSerializer<User, User> {
@@ -21,6 +21,16 @@ class SnapshotSerializer extends UserSerializer<User, User> {
   }
   deserializeUser(payload: User): User {
     return payload;
+  }
+}
+
+@Injectable()
+class UserIdSerializer extends UserSerializer<User, string> {
+  serializeUser(user: User): string {
+    return user.id;
+  }
+  deserializeUser(id: string): User {
+    return userOf(Number(id));
   }
 }
 
@@ -60,24 +70,25 @@ class OurController {
   }
 }
 
-export async function create(redisUrl: string): Promise<Variant> {
-  const redis = process.env['READ_CACHE'] ? { client: await cachingClient(redisUrl) } : { url: redisUrl };
+export async function create(redisUrl: string, flags: ReadonlySet<Flag>): Promise<Variant> {
+  const redis = flags.has('read-cache') ? { client: await cachingClient(redisUrl) } : { url: redisUrl };
+  const device = flags.has('no-device') && { device: false as const };
   return {
     metadata: {
-      imports: [SessionAuthModule.forRoot({ secret: SECRET, redis })],
-      providers: [SnapshotSerializer, LocalStrategy],
+      imports: [SessionAuthModule.forRoot({ secret: SECRET, redis, ...device })],
+      providers: [flags.has('production') ? UserIdSerializer : SnapshotSerializer, LocalStrategy],
       controllers: [OurController],
     },
   };
 }
 
-/** For the question whether a cache in the process would pay: the library itself reads each session from Redis. */
+/** Shows whether a cache in the process would pay. The library itself reads each session from Redis. */
 async function cachingClient(url: string): Promise<RedisCommands> {
   const clientSideCache = { ttl: 0, maxEntries: 0, evictPolicy: 'LRU' as const };
   const client = createClient({ url, RESP: 3, clientSideCache, disableOfflineQueue: true });
   client.on('error', () => undefined);
   await client.connect();
-  // The commands alone: the library refuses a client that it sees a cache on.
+  // The commands alone: the library refuses a client that has a cache.
   return commandsOf(client);
 }
 

@@ -5,22 +5,22 @@ import { type DynamicModule, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
 import { Profiler } from './profiler.js';
 import type { Question, Reply } from './messages.js';
-import type { VariantFile } from './variant.js';
+import type { Flag, VariantFile } from './variant.js';
 
 /*
- * One application in a process of its own: `server.js <variant> <Redis URL>`. It says on which port it listens, and
- * answers its parent's questions. The file of no other variant is loaded.
+ * One application in a process of its own: `server.js <variant> <Redis URL> [flag...]`. It sends its parent the port it
+ * listens on and replies to the parent's questions. It loads the file of its own variant only.
  */
 
 @Module({})
 class BenchModule {}
 
-const [, , variant, redisUrl = ''] = process.argv;
+const [, , variant, redisUrl = '', ...flags] = process.argv;
 const profiler = new Profiler();
 
 async function listen(): Promise<number> {
   const { create } = (await import(`./${variant ?? ''}.app.js`)) as VariantFile;
-  const { metadata, middleware = [] } = await create(redisUrl);
+  const { metadata, middleware = [] } = await create(redisUrl, new Set(flags as Flag[]));
   const root: DynamicModule = { module: BenchModule, ...metadata };
   const app = await NestFactory.create(root, { logger: false });
   for (const one of middleware) {
@@ -30,7 +30,7 @@ async function listen(): Promise<number> {
   return ((app.getHttpServer() as Server).address() as AddressInfo).port;
 }
 
-async function answer(question: Question): Promise<Reply> {
+async function replyTo(question: Question): Promise<Reply> {
   switch (question) {
     case 'cpu': {
       const { user, system } = process.cpuUsage();
@@ -50,6 +50,6 @@ function send(reply: Reply): void {
 
 process.on('disconnect', () => process.exit());
 process.on('message', (question: Question) => {
-  void answer(question).then(send);
+  void replyTo(question).then(send);
 });
 send({ port: await listen() });

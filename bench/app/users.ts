@@ -2,7 +2,7 @@ import { Injectable } from '@nestjs/common';
 import { PassportStrategy } from '@nestjs/passport';
 import { Strategy } from 'passport-local';
 
-/** What an application keeps of a user in the session: the whole of it, so that no variant asks a database. */
+/** A user, kept whole in the session, so that no variant needs a database (see the flag `production` for the other way). */
 export interface User {
   id: string;
   username: string;
@@ -11,15 +11,15 @@ export interface User {
 
 export const PASSWORD = 'correct horse battery staple';
 
-/** There is a user for each number, and all of them look the same but for it. */
+/** One user for each number. Ids have five digits, as serial numbers of a small site have. */
 export function userOf(number: number): User {
-  const digits = String(number).padStart(6, '0');
+  const digits = String(number).padStart(5, '0');
   return { id: digits, username: `user-${digits}`, name: `User ${digits}` };
 }
 
-/** Compares plain text: a password hash costs a hundred times what is measured here, and the same in every variant. */
+/** Compares plain text: a password hash costs a hundred times as much as a login here, the same in every variant. */
 export function verify(username: string, password: string): User | null {
-  const number = /^user-(\d{6})$/.exec(username)?.[1];
+  const number = /^user-(\d{5,6})$/.exec(username)?.[1];
   return number !== undefined && password === PASSWORD ? userOf(Number(number)) : null;
 }
 

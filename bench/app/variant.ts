@@ -2,37 +2,47 @@ import type { ModuleMetadata } from '@nestjs/common';
 import type { NextFunction, Request, Response } from 'express';
 
 /**
- * The four applications:
- * - `bare` has no authentication: what Nest and Express cost.
- * - `limit` asks Redis for one value and parses it: what no session library can go below.
- * - `hand-wired` is express-session, connect-redis and Passport, as their READMEs and Nest's documentation have it.
+ * The applications:
+ * - `bare` has no authentication: the cost of Nest and Express.
+ * - `limit` reads one value from Redis and parses it: no session library can cost less.
+ * - `hand-wired` is express-session, connect-redis and Passport, as their READMEs and Nest's documentation show them.
  * - `ours` is this library.
+ * - `before` is `ours` with another build of the library; it takes part only with `--against`.
  */
-export const VARIANTS = ['bare', 'limit', 'hand-wired', 'ours'] as const;
+export const VARIANTS = ['bare', 'limit', 'hand-wired', 'ours', 'before'] as const;
 export type VariantName = (typeof VARIANTS)[number];
 
-/** Those that keep sessions, and so have something to grow. */
-export const KEEPERS = ['limit', 'hand-wired', 'ours'] as const satisfies VariantName[];
+/** The variants that store sessions, in the scenarios whose data grows. */
+export const STATEFUL = ['limit', 'hand-wired', 'ours'] as const satisfies VariantName[];
+
+/**
+ * Departures from the application that a variant's documentation shows:
+ * - `read-cache`: `ours` with a client that caches what it reads.
+ * - `no-device`: `ours` with `device: false`.
+ * - `production`: the session holds the user's id alone, and `hand-wired` sets the cookie options that every deployment
+ *   sets; express-session stores those with each session.
+ */
+export type Flag = 'read-cache' | 'no-device' | 'production';
 
 /** What one variant adds to the application that all have in common. */
 export interface Variant {
   /** Of the root module. */
   metadata: ModuleMetadata;
-  /** What its `main.ts` mounts before anything else. */
+  /** Mounted in `main.ts`, before anything else. */
   middleware?: Middleware[];
 }
 
 export type Middleware = (request: Request, response: Response, next: NextFunction) => void;
 
-/** What each `<variant>.app.ts` exports. */
+/** The export of each `<variant>.app.ts`. */
 export interface VariantFile {
-  create: (redisUrl: string) => Variant | Promise<Variant>;
+  create: (redisUrl: string, flags: ReadonlySet<Flag>) => Variant | Promise<Variant>;
 }
 
-/** Signs the cookies, so that the benchmark can sign some of its own. */
+/** Signs the cookies. The benchmark signs some itself. */
 export const SECRET = 'a secret that is only good for benchmarks';
 
-/** What the open page answers, to a guest here. */
+/** The open page's response; a guest is a user who is not logged in. */
 export function greeting(user: { name: string } | undefined): { hello: string } {
   return { hello: user?.name ?? 'guest' };
 }

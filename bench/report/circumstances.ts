@@ -3,25 +3,32 @@ import { createRequire } from 'node:module';
 import { cpus, loadavg } from 'node:os';
 import { dirname } from 'node:path';
 import type { RedisStage } from '../stage/redis-stage.js';
-import type { Circumstances } from './results.js';
+import type { Checkout, Circumstances } from './results.js';
 
 const require = createRequire(import.meta.url);
 
-/** The repository: this file runs from a directory that the build made. */
+/** The repository's root. This file itself runs from the build's output. */
 export const ROOT = dirname(require.resolve('nestjs-session-auth/package.json'));
 
 const PACKAGES = ['@nestjs/core', 'express', 'express-session', 'connect-redis', 'redis', 'passport', 'autocannon'];
 
-/** The machine's load when this file was loaded: before the benchmark's own. */
+/** The machine's load before the benchmark adds its own. */
 const [load = NaN] = loadavg();
 
-export async function circumstances(redis: RedisStage, commandLine: string, begun: Date): Promise<Circumstances> {
+export interface Run {
+  commandLine: string;
+  begun: Date;
+  /** The folder of another build of the library. */
+  against: string | undefined;
+}
+
+export async function circumstances(redis: RedisStage, { commandLine, begun, against }: Run): Promise<Circumstances> {
   const server = await redis.info('server');
   return {
     date: begun.toISOString(),
     commandLine,
-    commit: git('rev-parse', 'HEAD'),
-    modified: git('status', '--porcelain') !== '',
+    ...checkout(ROOT),
+    ...(against !== undefined && { against: { folder: against, ...checkout(against) } }),
     node: process.version,
     redis: server['redis_version'] ?? '?',
     processor: cpus()[0]?.model ?? '?',
@@ -32,11 +39,12 @@ export async function circumstances(redis: RedisStage, commandLine: string, begu
   };
 }
 
-function git(...args: string[]): string {
-  return spawnSync('git', args, { cwd: ROOT, encoding: 'utf8' }).stdout.trim();
+function checkout(folder: string): Checkout {
+  const git = (...args: string[]) => spawnSync('git', args, { cwd: folder, encoding: 'utf8' }).stdout.trim();
+  return { commit: git('rev-parse', 'HEAD'), modified: git('status', '--porcelain') !== '' };
 }
 
-/** Not every package lets its package.json be asked for. */
+/** By path, because not every package exports its package.json. */
 function versionOf(name: string): string {
   try {
     return (require(`${ROOT}/node_modules/${name}/package.json`) as { version: string }).version;

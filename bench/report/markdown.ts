@@ -1,11 +1,10 @@
-import { VARIANTS } from '../app/variant.js';
 import type { Series } from '../measure/race.js';
 import type { Commands } from '../scenarios/commands.js';
-import type { MemoryFigures } from '../scenarios/memory.js';
+import type { MemoryFigures, MemorySubject } from '../scenarios/memory.js';
 import type { RaceName } from '../scenarios/scenario.js';
 import type { Bar } from './bars.js';
-import type { Results } from './results.js';
-import { callsOf, figureOf, ratioOf, spreadOf, sum } from './summary.js';
+import type { Checkout, Results } from './results.js';
+import { callsOf, figureOf, memoryRatio, participants, ratioOf, spreadOf, sum } from './summary.js';
 
 const TITLES: Record<RaceName, string> = {
   read: 'Authenticated read',
@@ -15,9 +14,9 @@ const TITLES: Record<RaceName, string> = {
   delayed: 'Authenticated read, 1 ms each way to Redis, 2 connections',
   'delayed-busy': 'Authenticated read, 1 ms each way to Redis, 20 connections',
   size: 'Authenticated read by size of the session',
-  'per-user-read': "Authenticated read by sessions of the user's",
-  'per-user-login': "Login by sessions of the user's",
-  'per-user-logout': "Logout by sessions of the user's",
+  'per-user-read': 'Authenticated read by sessions per user',
+  'per-user-login': 'Login by sessions per user',
+  'per-user-logout': 'Logout by sessions per user',
   total: 'Authenticated read by sessions in Redis',
   'total-login': 'Login by sessions in Redis',
   'total-logout': 'Logout by sessions in Redis',
@@ -25,34 +24,47 @@ const TITLES: Record<RaceName, string> = {
   'read-cache-delayed': 'Authenticated read with a cache in the process, 1 ms each way to Redis, 2 connections',
 };
 
-/** A run as people read it. */
+/** A run's results as a markdown page. */
 export function markdown(results: Results): string {
   const { circumstances: at, races, commands, memory, roundTrip, staleness, bars } = results;
   return [
-    `${at.date}, commit ${at.commit.slice(0, 7)}${at.modified ? ' with changes' : ''}, Node ${at.node}, ` +
+    `${at.date}, ${commitOf(at)}, Node ${at.node}, ` +
       `Redis ${at.redis}, ${at.processors} x ${at.processor}, \`${at.commandLine}\`, ${at.took} s, load before ${at.load.toFixed(1)}`,
+    ...(at.against === undefined ? [] : [`"before" is the build in ${at.against.folder}, ${commitOf(at.against)}.`]),
     ...Object.entries(races).map(([race, series]) => `## ${TITLES[race as RaceName]}\n\n${raceTable(series)}`),
     ...(roundTrip === undefined ? [] : [`A PING over the slow line took ${roundTrip.toFixed(1)} ms.`]),
     ...(staleness === undefined
       ? []
       : [
-          `A session logged out elsewhere was served from the cache for ${staleness.connected.toFixed(1)} ms at the most, ` +
-            `and for ${staleness.forgotten.toFixed(0)} ms over a connection that had been forgotten on the way.`,
+          `A session logged out elsewhere was served from the cache for ${staleness.connected.toFixed(1)} ms at most, ` +
+            `and for ${staleness.forgotten.toFixed(0)} ms over a connection that the network had dropped silently.`,
         ]),
     `## Redis commands\n\n${commandTable(commands)}`,
-    ...(memory === undefined ? [] : [`## Bytes of a session in Redis\n\n${memoryTable(memory)}`]),
+    ...(memory === undefined
+      ? []
+      : [
+          `## Bytes per user in Redis, with one session each (${memory[0]?.users ?? 0} users)\n\n${memoryTable(memory)}`,
+        ]),
     `## Bars\n\n${barTable(bars)}`,
   ].join('\n\n');
 }
 
+function commitOf({ commit, modified }: Checkout): string {
+  return `commit ${commit.slice(0, 7)}${modified ? ' with changes' : ''}`;
+}
+
 function raceTable(series: Series[]): string {
+  const rivals = (['hand-wired', 'before'] as const).filter((rival) => series.some(({ variant }) => variant === rival));
   const rows = series.map((one) => {
-    const rival = series.find(({ variant, step }) => variant === 'hand-wired' && step === one.step);
+    const ratios = rivals.map((name) => {
+      const rival = series.find(({ variant, step }) => variant === name && step === one.step);
+      return rival === undefined ? '' : ratioOf(one, rival, 'cpu').toFixed(2);
+    });
     return [
       one.step === undefined ? one.variant : `${one.variant}, ${one.step}`,
       figureOf(one, 'cpu').toFixed(0),
       `${(spreadOf(one, 'cpu') * 100).toFixed(1)} %`,
-      rival === undefined ? '' : ratioOf(one, rival, 'cpu').toFixed(2),
+      ...ratios,
       figureOf(one, 'throughput').toFixed(0),
       figureOf(one, 'p50').toFixed(2),
       figureOf(one, 'p99').toFixed(2),
@@ -60,8 +72,8 @@ function raceTable(series: Series[]): string {
       figureOf(one, 'redisCpu').toFixed(0),
     ];
   });
-  const head = ['', 'CPU µs', '±', '/ hand-wired', 'req/s', 'p50 ms', 'p99 ms', 'Redis calls', 'Redis CPU µs'];
-  return table(head, rows);
+  const over = rivals.map((rival) => `/ ${rival}`);
+  return table(['', 'CPU µs', '±', ...over, 'req/s', 'p50 ms', 'p99 ms', 'Redis calls', 'Redis CPU µs'], rows);
 }
 
 function commandTable(commands: Commands[]): string {
@@ -73,7 +85,7 @@ function commandTable(commands: Commands[]): string {
   };
   return table(
     ['', ...operations],
-    VARIANTS.map((variant) => [variant, ...operations.map((operation) => cell(variant, operation))]),
+    participants(commands).map((variant) => [variant, ...operations.map((operation) => cell(variant, operation))]),
   );
 }
 
@@ -84,15 +96,23 @@ function listed(counts: Record<string, number>): string {
 }
 
 function memoryTable(memory: MemoryFigures[]): string {
-  const rows = memory.map(({ variant, step, usedMemory, byKind }) => [
-    step === undefined ? variant : `${variant}, ${step}`,
+  const ratio = (one: MemorySubject, other: MemorySubject, step?: string): string =>
+    one === other ? '' : (memoryRatio(memory, [one, other], step)?.toFixed(2) ?? '');
+  const rows = memory.map(({ subject, step, usedMemory, byKind }) => [
+    step === undefined ? subject : `${subject}, ${step}`,
     usedMemory.toFixed(0),
+    ratio(subject, 'hand-wired', step),
+    ratio(subject, 'hand-wired + index', step),
     sum(Object.values(byKind).map(({ bytes }) => bytes)).toFixed(0),
     Object.entries(byKind)
-      .map(([kind, { keys, bytes }]) => `${kind} ${bytes.toFixed(0)} (${Number(keys.toFixed(2))} keys)`)
+      .filter(([, { keys }]) => keys > 0)
+      .map(
+        ([kind, { bytes, length }]) =>
+          kind + ` ${bytes.toFixed(0)}` + (length > 0 ? ` (text ${length.toFixed(0)})` : ''),
+      )
       .join(', '),
   ]);
-  return table(['', 'used_memory', 'MEMORY USAGE', 'of which'], rows);
+  return table(['', 'used_memory', '/ hand-wired', '/ hand-wired + index', 'MEMORY USAGE', 'of which'], rows);
 }
 
 function barTable(bars: Bar[]): string {
@@ -105,7 +125,7 @@ function barTable(bars: Bar[]): string {
   return table(['', 'value', 'bar', ''], rows);
 }
 
-/** A markdown table that can be read as it stands: text to the left, numbers to the right. */
+/** A markdown table that is aligned as plain text, too: text to the left, numbers to the right. */
 function table(head: string[], rows: string[][]): string {
   const widths = head.map((title, column) => Math.max(3, title.length, ...rows.map((row) => row[column]?.length ?? 0)));
   const isText = head.map((_, column) => column === 0 || rows.some((row) => /[a-z*]/i.test(row[column] ?? '')));

@@ -2,25 +2,31 @@ import type { Measured } from '../scenarios/scenario.js';
 import type { Commands } from '../scenarios/commands.js';
 import type { Bar } from './bars.js';
 
-/** On what, when and how a run was made. */
-export interface Circumstances {
+/** The state of the sources. */
+export interface Checkout {
+  commit: string;
+  /** There are changes outside any commit. */
+  modified: boolean;
+}
+
+/** When, how and on what machine a run was made. */
+export interface Circumstances extends Checkout {
   date: string;
   commandLine: string;
-  commit: string;
-  /** There were changes that no commit has. */
-  modified: boolean;
+  /** The checkout whose build `before` runs on. */
+  against?: Checkout & { folder: string };
   node: string;
   redis: string;
   processor: string;
   processors: number;
   packages: Record<string, string>;
-  /** Of the machine, over the minute before: what else was going on. */
+  /** Of the machine, over the minute before the run. */
   load: number;
   /** Seconds that the run took. */
   took: number;
 }
 
-/** All of a run, as `latest.json` keeps it. */
+/** Everything about a run, as in `latest.json`. */
 export interface Results extends Measured {
   circumstances: Circumstances;
   commands: Commands[];

@@ -1,7 +1,7 @@
-import { type VariantName, VARIANTS } from '../app/variant.js';
+import type { VariantName } from '../app/variant.js';
 import type { RaceName } from '../scenarios/scenario.js';
 import type { Results } from './results.js';
-import { type Figure, figureOf, seriesOf } from './summary.js';
+import { type Figure, figureOf, participants, seriesOf } from './summary.js';
 
 const RACES = ['read', 'anonymous', 'login', 'logout'] as const satisfies RaceName[];
 const COLOURS: Record<VariantName, string> = {
@@ -9,14 +9,15 @@ const COLOURS: Record<VariantName, string> = {
   limit: '#7f8794',
   'hand-wired': '#d98032',
   ours: '#2f6fb5',
+  before: '#9db9d9',
 };
 
 const WIDTH = 820;
 const PANEL = { height: 200, top: 64, left: 16, gap: 76 };
-const BAR = 42;
+const BAR = 38;
 const GROUP = (WIDTH - 2 * PANEL.left) / RACES.length;
 
-/** Two panels of grouped bars: what a request costs, and how many there are in a second. */
+/** Two panels of grouped bars: the CPU time of a request, and requests per second. */
 export function svg(results: Results): string {
   const { circumstances: at } = results;
   const second = PANEL.top + PANEL.height + PANEL.gap;
@@ -25,7 +26,7 @@ export function svg(results: Results): string {
   return [
     `<svg xmlns="http://www.w3.org/2000/svg" viewBox="0 0 ${WIDTH} ${height}" font-family="sans-serif" font-size="12">`,
     `<rect width="${WIDTH}" height="${height}" fill="#fff"/>`,
-    ...VARIANTS.map((variant, index) => legend(variant, WIDTH - 400 + index * 100)),
+    ...participants(results.commands).map((variant, index) => legend(variant, WIDTH - 500 + index * 100)),
     ...panel(results, 'cpu', 'Server CPU per request, µs (less is better)', PANEL.top),
     ...panel(results, 'throughput', 'Requests per second (more is better)', second),
     text(PANEL.left, height - 14, caption, 'fill="#666"'),
@@ -35,12 +36,13 @@ export function svg(results: Results): string {
 
 function panel(results: Results, figure: Figure, title: string, top: number): string[] {
   const bottom = top + PANEL.height;
-  const values = RACES.flatMap((race) => VARIANTS.map((variant) => valueOf(results, race, variant, figure) ?? 0));
+  const variants = participants(results.commands);
+  const values = RACES.flatMap((race) => variants.map((variant) => valueOf(results, race, variant, figure) ?? 0));
   const scale = (PANEL.height - 24) / Math.max(...values, 1);
   const groups = RACES.flatMap((race, group) => {
-    const left = PANEL.left + group * GROUP + (GROUP - VARIANTS.length * BAR) / 2;
-    const label = text(left + (VARIANTS.length * BAR) / 2, bottom + 18, race, 'text-anchor="middle"');
-    const bars = VARIANTS.flatMap((variant, index) => {
+    const left = PANEL.left + group * GROUP + (GROUP - variants.length * BAR) / 2;
+    const label = text(left + (variants.length * BAR) / 2, bottom + 18, race, 'text-anchor="middle"');
+    const bars = variants.flatMap((variant, index) => {
       const value = valueOf(results, race, variant, figure);
       return value === undefined ? [] : bar(variant, value, left + index * BAR, bottom, value * scale);
     });

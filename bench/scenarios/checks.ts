@@ -1,42 +1,43 @@
-import { type VariantName, VARIANTS } from '../app/variant.js';
+import type { VariantName } from '../app/variant.js';
 import { PASSWORD, userOf } from '../app/users.js';
 import type { AppProcess } from '../stage/app-process.js';
 import type { Stage } from '../stage/stage.js';
 
-/** Headers that two answers of one page may differ in. */
+/** Headers in which two responses of one page may differ. */
 const MAY_DIFFER = new Set(['date', 'connection', 'keep-alive']);
-/** What a login adds to them: the cookie, and that nobody else may get it from a cache. */
-const OF_A_LOGIN = new Set([...MAY_DIFFER, 'set-cookie', 'cache-control']);
-const AUTHENTICATES: readonly VariantName[] = ['hand-wired', 'ours'];
+/** A response to somebody may forbid caches to store it. */
+const MAY_DIFFER_FOR_USERS = new Set([...MAY_DIFFER, 'cache-control']);
+const MAY_DIFFER_WITH_COOKIE = new Set([...MAY_DIFFER_FOR_USERS, 'set-cookie']);
+const AUTHENTICATES: readonly VariantName[] = ['hand-wired', 'ours', 'before'];
 
 /**
- * That the four applications do the same, before anything is measured: the same answers, byte for byte, to whoever is
- * logged in, and none to anybody else.
+ * Checks before anything is measured that the applications do the same: the same responses, byte for byte, to a user who
+ * is logged in, and none to anybody else.
  *
- * @throws Error that says what differs
+ * @throws Error with the responses that differ
  */
 export async function checkApplications(stage: Stage): Promise<void> {
-  const answers = new Map<VariantName, string>();
-  for (const variant of VARIANTS) {
+  const responses = new Map<VariantName, string>();
+  for (const variant of stage.variants) {
     const { app } = await stage.actor(variant);
-    answers.set(variant, await answersOf(app));
+    responses.set(variant, await responsesOf(app));
     if (AUTHENTICATES.includes(variant)) await checkAuthentication(app);
   }
-  const [expected] = answers.values();
-  for (const [variant, text] of answers) {
-    if (text !== expected) throw new Error(`"${variant}" answers\n${text}\nand "bare"\n${expected ?? ''}`);
+  const expected = responses.get('bare') ?? '';
+  for (const [variant, text] of responses) {
+    if (text !== expected) throw new Error(`"${variant}" responds\n${text}\nand "bare"\n${expected}`);
   }
 }
 
-async function answersOf(app: AppProcess): Promise<string> {
+async function responsesOf(app: AppProcess): Promise<string> {
   const login = await logIn(app, 0);
   const cookie = cookieOf(login);
   return [
-    await described(login, OF_A_LOGIN),
-    await described(await ask(app, 'GET', '/me', cookie)),
+    await described(login, MAY_DIFFER_WITH_COOKIE),
+    await described(await ask(app, 'GET', '/me', cookie), MAY_DIFFER_FOR_USERS),
     await described(await ask(app, 'GET', '/open')),
-    // The answer to a logout may take the cookie back.
-    await described(await ask(app, 'POST', '/logout', cookie), OF_A_LOGIN),
+    // It may delete the cookie.
+    await described(await ask(app, 'POST', '/logout', cookie), MAY_DIFFER_WITH_COOKIE),
   ].join('\n');
 }
 
@@ -55,7 +56,7 @@ async function checkAuthentication(app: AppProcess): Promise<void> {
 
 async function expectStatus(app: AppProcess, expected: number, cookie?: string): Promise<void> {
   const { status } = await ask(app, 'GET', '/me', cookie);
-  if (status !== expected) throw new Error(`"${app.variant}" answers ${status} where ${expected} is right`);
+  if (status !== expected) throw new Error(`"${app.variant}" responds with ${status} in the place of ${expected}`);
 }
 
 async function described(response: Response, mayDiffer = MAY_DIFFER): Promise<string> {

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { type VariantName, VARIANTS } from '../app/variant.js';
+import type { VariantName } from '../app/variant.js';
 import type { Load } from '../load/load.js';
 import { run } from '../load/load.js';
 import { anonymousReads, logInAll, logins, logouts, reads, times } from '../load/requests.js';
@@ -16,17 +16,17 @@ export interface Commands {
   inside: Record<string, number>;
 }
 
-/** Of each operation. */
+/** Runs of each operation. */
 const REPEATS = 10;
-/** Milliseconds for what an application does after its answer. */
+/** Milliseconds for the work that an application does after its response. */
 const AFTERMATH = 100;
 
-/** What each operation asks of Redis, as MONITOR shows it, which also tells a script's own commands from the rest. */
+/** The Redis commands of each operation, as MONITOR shows them: it tells a script's own commands from the others. */
 export async function observeCommands(stage: Stage): Promise<Commands[]> {
   const observed: Commands[] = [];
   const size = { amount: REPEATS, connections: 1 };
   const users = times(REPEATS, (index) => index);
-  for (const variant of VARIANTS) {
+  for (const variant of stage.variants) {
     const actor = await stage.actor(variant);
     await actor.redis.flush(variant);
     const cookies = await logInAll(actor.app, users);

@@ -5,22 +5,22 @@ import type { AppProcess } from '../stage/app-process.js';
 import type { Stage } from '../stage/stage.js';
 import type { Scenario } from './scenario.js';
 
-/** For how long a process with a cache went on serving sessions that had been logged out by another, in milliseconds. */
+/** How long a process with a cache went on serving sessions that another process had logged out, in milliseconds. */
 export interface Staleness {
   /** The longest of several, over a connection that works. */
   connected: number;
-  /** Where the connection has been forgotten on the way, and nothing says so; the last look when it was still served. */
+  /** Over a connection that the network has dropped silently: the last time that a look found the session served. */
   forgotten: number;
 }
 
 const DELAY = 1;
 const LOGOUTS = 50;
-/** So long is it looked at, in milliseconds. */
-const PATIENCE = 10_000;
+/** The longest look, in milliseconds. */
+const MAX_LOOK = 10_000;
 
 /**
  * What node-redis's client-side caching (RESP3 tracking) would save and what it would cost: the guarded page of this
- * library with a client that caches and with one that does not, near Redis and some way off.
+ * library with a client that caches and with one that does not, near Redis and at a distance.
  */
 export const readCache: Scenario = async (stage, { pace }) => {
   const redis = await stage.redis();
@@ -28,7 +28,7 @@ export const readCache: Scenario = async (stage, { pace }) => {
   const contestants = async (port: number, connections: number): Promise<Contestant[]> => {
     const found: Contestant[] = [];
     for (const cached of [false, true]) {
-      const actor = await stage.anotherActor('ours', redis, { port, cached });
+      const actor = await stage.anotherActor('ours', redis, { port, flags: cached ? ['read-cache'] : [] });
       const cookies = await logInAll(
         actor.app,
         times(CONNECTIONS, (index) => index),
@@ -51,7 +51,7 @@ async function staleness(stage: Stage): Promise<Staleness> {
   const redis = await stage.redis();
   const line = await DelayProxy.start({ port: redis.port });
   try {
-    const { app: cached } = await stage.anotherActor('ours', redis, { port: line.port, cached: true });
+    const { app: cached } = await stage.anotherActor('ours', redis, { port: line.port, flags: ['read-cache'] });
     const { app: other } = await stage.anotherActor('ours', redis);
     const connected: number[] = [];
     for (let i = 0; i < LOGOUTS; i++) connected.push(await servedAfterLogout(cached, other));
@@ -62,18 +62,18 @@ async function staleness(stage: Stage): Promise<Staleness> {
   }
 }
 
-/** Logs a user out by another process, and sees how long this one goes on serving them. */
+/** Logs a user out by another process, and measures how long this one goes on serving them. */
 async function servedAfterLogout(cached: AppProcess, other: AppProcess, before?: () => void): Promise<number> {
   const [cookie = ''] = await logInAll(other, [0]);
   const isServed = async () => (await fetch(`${cached.url}/me`, { headers: { cookie } })).status === 200;
   for (let read = 0; read < 3; read++) {
-    if (!(await isServed())) throw new Error('A session is not served that was just opened.');
+    if (!(await isServed())) throw new Error('A session that was just opened is not served.');
   }
   before?.();
   await fetch(`${other.url}/logout`, { method: 'POST', headers: { cookie } });
   const begun = performance.now();
   let served = 0;
-  while (served < PATIENCE && (await isServed())) {
+  while (served < MAX_LOOK && (await isServed())) {
     served = performance.now() - begun;
   }
   return served;

@@ -3,15 +3,15 @@ import type { Stage } from '../stage/stage.js';
 import type { MemoryFigures } from './memory.js';
 import type { Staleness } from './read-cache.js';
 
-/** How much is measured, and how long. */
+/** The amount of measuring. */
 export interface Settings {
-  /** Of the four applications. */
+  /** Of races between the applications. */
   pace: Pace;
-  /** Of what may grow. */
+  /** Of scenarios whose data grows. */
   growthPace: Pace;
-  /** Sessions whose memory is measured. */
-  memorySessions: number;
-  /** Kilobytes of data in a session. */
+  /** Users whose memory is measured, with one session each. */
+  memoryUsers: number;
+  /** Kilobytes of other data in a session. */
   sizes: number[];
   /** Sessions of one user. */
   perUser: number[];
@@ -19,7 +19,7 @@ export interface Settings {
   totals: number[];
 }
 
-/** Races by name: what they were run for. */
+/** What a race is about. */
 export type RaceName =
   | 'read'
   | 'anonymous'
@@ -37,11 +37,11 @@ export type RaceName =
   | 'read-cache'
   | 'read-cache-delayed';
 
-/** What the scenarios found. */
+/** The results of the scenarios. */
 export interface Measured {
   races: Partial<Record<RaceName, Series[]>>;
   memory?: MemoryFigures[];
-  /** Milliseconds from a PING to its answer on the slow line. */
+  /** Milliseconds from a PING to its reply over the slow line. */
   roundTrip?: number;
   staleness?: Staleness;
 }

@@ -2,10 +2,10 @@ import { cartOf, CONNECTIONS, logInAll, putAll, reads, times } from '../load/req
 import { type Contestant, race } from '../measure/race.js';
 import type { Scenario } from './scenario.js';
 
-/** The guarded page, with data in the session that the page does not use. */
+/** The guarded page, with other data in the session. */
 export const size: Scenario = async (stage, { growthPace, sizes }) => {
   const contestants: Contestant[] = [];
-  for (const actor of await stage.actors('keepers')) {
+  for (const actor of await stage.actors('stateful')) {
     await actor.redis.flush(actor.app.variant);
     for (const kilobytes of sizes) {
       const users = times(CONNECTIONS, (index) => index);

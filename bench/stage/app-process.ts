@@ -3,11 +3,20 @@ import { once } from 'node:events';
 import { join } from 'node:path';
 import type { Question, Reply } from '../app/messages.js';
 import type { CpuProfile } from '../app/profiler.js';
-import type { VariantName } from '../app/variant.js';
+import type { Flag, VariantName } from '../app/variant.js';
 
-const SERVER = join(import.meta.dirname, '../app/server.js');
+const APPLICATIONS = join(import.meta.dirname, '../app');
 
-/** One application in a process of its own, so that the CPU time of that process is what its requests cost. */
+export interface AppOptions {
+  redisUrl: string;
+  flags: readonly Flag[];
+  /** The application's file. Default: that of the variant. */
+  file?: VariantName;
+  /** The folder of the compiled applications. Default: this build's own. */
+  folder?: string | undefined;
+}
+
+/** One application in a process of its own, so that the CPU time of that process is the cost of its requests. */
 export class AppProcess {
   private constructor(
     readonly variant: VariantName,
@@ -15,10 +24,11 @@ export class AppProcess {
     private readonly child: ChildProcess,
   ) {}
 
-  static async start(variant: VariantName, redisUrl: string, more: Record<string, string> = {}): Promise<AppProcess> {
+  static async start(variant: VariantName, options: AppOptions): Promise<AppProcess> {
+    const { redisUrl, flags, file = variant, folder = APPLICATIONS } = options;
     // Not production: there the library insists on Secure cookies, and this is plain HTTP. The same for all.
-    const env = { ...process.env, NODE_ENV: 'development', ...more };
-    const child = fork(SERVER, [variant, redisUrl], { env, execArgv: [] });
+    const env = { ...process.env, NODE_ENV: 'development' };
+    const child = fork(join(folder, 'server.js'), [file, redisUrl, ...flags], { env, execArgv: [] });
     const { port } = await replyOf(child, variant);
     return new AppProcess(variant, port ?? 0, child);
   }
@@ -58,9 +68,9 @@ export class AppProcess {
 async function replyOf(child: ChildProcess, variant: string): Promise<Reply> {
   const settled = new AbortController();
   const ended = once(child, 'exit', { signal: settled.signal }).then(() => {
-    throw new Error(`The application "${variant}" ended before it answered.`);
+    throw new Error(`The application "${variant}" ended before it replied.`);
   });
-  // Aborted once there is an answer.
+  // Aborted once there is a reply.
   ended.catch(() => undefined);
   try {
     const [reply] = (await Promise.race([once(child, 'message', { signal: settled.signal }), ended])) as [Reply];

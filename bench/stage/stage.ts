@@ -1,5 +1,6 @@
-import { KEEPERS, type VariantName, VARIANTS } from '../app/variant.js';
+import { type Flag, STATEFUL, type VariantName, VARIANTS } from '../app/variant.js';
 import { AppProcess } from './app-process.js';
+import { installBuild } from './other-build.js';
 import { ProxyProcess } from './proxy-process.js';
 import { RedisStage } from './redis-stage.js';
 
@@ -9,18 +10,33 @@ export interface Actor {
   redis: RedisStage;
 }
 
-/** Every process of a run. What was started here ends here. */
+export interface ActorOptions {
+  /** Of a proxy in front of Redis. */
+  port?: number;
+  flags?: readonly Flag[];
+}
+
+/** Every process of a run. `close()` ends all that were started here. */
 export class Stage {
+  /** The variants that take part. */
+  readonly variants: readonly VariantName[];
   readonly #ends: (() => unknown)[] = [];
   readonly #actors = new Map<VariantName, Actor>();
+  readonly #before: string | undefined;
   #redis?: Promise<RedisStage>;
 
-  /** The redis-server that the four applications share. */
+  /** @param against a checkout with the build of the library that `before` runs on */
+  constructor(against?: string) {
+    this.#before = against === undefined ? undefined : installBuild(against);
+    this.variants = VARIANTS.filter((variant) => variant !== 'before' || against !== undefined);
+  }
+
+  /** The redis-server that the applications share. */
   redis(): Promise<RedisStage> {
     return (this.#redis ??= this.#startRedis());
   }
 
-  /** The application of this variant, started when it is first asked for. */
+  /** The application of this variant, started on first use. */
   async actor(variant: VariantName): Promise<Actor> {
     const redis = await this.redis();
     const actor = this.#actors.get(variant) ?? (await this.anotherActor(variant, redis));
@@ -28,18 +44,21 @@ export class Stage {
     return actor;
   }
 
-  /** All four, or those that keep sessions. */
-  actors(which: 'all' | 'keepers'): Promise<Actor[]> {
-    return Promise.all((which === 'all' ? VARIANTS : KEEPERS).map((variant) => this.actor(variant)));
+  /** All that take part, or those that store sessions. */
+  actors(which: 'all' | 'stateful'): Promise<Actor[]> {
+    return Promise.all((which === 'all' ? this.variants : STATEFUL).map((variant) => this.actor(variant)));
   }
 
-  /** @param cached the application's client of Redis keeps what it has read, where the variant can do that */
   async anotherActor(
     variant: VariantName,
     redis: RedisStage,
-    { port = redis.port, cached = false }: { port?: number; cached?: boolean } = {},
+    { port = redis.port, flags = [] }: ActorOptions = {},
   ): Promise<Actor> {
-    const app = await AppProcess.start(variant, redis.url(variant, port), cached ? { READ_CACHE: '1' } : {});
+    const app = await AppProcess.start(variant, {
+      redisUrl: redis.url(variant, port),
+      flags,
+      ...(variant === 'before' && { file: 'ours', folder: this.#before }),
+    });
     this.#ends.push(() => app.stop());
     return { app, redis };
   }
