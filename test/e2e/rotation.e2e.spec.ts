@@ -193,10 +193,10 @@ describe.each(['memory', 'redis', 'cluster'])('rotation of the secret, with sess
     ['a HEAD', (browser) => browser.request('HEAD', '/me'), 200],
     ['a 304', (browser) => browser.get('/me', { headers: { 'if-none-match': '*' } }), 304],
     ['a 404', (browser) => browser.get('/nowhere'), 404],
-    ['a redirect', (browser) => browser.get('/answers/redirect'), 302],
-    ['a streamed answer', (browser) => browser.get('/answers/stream'), 200],
-    ['an answer with its head written by hand', (browser) => browser.get('/answers/head-first'), 200],
-    ['an error', (browser) => browser.get('/answers/error'), 500],
+    ['a redirect', (browser) => browser.get('/responses/redirect'), 302],
+    ['a streamed answer', (browser) => browser.get('/responses/stream'), 200],
+    ['an answer with its head written by hand', (browser) => browser.get('/responses/head-first'), 200],
+    ['an error', (browser) => browser.get('/responses/error'), 500],
   ])('goes with %s', async (_, ask, status) => {
     const browser = await application.loggedIn();
     const before = shownBy(browser);

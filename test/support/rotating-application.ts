@@ -61,8 +61,8 @@ export class SlowController {
 }
 
 /** Answers of every kind. */
-@Controller('answers')
-export class AnswersController {
+@Controller('responses')
+export class ResponsesController {
   @Get('redirect')
   @Redirect('/me')
   redirect(): void {
@@ -113,7 +113,7 @@ export function rotatingApplication({
   return TestApplication.start({
     ...rest,
     options: { lifetime: ROTATING, redisTimeout: '5s', ...options }, // A busy machine is no outage.
-    controllers: [SlowController, AnswersController, PassiveController],
+    controllers: [SlowController, ResponsesController, PassiveController],
     providers: [Gates, SnapshotSerializer, LocalStrategy, ...providers],
   });
 }

@@ -29,14 +29,14 @@ import { LogRecorder } from '../support/log-recorder.js';
 import { ProcessWatch } from '../support/process-watch.js';
 import { DEPLOYMENTS } from '../support/redis-deployment.js';
 import type { RedisLine } from '../support/redis-line.js';
-import { type AnswerKind, ANSWERS, AnswersController, BODILESS_ANSWERS } from './answers.js';
+import { type ResponseKind, RESPONSES, ResponsesController, BODILESS_RESPONSES } from './responses.js';
 import { type Application, dataOf, gate, isLoggedIn, put } from './scenario.js';
 import { stage } from './stage.js';
 
-const titled = (answers: AnswerKind[]) =>
+const titled = (answers: ResponseKind[]) =>
   answers.map((answer) => [`${answer.method ?? 'GET'} ${answer.kind}`, answer] as const);
 
-const controllers = [AnswersController];
+const controllers = [ResponsesController];
 
 const compressed = (app: INestApplication) => app.use(compression({ threshold: 0 }));
 
@@ -95,13 +95,13 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
 
   describe('an answer after a change to the session', () => {
     /** Redis is far from the application, and near to who looks whether the data is there. */
-    async function headOf(application: Application, line: RedisLine, { kind, method = 'GET', headers }: AnswerKind) {
+    async function headOf(application: Application, line: RedisLine, { kind, method = 'GET', headers }: ResponseKind) {
       const browser = application.browser();
       await put(browser, 'token', 'old');
       const [key = ''] = await on.sessions();
 
       line.delay = 40;
-      const head = await browser.open(method, `/answers/${kind}?token=new`, { headers });
+      const head = await browser.open(method, `/responses/${kind}?token=new`, { headers });
       const savedAtHead = (await on.client.get(key))?.includes('"token":"new"');
       line.delay = 0;
       const { localPort } = head.body.socket;
@@ -123,15 +123,15 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
 
     const WELL = { savedAtHead: true, next: { sameSocket: true, data: { token: 'new' } } };
 
-    describe.each(titled(ANSWERS))('by %s', (_, answer) => {
-      on.single?.('[10] control: begins before the data is saved', async () => {
+    describe.each(titled(RESPONSES))('by %s', (_, answer) => {
+      on.single?.('control: begins before the data is saved', async () => {
         const line = await on.line();
         const application = await on.handWired({ redis: line, controllers });
 
         expect(await headOf(application, line, answer)).toMatchObject({ status: answer.status, savedAtHead: false });
       });
 
-      it('[10] begins when the data is saved, and is the answer that the handler gave', async () => {
+      it('begins when the data is saved, and is the answer that the handler gave', async () => {
         const line = await on.line();
         const application = await on.here({ options: { redis: line.options }, controllers });
 
@@ -143,16 +143,13 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       });
     });
 
-    it.each(titled(BODILESS_ANSWERS))(
-      '[10] by %s begins when the data is saved, and has no body',
-      async (_, answer) => {
-        const line = await on.line();
-        const application = await on.here({ options: { redis: line.options }, controllers });
+    it.each(titled(BODILESS_RESPONSES))('by %s begins when the data is saved, and has no body', async (_, answer) => {
+      const line = await on.line();
+      const application = await on.here({ options: { redis: line.options }, controllers });
 
-        const { status, length } = answer;
-        expect(await headOf(application, line, answer)).toEqual({ ...WELL, status, length, content: '' });
-      },
-    );
+      const { status, length } = answer;
+      expect(await headOf(application, line, answer)).toEqual({ ...WELL, status, length, content: '' });
+    });
 
     describe('that redirects', () => {
       /**
@@ -174,7 +171,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
             const elsewhere = new Browser(neighbour!.url, {}, browser.cookies);
             for (let round = 0; round < times / browsers.length; round++) {
               const token = `${i}-${round}`;
-              const { status, headers, body } = await browser.open('GET', `/answers/redirect?token=${token}`);
+              const { status, headers, body } = await browser.open('GET', `/responses/redirect?token=${token}`);
               const landed = await elsewhere.get(headers.location ?? '');
               if (status === 302 && landed.json<{ token?: string }>().token === token) seen++;
               await text(body);
@@ -184,7 +181,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
         return seen;
       }
 
-      on.single?.('[10] control: and is followed at once, lands before the data', async () => {
+      on.single?.('control: and is followed at once, lands before the data', async () => {
         const line = await on.line();
         const instances = [await on.handWired({ redis: line, controllers }), await on.handWired()];
 
@@ -194,7 +191,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
         expect(after).toBeLessThan(20);
       });
 
-      it('[10] and is followed at once, lands after the data, 200 times of 200', async () => {
+      it('and is followed at once, lands after the data, 200 times of 200', async () => {
         const line = await on.line();
         const instances = [await on.here({ options: { redis: line.options }, controllers }), await on.here()];
 
@@ -230,14 +227,14 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       (_, { fail, recover }) => {
         afterEach(recover);
 
-        on.single?.('[9] control: is answered with 200 and a cookie', async () => {
+        on.single?.('control: is answered with 200 and a cookie', async () => {
           const application = await on.handWired({ session: { rolling: true, cookie: { maxAge: 3_600_000 } } });
 
           const { observed } = await saveInto(application, fail);
           expect(observed).toEqual({ status: 200, cookies: 1, retryAfter: undefined, code: undefined });
         });
 
-        it('[9] is answered with 503 and no cookie', async () => {
+        it('is answered with 503 and no cookie', async () => {
           const application = await on.here();
 
           const { observed } = await saveInto(application, fail);
@@ -257,16 +254,16 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
         return { status, cookies: setCookies.length };
       }
 
-      on.single?.('[9] control: is answered with the cookie of the login', async () => {
+      on.single?.('control: is answered with the cookie of the login', async () => {
         expect(await signUp(await on.handWired())).toEqual({ status: 204, cookies: 1 });
       });
 
-      it('[9] is answered with 503 and without the cookie of the login', async () => {
+      it('is answered with 503 and without the cookie of the login', async () => {
         expect(await signUp(await on.here())).toEqual({ status: 503, cookies: 0 });
       });
     });
 
-    it('[9] stores nothing, and the next one works', async () => {
+    it('stores nothing, and the next one works', async () => {
       const application = await on.here();
       const { browser } = await saveInto(application, () => on.refuseWrites());
 
@@ -280,8 +277,8 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       ['', undefined],
       [', behind compression', compressed],
     ])('%s', (_, configure) => {
-      it.each(titled([...ANSWERS, ...BODILESS_ANSWERS]))(
-        '[9] replaces an answer by %s whole, and keeps the connection',
+      it.each(titled([...RESPONSES, ...BODILESS_RESPONSES]))(
+        'replaces an answer by %s whole, and keeps the connection',
         async (_, { kind, method = 'GET', headers }) => {
           const application = await on.here({ controllers, ...(configure && { configure }) });
           const browser = application.browser();
@@ -289,7 +286,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
           await on.refuseWrites();
 
           const accepting = { ...headers, 'accept-encoding': 'gzip' };
-          const answer = await browser.open(method, `/answers/${kind}?token=new`, { headers: accepting });
+          const answer = await browser.open(method, `/responses/${kind}?token=new`, { headers: accepting });
           const { localPort } = answer.body.socket;
           const content = await text(answer.body);
 
@@ -317,7 +314,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
     it.each([
       ['', undefined],
       [', behind compression', compressed],
-    ])('[9] is answered by an exception filter that takes its time%s', async (_, configure) => {
+    ])('is answered by an exception filter that takes its time%s', async (_, configure) => {
       const application = await on.here({
         controllers: [LongAnswerController],
         providers: [SnapshotSerializer, LocalStrategy, { provide: APP_FILTER, useClass: TardyFilter }],
@@ -346,14 +343,14 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
     const WELL = { status: 200, body: '{"id":"1","name":"Ada"}' };
     const errors = (log: LogRecorder) => log.at('error', 'fatal').filter((line) => line.includes('NOREPLICAS'));
 
-    on.single?.('[9] control: fails a request that has been answered', async () => {
+    on.single?.('control: fails a request that has been answered', async () => {
       const logger = new LogRecorder();
 
       expect(await readWhileWritesFail(await on.handWired({ logger }))).toEqual(WELL);
       await eventually('the error', () => errors(logger).length > 0);
     });
 
-    it('[9] is an event, and no error of a request', async () => {
+    it('is an event, and no error of a request', async () => {
       const logger = new LogRecorder();
       const application = await on.here({ logger, options: { lifetime: { rotateEvery: false } } });
 
@@ -364,13 +361,13 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
   });
 
   describe('a stream', () => {
-    it('[10] commits at its first byte; a change after that is saved at the end, and warned about once', async () => {
+    it('commits at its first byte; a change after that is saved at the end, and warned about once', async () => {
       const log = new LogRecorder();
       const application = await on.here({ controllers, logger: log });
       const browser = application.browser();
       await put(browser, 'token', 'old');
 
-      const { status, body } = await browser.open('GET', '/answers/stream/late');
+      const { status, body } = await browser.open('GET', '/responses/stream/late');
       expect(status).toBe(200);
       expect(await dataOf(browser.tab())).toEqual({ token: 'old', before: true });
 
@@ -380,11 +377,11 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       expect(log.at('warn').filter((line) => line.includes('after the answer had begun'))).toHaveLength(1);
     });
 
-    it('[10] hands out the cookie of a session that it has opened with its first byte', async () => {
+    it('hands out the cookie of a session that it has opened with its first byte', async () => {
       const application = await on.here({ controllers });
       const browser = application.browser();
 
-      const { setCookies, body } = await browser.open('GET', '/answers/stream/late');
+      const { setCookies, body } = await browser.open('GET', '/responses/stream/late');
       expect(setCookies).toEqual([expect.stringMatching(/^sid=s%3A/)]);
       expect(await dataOf(browser.tab())).toEqual({ before: true });
 
@@ -393,13 +390,13 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       expect(await dataOf(browser)).toEqual({ before: true, after: true, last: true });
     });
 
-    it('[32] that changes nothing, and ends when use is to be written down, waits for nothing and warns of nothing', async () => {
+    it('that changes nothing, and ends when use is to be written down, waits for nothing and warns of nothing', async () => {
       const log = new LogRecorder();
       const application = await on.here({ controllers, logger: log });
       const browser = await application.loggedIn();
       for (const key of ['before', 'after', 'last']) await put(browser, key, true);
 
-      const { body } = await browser.open('GET', '/answers/stream/late');
+      const { body } = await browser.open('GET', '/responses/stream/late');
       application.clock.advance('10m');
       gate(application, 'late').open();
 
@@ -409,11 +406,11 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       expect(log.at('warn')).toEqual([]);
     });
 
-    it('[10] whose late change cannot be saved still ends, and says so in the log', async () => {
+    it('whose late change cannot be saved still ends, and says so in the log', async () => {
       const log = new LogRecorder();
       const application = await on.here({ controllers, logger: log });
       const browser = application.browser();
-      const { body } = await browser.open('GET', '/answers/stream/late');
+      const { body } = await browser.open('GET', '/responses/stream/late');
 
       await on.refuseWrites();
       gate(application, 'late').open();
@@ -425,7 +422,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
   });
 
   describe('a client that hangs up', () => {
-    it('[9] while the handler runs leaves its session as the handler made it, and the server unharmed', async () => {
+    it('while the handler runs leaves its session as the handler made it, and the server unharmed', async () => {
       const watch = on.closing(new ProcessWatch());
       const application = await on.here();
       const browser = await application.loggedIn();
@@ -446,7 +443,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
     });
 
     it.each(['login', 'step-up'])(
-      '[9] before its %s comes about leaves the sessions that there are, and no other that nobody has',
+      'before its %s comes about leaves the sessions that there are, and no other that nobody has',
       async (kind) => {
         const application = await on.here({
           controllers: [LateLoginController],
@@ -465,19 +462,19 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       },
     );
 
-    it('[9] while its answer waits for the save leaves the server unharmed', async () => {
+    it('while its answer waits for the save leaves the server unharmed', async () => {
       const watch = on.closing(new ProcessWatch());
       const line = await on.line();
       const application = await on.here({ options: { redis: line.options }, controllers });
       const browser = await application.loggedIn();
-      for (const { kind } of ANSWERS) {
+      for (const { kind } of RESPONSES) {
         const hasty = put(browser.tab(), kind, 1, { at: kind }).catch((error: unknown) => error);
         await gate(application, kind).reached;
         line.pause();
         gate(application, kind).open();
         const answer = await browser
           .tab()
-          .get(`/answers/${kind}?token=a`, { timeout: 30 })
+          .get(`/responses/${kind}?token=a`, { timeout: 30 })
           .catch((error: unknown) => error);
         expect(answer).toBeInstanceOf(Error);
         line.resume();

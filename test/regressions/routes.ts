@@ -6,7 +6,7 @@ type Data = Record<string, unknown>;
 
 /** Routes that use the session as code written for express-session does, and so run on either application. */
 @Controller()
-export class BoardController {
+export class ExpressSessionController {
   constructor(private readonly gates: Gates) {}
 
   /** Reads the session, and answers when the gate opens. */

@@ -96,7 +96,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
     on.single?.each<[string, Users['answer']]>([
       ['throws', fail],
       ['gives undefined', () => undefined],
-    ])('[5] control: a deserializeUser that %s takes every route down', async (_, answer) => {
+    ])('control: a deserializeUser that %s takes every route down', async (_, answer) => {
       const application = await on.handWired({ providers: provided(ThrowingSerializer) });
 
       const { status } = await statuses(application, answer);
@@ -107,7 +107,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       ['null', () => null],
       ['undefined', () => undefined],
       ['a promise of null', () => Promise.resolve(null)],
-    ])('[5] and is gone (%s) is logged out: session ended, cookie cleared, request anonymous', async (_, answer) => {
+    ])('and is gone (%s) is logged out: session ended, cookie cleared, request anonymous', async (_, answer) => {
       const application = await on.here({ providers: provided(IdSerializer) });
 
       const { status, answers, afterwards } = await statuses(application, answer);
@@ -127,7 +127,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
     it.each<[string, Users['answer']]>([
       ['throws', fail],
       ['rejects', () => Promise.reject(new Error('the user database is away'))],
-    ])('[5] because deserializeUser %s is 503 on guarded routes only, and keeps the session', async (_, answer) => {
+    ])('because deserializeUser %s is 503 on guarded routes only, and keeps the session', async (_, answer) => {
       const application = await on.here({ providers: provided(IdSerializer) });
 
       const { status, answers, afterwards } = await statuses(application, answer);
@@ -151,19 +151,19 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return { status: answer.status, unhandled: watch.unhandled.length };
     }
 
-    on.single?.('[6] control: hangs the request, and is an unhandled rejection', async () => {
+    on.single?.('control: hangs the request, and is an unhandled rejection', async () => {
       const application = await on.handWired({ providers: provided(AsyncSerializer) });
 
       expect(await rejecting(application)).toEqual({ status: 'no answer', unhandled: 1 });
     });
 
-    it('[6] is an error answer', async () => {
+    it('is an error answer', async () => {
       const application = await on.here({ providers: provided(IdSerializer) });
 
       expect(await rejecting(application)).toEqual({ status: 503, unhandled: 0 });
     });
 
-    it('[6] at login is an error answer, and logs nobody in', async () => {
+    it('at login is an error answer, and logs nobody in', async () => {
       @Injectable()
       class RejectingSerializer extends SnapshotSerializer {
         override serializeUser(): never {
@@ -196,7 +196,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       }
     }
 
-    on.single?.('[33] control: is done for every request, whatever it is for', async () => {
+    on.single?.('control: is done for every request, whatever it is for', async () => {
       const application = await on.handWired({
         providers: provided(ThrowingSerializer),
         controllers: [StaticController],
@@ -205,7 +205,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       expect(await lookupsOf(application, '/static/page')).toBe(5);
     });
 
-    it('[33] is not done for what is excluded, nor is Redis asked', async () => {
+    it('is not done for what is excluded, nor is Redis asked', async () => {
       const application = await on.here({
         providers: provided(IdSerializer),
         controllers: [StaticController],
@@ -218,7 +218,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       expect(await monitor.during(() => browser.get('/static/page'))).toEqual([]);
     });
 
-    it('[33] is done once in a request, however many ask who it is', async () => {
+    it('is done once in a request, however many ask who it is', async () => {
       @Controller('curious')
       @UseGuards(SessionGuard)
       class CuriousController {
@@ -233,7 +233,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       expect(await lookupsOf(application, '/curious')).toBe(5);
     });
 
-    it('[33] is not needed where the session keeps the user', async () => {
+    it('is not needed where the session keeps the user', async () => {
       const application = await on.here({ providers: [Users, SnapshotSerializer, LocalStrategy] });
 
       expect(await lookupsOf(application, '/me')).toBe(0);

@@ -51,19 +51,19 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return { anonymous: anonymous.status, ada: ada.status === 200 ? ada.json() : ada.status };
     }
 
-    on.single?.('[1] control: lets everyone in, and forgets who it is (AuthGuard of "session")', async () => {
+    on.single?.('control: lets everyone in, and forgets who it is (AuthGuard of "session")', async () => {
       const application = await on.handWired({ controllers: [guardedBy(AuthGuard('session'))] });
 
       expect(await whoComesIn(application)).toEqual({ anonymous: 200, ada: { user: null } });
     });
 
-    it('[1] answers 401 without a user, and leaves req.user alone', async () => {
+    it('answers 401 without a user, and leaves req.user alone', async () => {
       const application = await on.here({ controllers: [guardedBy(SessionGuard)] });
 
       expect(await whoComesIn(application)).toEqual({ anonymous: 401, ada: { user: 'Ada' } });
     });
 
-    it('[1] takes no user whom other code put at req.user', async () => {
+    it('takes no user whom other code put at req.user', async () => {
       const application = await on.here({
         controllers: [guardedBy(SessionGuard)],
         configure: (app) =>
@@ -111,7 +111,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return RealmSerializer;
     }
 
-    on.single?.("[7] control: the second uses the first one's serializer", async () => {
+    on.single?.("control: the second uses the first one's serializer", async () => {
       const applications: [Application, Application] = [
         await on.handWired({ providers: [byPassport('first'), LocalStrategy] }),
         await on.handWired({ providers: [byPassport('second'), LocalStrategy], besideOthers: true }),
@@ -120,7 +120,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       expect(await whoIsWho(applications)).toEqual(['first', 'first']);
     });
 
-    it('[7] have a Passport of their own each', async () => {
+    it('have a Passport of their own each', async () => {
       const applications: [Application, Application] = [
         await on.here({ providers: [byModule('first'), LocalStrategy] }),
         await on.here({ providers: [byModule('second'), LocalStrategy] }),
@@ -143,11 +143,11 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return { ada, grace: await dataOf(browser) };
     }
 
-    on.single?.('[12] control: nothing', async () => {
+    on.single?.('control: nothing', async () => {
       expect(await loginsInOneBrowser(await on.handWired())).toEqual({ ada: {}, grace: {} });
     });
 
-    on.single?.("[12] control: everything, another user's data included (keepSessionInfo)", async () => {
+    on.single?.("control: everything, another user's data included (keepSessionInfo)", async () => {
       const application = await on.handWired({ passport: { session: true, keepSessionInfo: true } });
 
       expect(await loginsInOneBrowser(application)).toEqual({
@@ -156,7 +156,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       });
     });
 
-    it("[12] is what it is told to keep, and never another user's", async () => {
+    it("is what it is told to keep, and never another user's", async () => {
       expect(await loginsInOneBrowser(await on.here())).toEqual({ ada: { returnTo: '/cart' }, grace: {} });
     });
   });
@@ -179,17 +179,17 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       }
     }
 
-    on.single?.("[13] control: does not come of AuthGuard('local') and register({ session: true })", async () => {
+    on.single?.("control: does not come of AuthGuard('local') and register({ session: true })", async () => {
       const application = await on.handWired({ passport: { session: true }, controllers: [PlainController] });
 
       expect(await byGuard(application, '/plain-login')).toEqual({ status: 200, loggedIn: false });
     });
 
-    it("[13] comes of LoginGuard('local')", async () => {
+    it("comes of LoginGuard('local')", async () => {
       expect(await byGuard(await on.here(), '/login')).toEqual({ status: 200, loggedIn: true });
     });
 
-    it('[13] comes of SessionAuthService.logIn() anywhere', async () => {
+    it('comes of SessionAuthService.logIn() anywhere', async () => {
       @Controller()
       class SignUpController {
         constructor(private readonly sessionAuth: SessionAuthService) {}
@@ -251,14 +251,14 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
     const WELL = { login: 200, loggedIn: true, logout: 200, loggedOut: true };
     const controllers = [MethodsController];
 
-    on.single?.('[16] control: cannot be awaited', async () => {
+    on.single?.('control: cannot be awaited', async () => {
       const application = await on.handWired({ controllers });
 
       expect(await comeAndGo(application, 'await')).toMatchObject({ login: 500, loggedIn: false, logout: 500 });
       expect(await comeAndGo(application, 'callback')).toEqual(WELL);
     });
 
-    it.each(['await', 'callback'] as const)('[16] work by %s', async (style) => {
+    it.each(['await', 'callback'] as const)('work by %s', async (style) => {
       expect(await comeAndGo(await on.here({ controllers }), style)).toEqual(WELL);
     });
   });
@@ -284,14 +284,14 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
     const found = async (application: Application) =>
       (await (await application.loggedIn()).get('/public')).headers['x-found'];
 
-    on.single?.('[31] control: runs before the session, where a module mounts that', async () => {
+    on.single?.('control: runs before the session, where a module mounts that', async () => {
       const application = await on.handWired({ imports: [EarlyModule], byModule: true });
 
       expect(await found(application)).toBe('nothing');
     });
 
     it.each([EarlyModule, EarlyGlobalModule])(
-      '[31] finds the session and its user, whatever the order of imports (%p)',
+      'finds the session and its user, whatever the order of imports (%p)',
       async (early) => {
         expect(await found(await on.here({ before: [early] }))).toBe('Ada');
         expect(await found(await on.here({ imports: [early] }))).toBe('Ada');

@@ -32,8 +32,8 @@ class RefusalFilter implements ExceptionFilter<Refusal> {
 }
 
 /** Every way to answer. Each stores a token first, which the answer does not hold. */
-@Controller('answers')
-export class AnswersController {
+@Controller('responses')
+export class ResponsesController {
   constructor(private readonly gates: Gates) {}
 
   @Get('returned')
@@ -129,7 +129,7 @@ export class AnswersController {
 }
 
 /** A way to answer, and what it looks like from outside when all is well. */
-export interface AnswerKind {
+export interface ResponseKind {
   kind: string;
   method?: string;
   headers?: Record<string, string>;
@@ -141,7 +141,7 @@ export interface AnswerKind {
 
 const JSON_LENGTH = Buffer.byteLength(JSON.stringify({ text: TEXT }));
 
-export const ANSWERS: AnswerKind[] = [
+export const RESPONSES: ResponseKind[] = [
   { kind: 'returned', status: 200, length: JSON_LENGTH },
   { kind: 'send', status: 200, length: LENGTH },
   { kind: 'json', status: 200, length: JSON_LENGTH },
@@ -156,7 +156,7 @@ export const ANSWERS: AnswerKind[] = [
 ];
 
 /** Answers without a body: their head comes last on any stack. */
-export const BODILESS_ANSWERS: AnswerKind[] = [
+export const BODILESS_RESPONSES: ResponseKind[] = [
   { kind: 'unchanged', status: 304, length: undefined, headers: { 'If-None-Match': '"constant"' } },
   { kind: 'send', method: 'HEAD', status: 200, length: LENGTH },
 ];

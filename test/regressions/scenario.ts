@@ -5,7 +5,7 @@ import type { TestClock } from '../support/test-clock.js';
 
 /**
  * What a scenario is played on: the hand-wired application or one with the module. Both have the routes of
- * `TestController` and of `BoardController`; what they differ in is what the scenario observes.
+ * `TestController` and of `ExpressSessionController`; what they differ in is what the scenario observes.
  */
 export interface Application {
   readonly app: INestApplication;

@@ -135,7 +135,7 @@ export interface ControlOptions {
 
 /**
  * What the module's users would wire by hand, as the documentation of Nest, Passport, express-session and connect-redis
- * says: the board's left column. A scenario that shows the defect here is known to be able to fail.
+ * says: what this module is an alternative to. A scenario that shows the defect here is known to be able to fail.
  */
 export class ControlApplication implements Application {
   readonly clock = new DateClock();

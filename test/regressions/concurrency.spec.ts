@@ -27,7 +27,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       };
     }
 
-    on.single?.('[2] control: brings the session back', async () => {
+    on.single?.('control: brings the session back', async () => {
       expect(await slowWriteDuringLogout(await on.handWired())).toMatchObject({
         logout: 204,
         slow: { status: 200 },
@@ -35,7 +35,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       });
     });
 
-    it('[2] cannot bring the session back; its answer goes out with the cookie cleared, and an event says what was dropped', async () => {
+    it('cannot bring the session back; its answer goes out with the cookie cleared, and an event says what was dropped', async () => {
       const application = await on.here();
 
       expect(await slowWriteDuringLogout(application)).toEqual({
@@ -53,7 +53,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       ]);
     });
 
-    it('[2] cannot bring it back by being noted as activity either', async () => {
+    it('cannot bring it back by being noted as activity either', async () => {
       const application = await on.here();
       const browser = await application.loggedIn();
       const before = browser.fork();
@@ -81,20 +81,20 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return { status, stillLoggedIn: await isLoggedIn(browser), sessions: (await on.sessions()).length };
     }
 
-    on.single?.('[3] control: deletes a session that is in use', async () => {
+    on.single?.('control: deletes a session that is in use', async () => {
       const application = await on.handWired({ session: { rolling: true, cookie: { maxAge: HOUR } } });
 
       expect(await saveInOldButBusySession(application)).toEqual({ status: 204, stillLoggedIn: false, sessions: 0 });
     });
 
-    it('[3] keeps a session that is in use, for as long as the lifetime policy says at that moment', async () => {
+    it('keeps a session that is in use, for as long as the lifetime policy says at that moment', async () => {
       const application = await on.here({ options: { lifetime: { idle: HOUR } } });
 
       expect(await saveInOldButBusySession(application)).toEqual({ status: 204, stillLoggedIn: true, sessions: 1 });
       expect(await lifeLeft()).toEqual(near(HOUR));
     });
 
-    it('[3] computes the time to live at every save', async () => {
+    it('computes the time to live at every save', async () => {
       const application = await on.here({ options: { lifetime: { idle: HOUR } } });
       const browser = await application.loggedIn();
 
@@ -133,7 +133,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return dataOf(browser);
     }
 
-    on.single?.('[4] control: lose all writes but the last', async () => {
+    on.single?.('control: lose all writes but the last', async () => {
       expect(await parallelWrites(await on.handWired())).toEqual({
         cart: { items: 1, coupon: 'none' },
         gone: true,
@@ -141,11 +141,11 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       });
     });
 
-    it('[4] keep what each has set, changed and deleted', async () => {
+    it('keep what each has set, changed and deleted', async () => {
       expect(await parallelWrites(await on.here())).toEqual({ cart: { items: 2, coupon: 'none' }, a: 1, b: 2 });
     });
 
-    it('[4] keep what one has written before another saves for the second time', async () => {
+    it('keep what one has written before another saves for the second time', async () => {
       const application = await on.here();
       const browser = await application.loggedIn();
       await put(browser, 'gone', true);
@@ -170,7 +170,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       });
     });
 
-    it('[4] count a nested change as one of its top-level key: of two, the later stands whole', async () => {
+    it('count a nested change as one of its top-level key: of two, the later stands whole', async () => {
       const application = await on.here();
       const browser = await application.loggedIn();
       await put(browser, 'cart', { items: 1, coupon: 'none' });
@@ -187,7 +187,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       expect(await dataOf(browser)).toEqual({ cart: { items: 1, coupon: 'spring' } });
     });
 
-    it('[4] keep all of twelve writes at once', async () => {
+    it('keep all of twelve writes at once', async () => {
       const application = await on.here();
       const browser = await application.loggedIn();
       const keys = Array.from({ length: 12 }, (_, i) => `key${i}`);
@@ -213,7 +213,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return counter;
     }
 
-    it('[4] fail with 503 and code session_conflict when others are faster again and again, never by a silent loss', async () => {
+    it('fail with 503 and code session_conflict when others are faster again and again, never by a silent loss', async () => {
       const application = await on.here();
       const counter = contend(application.app.get<RedisSessionStore>(SESSION_STORE));
       const browser = await application.loggedIn();
@@ -258,7 +258,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
     }
 
     on.single?.(
-      '[14] [15] control: login runs DEL, SET, SET; logout GET, SET, DEL, SET, leaves an empty session and sets a fresh cookie',
+      'control: login runs DEL, SET, SET; logout GET, SET, DEL, SET, leaves an empty session and sets a fresh cookie',
       async () => {
         expect(await loginAndLogout(await on.handWired())).toEqual({
           login: ['del', 'set', 'set'],
@@ -269,7 +269,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       },
     );
 
-    it('[14] [15] login writes one step; logout deletes in one, recreates nothing and expires the cookie', async () => {
+    it('login writes one step; logout deletes in one, recreates nothing and expires the cookie', async () => {
       const { login, logout, setCookies, left } = await loginAndLogout(await on.here());
 
       expect(writes(login)).toHaveLength(1);
@@ -281,7 +281,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       expect(left).toBe(0);
     });
 
-    it('[14] the expired cookie has the attributes of the one it ends', async () => {
+    it('the expired cookie has the attributes of the one it ends', async () => {
       const application = await on.here({
         options: {
           cookie: { name: 'login', path: '/', domain: '127.0.0.1', sameSite: 'none', secure: true, partitioned: true },

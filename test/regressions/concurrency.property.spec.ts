@@ -168,7 +168,7 @@ describe.each(DEPLOYMENTS)('whatever requests of one browser run at once, with s
   const on = stage(kind);
   const controllers = [ModelController];
 
-  on.single?.('[2] [4] control: sessions come back, or writes are lost', async () => {
+  on.single?.('control: sessions come back, or writes are lost', async () => {
     const application = await on.handWired({ controllers });
     const browser = on.closing(application.browser());
     const stored = async () => (await on.sessions()).map((one) => one.slice('sess:'.length));
@@ -178,7 +178,7 @@ describe.each(DEPLOYMENTS)('whatever requests of one browser run at once, with s
   });
 
   it.each(on.single ? ['redis', 'memory'] : ['cluster'])(
-    '[2] [4] no write is lost, no ended session comes back, nobody is who they are not (%s)',
+    'no write is lost, no ended session comes back, nobody is who they are not (%s)',
     async (where) => {
       const options = where === 'memory' ? { redis: undefined } : {};
       const application = await on.here({ controllers, options });

@@ -31,15 +31,15 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       });
     }
 
-    on.single?.('[32] control: cost Redis a write each', async () => {
+    on.single?.('control: cost Redis a write each', async () => {
       expect(await hundredReads(await on.handWired())).toEqual({ get: 100, expire: 100 });
     });
 
-    it('[32] cost Redis a GET each and nothing else within touchEvery', async () => {
+    it('cost Redis a GET each and nothing else within touchEvery', async () => {
       expect(await hundredReads(await on.here())).toEqual({ get: 100 });
     });
 
-    it('[32] cost it one write more, of the first to come after touchEvery', async () => {
+    it('cost it one write more, of the first to come after touchEvery', async () => {
       const application = await on.here({ options: { lifetime: { touchEvery: '5m', rotateEvery: false } } });
       const browser = await application.loggedIn();
       const afterwards = async (wait: number) => {
@@ -57,7 +57,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       expect(await lifeLeft()).toEqual(near(HOUR));
     });
 
-    it('[32] cost it one write more for twenty at once, each of which finds it due', async () => {
+    it('cost it one write more for twenty at once, each of which finds it due', async () => {
       const application = await on.here({ options: { lifetime: STILL } });
       const browser = await application.loggedIn();
       application.clock.advance('30m');
@@ -93,7 +93,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return { status, heldBack: time >= AWAY };
     }
 
-    on.single?.('[32] control: holds the end of the answer back', async () => {
+    on.single?.('control: holds the end of the answer back', async () => {
       const line = await on.line();
 
       expect(await readWithSlowTouch(await on.handWired({ redis: line }), line)).toEqual({
@@ -102,7 +102,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       });
     });
 
-    it('[32] does not hold the answer back', async () => {
+    it('does not hold the answer back', async () => {
       const line = await on.line();
       const application = await on.here({ options: { redis: line.options, redisTimeout: '2s', lifetime: STILL } });
 
@@ -110,7 +110,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       await eventually('the activity to be written down', async () => (await lifeLeft()) > HOUR - MINUTE);
     });
 
-    it('[32] leaves the answer as it is when it fails, and says so as an event', async () => {
+    it('leaves the answer as it is when it fails, and says so as an event', async () => {
       const application = await on.here({ options: { lifetime: STILL } });
       const browser = await application.loggedIn();
       application.clock.advance('30m');
@@ -123,7 +123,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       expect(event).toMatchObject({ handle: expect.stringMatching(/^[\w-]{20}$/), error: expect.any(Error) });
     });
 
-    on.single?.('[32] leaves the answer as it is when Redis hangs just then', async () => {
+    on.single?.('leaves the answer as it is when Redis hangs just then', async () => {
       const application = await on.here({ options: { redisTimeout: 100, lifetime: STILL } });
       const browser = await application.loggedIn();
       application.clock.advance('30m');
@@ -158,19 +158,19 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       };
     }
 
-    on.single?.('[29] control: ends while the session goes on (rolling: false)', async () => {
+    on.single?.('control: ends while the session goes on (rolling: false)', async () => {
       const application = await on.handWired({ session: { cookie: { maxAge: HOUR } } });
 
       expect(await threeBusyHours(application)).toMatchObject({ renewed: 0, loggedIn: false, sessions: 1 });
     });
 
-    on.single?.('[29] control: comes with every answer, for caches to keep (rolling: true)', async () => {
+    on.single?.('control: comes with every answer, for caches to keep (rolling: true)', async () => {
       const application = await on.handWired({ session: { rolling: true, cookie: { maxAge: HOUR } } });
 
       expect(await threeBusyHours(application)).toMatchObject({ renewed: 36, uncacheable: 0, loggedIn: true });
     });
 
-    it('[29] is renewed when activity is noted, with Cache-Control: no-store, and by no other answer', async () => {
+    it('is renewed when activity is noted, with Cache-Control: no-store, and by no other answer', async () => {
       const application = await on.here({ options: { lifetime: { idle: '1h', touchEvery: '20m' } } });
 
       const { answers, ...seen } = await threeBusyHours(application);
@@ -181,7 +181,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       }
     });
 
-    it('[29] ends when the session ends', async () => {
+    it('ends when the session ends', async () => {
       const application = await on.here({ options: { lifetime: { idle: '1h', touchEvery: '20m' } } });
       const browser = await application.loggedIn();
       const cookieLeft = () => (browser.cookies.find('sid')?.expires ?? 0) - application.clock.now();
@@ -202,7 +202,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       expect(browser.cookies.has('sid')).toBe(false);
     });
 
-    it('[29] and the life of its key end at the absolute limit, however busy the session is', async () => {
+    it('and the life of its key end at the absolute limit, however busy the session is', async () => {
       const application = await on.here({ options: { lifetime: { idle: '1h', absolute: '90m' } } });
       const browser = await application.loggedIn();
       const end = application.clock.now() + 90 * MINUTE;

@@ -78,14 +78,14 @@ describe.each(OUTAGES)('while Redis %s', (_, outage) => {
     if (away) await end();
   });
 
-  it('[8] control: requests get no answer within a second', async () => {
+  it('control: requests get no answer within a second', async () => {
     const application = await on.handWired();
 
     const { answers } = await askEverything(application, begin, 1_000);
     expect(statuses(answers)).toMatchObject({ public: 'no answer', guarded: 'no answer', login: 'no answer' });
   });
 
-  it('[8] each is answered within redisTimeout: public routes as ever, guarded ones and logins by 503', async () => {
+  it('each is answered within redisTimeout: public routes as ever, guarded ones and logins by 503', async () => {
     const application = await on.here({ options: { redisTimeout: TIMEOUT } });
 
     const { answers, member } = await askEverything(application, begin);
@@ -103,7 +103,7 @@ describe.each(OUTAGES)('while Redis %s', (_, outage) => {
     expect(member.cookies.has('sid')).toBe(true);
   });
 
-  it("[8] onStoreError: 'anonymous' makes guarded routes 401, and logins are still 503", async () => {
+  it("onStoreError: 'anonymous' makes guarded routes 401, and logins are still 503", async () => {
     const application = await on.here({ options: { redisTimeout: TIMEOUT, onStoreError: 'anonymous' } });
 
     const { answers } = await askEverything(application, begin);
@@ -112,7 +112,7 @@ describe.each(OUTAGES)('while Redis %s', (_, outage) => {
     expect(answers['guarded']!.answer!.setCookies).toEqual([]);
   });
 
-  it('[8] everything works again as soon as Redis does, without a restart', async () => {
+  it('everything works again as soon as Redis does, without a restart', async () => {
     const application = await on.here({ options: { redisTimeout: TIMEOUT } });
     const { member } = await askEverything(application, begin);
 
@@ -123,7 +123,7 @@ describe.each(OUTAGES)('while Redis %s', (_, outage) => {
     expect(await isLoggedIn(await application.loggedIn())).toBe(true);
   });
 
-  it('[8] a thousand requests leave no unhandled rejection, no warning and no listener behind', async () => {
+  it('a thousand requests leave no unhandled rejection, no warning and no listener behind', async () => {
     const watch = on.closing(new ProcessWatch());
     const application = await on.here({ options: { redisTimeout: 100 } });
     const browser = await application.loggedIn();
@@ -160,7 +160,7 @@ describe('while Redis hangs', () => {
     ['soon', 50],
     ['late', TIMEOUT],
   ])(
-    '[8] logins are answered by 503, and not carried out when it wakes %s: nobody is signed out for them',
+    'logins are answered by 503, and not carried out when it wakes %s: nobody is signed out for them',
     async (_, later) => {
       const maxSessions = { limit: 3 } as const;
       const application = await on.here({ options: { redisTimeout: TIMEOUT, maxSessions } });
@@ -180,7 +180,7 @@ describe('while Redis hangs', () => {
     },
   );
 
-  it('[8] nor are the first logins after a start', async () => {
+  it('nor are the first logins after a start', async () => {
     const application = await on.here({ options: { redisTimeout: TIMEOUT } });
 
     on.redis.pause();
@@ -194,7 +194,7 @@ describe('while Redis hangs', () => {
     expect(await on.sessions()).toHaveLength(1);
   });
 
-  it('[8] but answers reads from afar, what is no session is not waited for longer than anything else', async () => {
+  it('but answers reads from afar, what is no session is not waited for longer than anything else', async () => {
     const line = await on.line();
     const application = await on.here({ options: { redis: line.options, redisTimeout: TIMEOUT } });
     const browser = await application.loggedIn();
@@ -212,7 +212,7 @@ describe('while Redis hangs', () => {
     expect(time).toBeLessThan(TIMEOUT + GRACE);
   });
 
-  it('[8] a walk over all keys gives up in time, and is not begun once Redis is known to hang', async () => {
+  it('a walk over all keys gives up in time, and is not begun once Redis is known to hang', async () => {
     const application = await on.here({ options: { redisTimeout: TIMEOUT } });
     const registry = application.app.get(SessionRegistry);
     const walk = async (): Promise<number> => {
@@ -232,7 +232,7 @@ describe('while Redis hangs', () => {
 });
 
 describe('after a long time without Redis', () => {
-  it('[8] nothing is done that was asked meanwhile, and the next request is served at once', async () => {
+  it('nothing is done that was asked meanwhile, and the next request is served at once', async () => {
     const application = await on.here();
     const browser = await application.loggedIn();
     const client = application.app.get<RedisSessionStore>(SESSION_STORE).client as EventEmitter;
@@ -249,7 +249,7 @@ describe('after a long time without Redis', () => {
     expect(await on.sessions()).toEqual([]);
   });
 
-  it('[8] nor where the client is given, and queues what it is asked while it is disconnected', async () => {
+  it('nor where the client is given, and queues what it is asked while it is disconnected', async () => {
     const client = createClient({ url: on.redis.url }).on('error', () => undefined);
     await client.connect();
     on.closing({ close: () => client.destroy() });
@@ -284,7 +284,7 @@ describe.each(DEPLOYMENTS)('a slow Redis, with sessions in %s,', (where) => {
     return { status, time: performance.now() - start };
   }
 
-  it('[8] has a request wait no longer than redisTimeout, however many commands it needs', async () => {
+  it('has a request wait no longer than redisTimeout, however many commands it needs', async () => {
     const { line, application, browser } = await slowly();
 
     expect((await timed(browser.get('/me'))).status).toBe(200);
@@ -302,7 +302,7 @@ describe.each(DEPLOYMENTS)('a slow Redis, with sessions in %s,', (where) => {
     expect(await isLoggedIn(await application.loggedIn())).toBe(true);
   });
 
-  it('[8] has a revocation wait no longer than that either: it looks for the session, then ends it', async () => {
+  it('has a revocation wait no longer than that either: it looks for the session, then ends it', async () => {
     const { application, line } = await slowly();
     const registry = application.app.get(SessionRegistry);
     line.delay = 0;
@@ -316,14 +316,14 @@ describe.each(DEPLOYMENTS)('a slow Redis, with sessions in %s,', (where) => {
     expect(performance.now() - start).toBeLessThan(TIMEOUT + GRACE);
   });
 
-  it('[8] that answers from far away is waited for: a handler may save many times', async () => {
+  it('that answers from far away is waited for: a handler may save many times', async () => {
     const { line, browser } = await slowly();
     line.delay = TIMEOUT / 10;
 
     expect((await browser.post('/save/10')).status).toBe(204);
   });
 
-  it('[8] has what a handler spends on other things not count', async () => {
+  it('has what a handler spends on other things not count', async () => {
     const { application, browser } = await slowly();
     const gate = application.app.get(Gates).named('work');
 
@@ -337,7 +337,7 @@ describe.each(DEPLOYMENTS)('a slow Redis, with sessions in %s,', (where) => {
 });
 
 describe('a process that stands still for longer than redisTimeout', () => {
-  it('[8] takes the answer that has come meanwhile', async () => {
+  it('takes the answer that has come meanwhile', async () => {
     const application = await on.here({ options: { redisTimeout: TIMEOUT } });
     const browser = await application.loggedIn();
     const store = application.app.get<RedisSessionStore>(SESSION_STORE);
@@ -371,14 +371,14 @@ describe('a connection that is reset', () => {
     return { browser, answer, time: performance.now() - start };
   }
 
-  it('[8] control: takes public routes down, too', async () => {
+  it('control: takes public routes down, too', async () => {
     const line = await on.line();
     const { answer } = await resetMidCommand(await on.handWired({ redis: line }), line, '/public');
 
     expect(answer.status).toBe(500);
   });
 
-  it('[8] leaves public routes as they are, and is 503 on guarded ones; the next request works', async () => {
+  it('leaves public routes as they are, and is 503 on guarded ones; the next request works', async () => {
     const line = await on.line();
     const application = await on.here({ options: { redis: line.options, redisTimeout: TIMEOUT } });
 
@@ -393,7 +393,7 @@ describe('a connection that is reset', () => {
     await reconnected(browser);
   });
 
-  it('[8] and then accepted and not answered is given up for another', async () => {
+  it('and then accepted and not answered is given up for another', async () => {
     const line = await on.line();
     const application = await on.here({ options: { redis: line.options, redisTimeout: TIMEOUT } });
     const browser = await application.loggedIn();
@@ -407,7 +407,7 @@ describe('a connection that is reset', () => {
     expect(await timeUntilServed(browser)).toBeLessThan(3_000);
   });
 
-  it('[8] and accepted and not answered at boot is given up for another', async () => {
+  it('and accepted and not answered at boot is given up for another', async () => {
     const line = await on.line();
     line.pause();
     const application = await on.here({ options: { redis: line.options, redisTimeout: TIMEOUT } });
@@ -424,7 +424,7 @@ describe('a connection that is reset', () => {
     );
   });
 
-  it('[8] a hundred times leaves nothing behind', async () => {
+  it('a hundred times leaves nothing behind', async () => {
     const watch = on.closing(new ProcessWatch());
     const line = await on.line();
     const application = await on.here({ options: { redis: line.options, redisTimeout: TIMEOUT } });

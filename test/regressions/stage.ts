@@ -10,7 +10,7 @@ import type { RedisLine } from '../support/redis-line.js';
 import type { RedisMonitor } from '../support/redis-monitor.js';
 import type { RedisServer } from '../support/redis-server.js';
 import { ControlApplication, type ControlOptions, UserSnapshotSerializer } from './control.js';
-import { BoardController } from './routes.js';
+import { ExpressSessionController } from './routes.js';
 
 /** Where a file's scenarios are played: a redis-server or a cluster, and the applications a test starts on it. */
 export class Stage {
@@ -78,7 +78,7 @@ export class Stage {
       await ControlApplication.start({
         redis: this.redis,
         ...options,
-        controllers: [BoardController, ...controllers],
+        controllers: [ExpressSessionController, ...controllers],
         providers: [Gates, ...providers],
       }),
     );
@@ -91,7 +91,7 @@ export class Stage {
       await TestApplication.start({
         ...application,
         options: { redis: this.#redis.options, ...options },
-        controllers: [BoardController, ...controllers],
+        controllers: [ExpressSessionController, ...controllers],
         providers: [Gates, ...providers],
       }),
     );

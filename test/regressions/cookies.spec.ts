@@ -30,17 +30,17 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return { cookies: setCookies.length, loggedIn: await isLoggedIn(browser) };
     }
 
-    on.single?.('[11] control: overwrites the cookie of the login', async () => {
+    on.single?.('control: overwrites the cookie of the login', async () => {
       const application = await on.handWired({ session: { saveUninitialized: true } });
 
       expect(await lateAnswer(application)).toEqual({ cookies: 1, loggedIn: false });
     });
 
-    it('[11] sets no cookie when it stores nothing', async () => {
+    it('sets no cookie when it stores nothing', async () => {
       expect(await lateAnswer(await on.here())).toEqual({ cookies: 0, loggedIn: true });
     });
 
-    it('[11] asks Redis nothing', async () => {
+    it('asks Redis nothing', async () => {
       const application = await on.here();
       const monitor = await on.monitor();
 
@@ -62,7 +62,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return { status, loggedIn: await isLoggedIn(browser) };
     }
 
-    on.single?.('[11] control: overwrites the cookie of that login', async () => {
+    on.single?.('control: overwrites the cookie of that login', async () => {
       const application = await on.handWired({ session: { rolling: true, cookie: { maxAge: HOUR } } });
 
       expect(await lateAnswer(application, false)).toEqual({ status: 200, loggedIn: false });
@@ -71,7 +71,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
     it.each([
       ['reads', false],
       ['writes', true],
-    ])('[11] leaves the cookie of that login alone (%s)', async (_, write) => {
+    ])('leaves the cookie of that login alone (%s)', async (_, write) => {
       expect(await lateAnswer(await on.here(), write)).toEqual({ status: 200, loggedIn: true });
     });
   });
@@ -90,7 +90,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
 
     const spoken = (log: LogRecorder) => log.at('warn', 'error').filter((line) => line.includes('trust proxy'));
 
-    on.single?.('[25] control: is not sent, without a word; every login leaves a key behind', async () => {
+    on.single?.('control: is not sent, without a word; every login leaves a key behind', async () => {
       const logger = new LogRecorder();
       const application = await on.handWired({ session: { cookie: { secure: true } }, logger });
 
@@ -98,7 +98,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       expect(spoken(logger)).toEqual([]);
     });
 
-    it('[25] fails the login with its code and stores nothing; the log says why and what to do, at boot and once later', async () => {
+    it('fails the login with its code and stores nothing; the log says why and what to do, at boot and once later', async () => {
       const logger = new LogRecorder();
       const application = await on.here({ options: { cookie: { secure: true } }, logger });
       expect(spoken(logger)).toHaveLength(1);
@@ -110,14 +110,14 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       expect(spoken(logger)).toHaveLength(2);
     });
 
-    it('[25] leaves no key of an anonymous visitor behind', async () => {
+    it('leaves no key of an anonymous visitor behind', async () => {
       const application = await on.here({ options: { cookie: { secure: true } } });
 
       expect((await put(application.browser(), 'a', 1)).status).toBe(200);
       expect(await on.sessions()).toEqual([]);
     });
 
-    it('[25] is sent where the proxy is trusted, without a warning', async () => {
+    it('is sent where the proxy is trusted, without a warning', async () => {
       const logger = new LogRecorder();
       const application = await on.here({
         options: { cookie: { secure: true } },
@@ -139,13 +139,13 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
     const login = async (application: Application) =>
       (await application.browser().post('/login', { json: ADA })).setCookies;
 
-    on.single?.('[26] control: sets no cookie over HTTP when a function gives the attributes', async () => {
+    on.single?.('control: sets no cookie over HTTP when a function gives the attributes', async () => {
       const application = await on.handWired({ session: { cookie: () => ({ secure: 'auto' as const }) } });
 
       expect(await login(application)).toEqual([]);
     });
 
-    it('[26] is resolved first: a cookie over HTTP, a Secure one over HTTPS', async () => {
+    it('is resolved first: a cookie over HTTP, a Secure one over HTTPS', async () => {
       const application = await on.here({
         options: { cookie: { secure: 'auto' } },
         configure: (app) => (app as NestExpressApplication).set('trust proxy', 1),
@@ -174,7 +174,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return Promise.all(paths.map(async (path) => [path, (await browser.get(path)).json<boolean>()]));
     }
 
-    on.single?.('[26] control: has a session at /administrator, too', async () => {
+    on.single?.('control: has a session at /administrator, too', async () => {
       const application = await on.handWired({
         session: { cookie: { path: '/admin' } },
         controllers: [PathController],
@@ -183,7 +183,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       expect(await sessionsByPath(application)).toContainEqual(['/administrator', true]);
     });
 
-    it('[26] ends at a segment', async () => {
+    it('ends at a segment', async () => {
       const application = await on.here({ options: { cookie: { path: '/admin' } }, controllers: [PathController] });
 
       expect(await sessionsByPath(application)).toEqual([
@@ -208,7 +208,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       };
     }
 
-    on.single?.('[27] control: keeps the attributes of its first day', async () => {
+    on.single?.('control: keeps the attributes of its first day', async () => {
       const old = { rolling: true, cookie: { sameSite: 'lax', maxAge: HOUR } } as const;
       const applications: [Application, Application] = [
         await on.handWired({ session: old }),
@@ -221,7 +221,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       expect(setCookies).toEqual([`sid=...; Path=/; Expires=${expires}; HttpOnly; SameSite=Lax`]);
     });
 
-    it('[27] has its cookie renewed with the new attributes', async () => {
+    it('has its cookie renewed with the new attributes', async () => {
       const applications: [Application, Application] = [
         await on.here({ options: { cookie: { sameSite: 'lax' }, lifetime: { idle: '1h' } } }),
         await on.here({
@@ -251,15 +251,15 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return { alone: await me(live), deadFirst: await me(...ended, live), deadLast: await me(live, ...ended) };
     }
 
-    on.single?.('[28] control: lock the user out when the first is dead', async () => {
+    on.single?.('control: lock the user out when the first is dead', async () => {
       expect(await deadBeforeLive(await on.handWired())).toEqual({ alone: true, deadFirst: false, deadLast: true });
     });
 
-    it('[28] are both tried', async () => {
+    it('are both tried', async () => {
       expect(await deadBeforeLive(await on.here())).toEqual({ alone: true, deadFirst: true, deadLast: true });
     });
 
-    it('[28] are tried up to a small number, so that a request cannot have Redis asked at will', async () => {
+    it('are tried up to a small number, so that a request cannot have Redis asked at will', async () => {
       const application = await on.here();
       expect(await deadBeforeLive(application, 3)).toMatchObject({ deadFirst: true });
 
@@ -295,7 +295,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       };
     }
 
-    on.single?.('[30] control: is not signed anew, and dead when the old secret goes', async () => {
+    on.single?.('control: is not signed anew, and dead when the old secret goes', async () => {
       const applications: [Application, Application, Application] = [
         await on.handWired({ session: { secret: SECRET } }),
         await on.handWired({ session: { secret: [NEWER, SECRET] } }),
@@ -305,7 +305,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       expect(await secretRotated(applications)).toMatchObject({ status: 200, setCookies: [], afterwards: false });
     });
 
-    it('[30] is signed anew on its next use, once, for the same session', async () => {
+    it('is signed anew on its next use, once, for the same session', async () => {
       const applications: [Application, Application, Application] = [
         await on.here({ options: { secret: SECRET } }),
         await on.here({ options: { secret: [NEWER, SECRET] } }),
@@ -322,7 +322,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       ]);
     });
 
-    it('[30] comes with Cache-Control: no-store when it is signed anew', async () => {
+    it('comes with Cache-Control: no-store when it is signed anew', async () => {
       const old = await on.here({ options: { secret: SECRET } });
       const both = await on.here({ options: { secret: [NEWER, SECRET] } });
       const { headers } = await carriedTo(both, await old.loggedIn()).get('/public');
@@ -331,7 +331,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
     });
   });
 
-  it('[29] [14] the cookie of a login, of a renewal and of a logout differ in value and expiry alone', async () => {
+  it('the cookie of a login, of a renewal and of a logout differ in value and expiry alone', async () => {
     const application = await on.here({ options: { lifetime: { rotateEvery: false } } });
     const browser = application.browser();
     const { setCookies: login } = await browser.post('/login', { json: ADA });
