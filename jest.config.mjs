@@ -4,8 +4,8 @@ export default {
   rootDir: import.meta.dirname,
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.spec.ts'],
-  // Minutes of trouble, by `npm run test:chaos`.
-  testPathIgnorePatterns: process.env.CHAOS ? [] : ['<rootDir>/test/chaos/'],
+  // What takes long has a run of its own: jest.long.config.mjs.
+  testPathIgnorePatterns: ['\\.long\\.spec\\.ts$'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
     '^nestjs-session-auth$': '<rootDir>/lib/index.ts',

@@ -2,7 +2,7 @@ import { hashSecret, newSessionId, type SessionId, tagOfUser } from '../../lib/s
 import type { Expiry } from '../../lib/session/lifetime-policy.js';
 import type { SessionRecord } from '../../lib/session/session-record.js';
 import type { LogInOutcome, NewUserSession } from '../../lib/session/session-store.js';
-import { MINUTE, type UserSessionStore } from './session-stores.js';
+import { MINUTE, type TestedStore } from './session-stores.js';
 import type { TestClock } from './test-clock.js';
 
 /** A session that was made by a test, which knows its secret. */
@@ -25,10 +25,15 @@ export interface Wish extends Partial<Omit<NewUserSession, 'record' | 'expiry'>>
 
 /** Makes the sessions of users on a store, as logins do. */
 export class UserSessions {
-  constructor(
-    readonly store: UserSessionStore,
-    readonly clock: TestClock,
-  ) {}
+  constructor(private readonly current: { readonly store: TestedStore; readonly clock: TestClock }) {}
+
+  get store(): TestedStore {
+    return this.current.store;
+  }
+
+  get clock(): TestClock {
+    return this.current.clock;
+  }
 
   at(minutes: number): number {
     return this.clock.now() + minutes * MINUTE;

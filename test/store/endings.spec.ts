@@ -1,19 +1,9 @@
 import { offered, takenOver } from '../../lib/session/rotation.js';
 import { hashSecret, newSecret, newSessionId, type SessionId } from '../../lib/session/session-id.js';
 import type { Ending } from '../../lib/session/session-store.js';
-import {
-  DAY,
-  HOUR,
-  MINUTE,
-  PLACES,
-  REDIS_PLACES,
-  type RedisPlace,
-  type SessionPlace,
-  type UserSessionStore,
-} from '../support/session-stores.js';
+import { DAY, HOUR, MEMORY_PLACE, MINUTE, PLACES, REDIS_PLACES, sessionsIn } from '../support/session-stores.js';
 import { eventually } from '../support/eventually.js';
-import { TestClock } from '../support/test-clock.js';
-import { gathered, type Made, UserSessions } from '../support/user-sessions.js';
+import { gathered, type Made } from '../support/user-sessions.js';
 
 const ENDINGS: [Ending, string][] = [
   ['revoked', 'revoked'],
@@ -25,29 +15,14 @@ const ENDINGS: [Ending, string][] = [
 ];
 
 describe.each(PLACES)('%s', (_, start) => {
-  let place: SessionPlace;
-  let store: UserSessionStore;
-  let users: UserSessions;
+  const users = sessionsIn(start);
 
-  beforeAll(async () => {
-    place = await start();
-  });
-
-  beforeEach(async () => {
-    await place.clear();
-    const clock = new TestClock();
-    [store] = (await place.stores(clock)) as [UserSessionStore];
-    users = new UserSessions(store, clock);
-  });
-
-  afterAll(() => place.stop());
-
-  const why = (id: SessionId) => store.whyEnded(id);
+  const why = (id: SessionId) => users.store.whyEnded(id);
 
   describe('why a session ended', () => {
     it.each(ENDINGS)('is known of one that was ended as %s: %s', async (ending, reason) => {
       const { id, record } = await users.loggedIn();
-      await store.end(record, ending);
+      await users.store.end(record, ending);
 
       expect(await why(id)).toBe(reason);
     });
@@ -59,9 +34,9 @@ describe.each(PLACES)('%s', (_, start) => {
 
     it('is what ended it first', async () => {
       const { id, record } = await users.loggedIn();
-      await store.end(record, 'revoked');
-      expect(await store.end(record, 'logged_out')).toBe(false);
-      await gathered(store.index.endAll('ada', 'credentials_changed'));
+      await users.store.end(record, 'revoked');
+      expect(await users.store.end(record, 'logged_out')).toBe(false);
+      await gathered(users.store.index.endAll('ada', 'credentials_changed'));
 
       expect(await why(id)).toBe('revoked');
     });
@@ -82,7 +57,7 @@ describe.each(PLACES)('%s', (_, start) => {
 
     it('is known of all that were ended together', async () => {
       const three = await users.manyLoggedIn(3);
-      await gathered(store.index.endAll('ada', 'credentials_changed', three[0]!.record.handle));
+      await gathered(users.store.index.endAll('ada', 'credentials_changed', three[0]!.record.handle));
 
       expect(await Promise.all(three.map(({ id }) => why(id)))).toEqual([
         undefined,
@@ -93,7 +68,7 @@ describe.each(PLACES)('%s', (_, start) => {
 
     it.each(ENDINGS)("is not kept of a session that is nobody's, as by %s", async (ending) => {
       const { id, record } = await users.anonymous();
-      await store.end(record, ending);
+      await users.store.end(record, ending);
 
       expect(await why(id)).toBeUndefined();
     });
@@ -117,7 +92,7 @@ describe.each(PLACES)('%s', (_, start) => {
     it('is the limit that the last save met', async () => {
       const { id, record } = await users.loggedIn({ ends: 1 });
       const expiry = users.ends(SOON, 'absolute_timeout');
-      await store.update({ ...record, version: 2 }, expiry);
+      await users.store.update({ ...record, version: 2 }, expiry);
       await runOut({ record, expiry });
 
       expect(await why(id)).toBe('absolute_timeout');
@@ -126,7 +101,7 @@ describe.each(PLACES)('%s', (_, start) => {
     it('is the limit that the last activity met', async () => {
       const { id, record } = await users.loggedIn({ ends: SOON / 2 });
       const expiry = users.ends(2 * SOON, 'absolute_timeout');
-      await store.extend(record, users.clock.now() + 1, expiry);
+      await users.store.extend(record, users.clock.now() + 1, expiry);
       await runOut({ record, expiry });
 
       expect(await why(id)).toBe('absolute_timeout');
@@ -135,8 +110,8 @@ describe.each(PLACES)('%s', (_, start) => {
     it('is that of the activity when a save came after it that knew nothing of it', async () => {
       const { id, record, expiry } = await users.loggedIn({ ends: SOON });
       const moved = users.ends(2 * SOON, 'absolute_timeout');
-      await store.extend(record, users.clock.now() + 1, moved);
-      await store.update({ ...record, version: 2 }, expiry);
+      await users.store.extend(record, users.clock.now() + 1, moved);
+      await users.store.update({ ...record, version: 2 }, expiry);
       await runOut({ record, expiry: moved });
 
       expect(await why(id)).toBe('absolute_timeout');
@@ -144,7 +119,7 @@ describe.each(PLACES)('%s', (_, start) => {
 
     it('is not taken for the reason why a session is gone before its time', async () => {
       const { id, record } = await users.loggedIn({ ends: SOON });
-      await store.end(record, 'revoked');
+      await users.store.end(record, 'revoked');
       users.clock.advance(2 * SOON * MINUTE);
 
       expect(await why(id)).toBe('revoked');
@@ -161,7 +136,7 @@ describe.each(PLACES)('%s', (_, start) => {
     it('who has the secret, and not who knows the handle', async () => {
       const { id, record } = await users.loggedIn();
       const other = await users.loggedIn();
-      await store.end(record, 'revoked');
+      await users.store.end(record, 'revoked');
       const { handle } = id;
 
       expect(await why(id)).toBe('revoked');
@@ -176,11 +151,11 @@ describe.each(PLACES)('%s', (_, start) => {
       const { handle } = made.id;
       const [current, onOffer, forged] = [newSecret(), newSecret(), newSecret()];
       const second = rotatedTo(made, current);
-      await store.update(second, users.ends(60));
+      await users.store.update(second, users.ends(60));
       const third = { ...second, ...offered(second, onOffer.hash, users.clock.now()), version: 3 };
-      await store.update(third, users.ends(60));
-      await store.extend(third, users.at(1), users.ends(61));
-      await store.end(third, 'credentials_changed');
+      await users.store.update(third, users.ends(60));
+      await users.store.extend(third, users.at(1), users.ends(61));
+      await users.store.end(third, 'credentials_changed');
 
       for (const secret of [made.id.secret, current.secret, onOffer.secret]) {
         expect(await why({ handle, secret })).toBe('credentials_changed');
@@ -192,7 +167,7 @@ describe.each(PLACES)('%s', (_, start) => {
       const made = await users.loggedIn();
       const { handle } = made.id;
       const old = newSecret();
-      await store.end(made.record, 'reuse_detected', undefined, old.hash);
+      await users.store.end(made.record, 'reuse_detected', undefined, old.hash);
 
       expect(await why({ handle, secret: old.secret })).toBe('reuse_detected');
       expect(await why(made.id)).toBe('reuse_detected');
@@ -202,15 +177,14 @@ describe.each(PLACES)('%s', (_, start) => {
 });
 
 describe('MemorySessionStore remembers', () => {
-  const [[, start]] = PLACES as [(typeof PLACES)[0]];
+  const users = sessionsIn(MEMORY_PLACE[1]);
 
   it.each([
     ['why a session was ended for a day', DAY, true],
     ['of which limit it ran out for an hour', HOUR, false],
   ])('%s', async (_, remembered, ended) => {
-    const clock = new TestClock();
-    const [store] = (await (await start()).stores(clock)) as [UserSessionStore];
-    const { id, record } = await new UserSessions(store, clock).loggedIn({ ends: 1 });
+    const { store, clock } = users;
+    const { id, record } = await users.loggedIn({ ends: 1 });
     if (ended) await store.end(record, 'revoked');
     else clock.advance('1m');
     clock.advance(remembered - 1);
@@ -221,32 +195,17 @@ describe('MemorySessionStore remembers', () => {
 });
 
 describe.each(REDIS_PLACES)('%s remembers', (_, start) => {
-  let place: RedisPlace;
-  let store: UserSessionStore;
-  let users: UserSessions;
-
-  beforeAll(async () => {
-    place = await start();
-  });
-
-  beforeEach(async () => {
-    await place.clear();
-    const clock = new TestClock();
-    [store] = (await place.stores(clock)) as [UserSessionStore];
-    users = new UserSessions(store, clock);
-  });
-
-  afterAll(() => place.stop());
+  const users = sessionsIn(start);
 
   /** For how long the key will stand, to the second. */
   const left = async ({ record: { handle } }: Made) => {
-    const { client, tombstone } = place.inside;
-    return Math.round((await client.pTTL(tombstone.call(place.inside, handle))) / 1000) * 1000;
+    const { redis } = users.place;
+    return Math.round((await redis.client.pTTL(redis.tombstone(handle))) / 1000) * 1000;
   };
 
   it.each(ENDINGS)('for a day why a session of a user was ended, as by %s', async (ending) => {
     const made = await users.loggedIn({ ends: 3 });
-    await store.end(made.record, ending);
+    await users.store.end(made.record, ending);
 
     expect(await left(made)).toBe(DAY);
   });
@@ -255,7 +214,7 @@ describe.each(REDIS_PLACES)('%s remembers', (_, start) => {
     const [first, second] = [await users.loggedIn(), await users.loggedIn({ userId: 'grace' })];
     const third = await users.loggedIn({ limit: { limit: 1, overflow: 'evict-oldest' } });
     await users.loggedIn({ userId: 'grace', replaces: second.record });
-    await gathered(store.index.endAll('ada', 'revoked'));
+    await gathered(users.store.index.endAll('ada', 'revoked'));
 
     expect(await Promise.all([first, second, third].map(left))).toEqual([DAY, DAY, DAY]);
   });
@@ -263,25 +222,25 @@ describe.each(REDIS_PLACES)('%s remembers', (_, start) => {
   it('for an hour of which limit a session ran out, when that was moved, too', async () => {
     const made = await users.loggedIn({ ends: 3 });
     expect(await left(made)).toBe(HOUR + 3 * MINUTE);
-    await store.extend(made.record, users.at(1), users.ends(4));
+    await users.store.extend(made.record, users.at(1), users.ends(4));
     expect(await left(made)).toBe(HOUR + 4 * MINUTE);
-    await store.update({ ...made.record, version: 2, seenAt: users.at(2) }, users.ends(2));
+    await users.store.update({ ...made.record, version: 2, seenAt: users.at(2) }, users.ends(2));
     expect(await left(made)).toBe(HOUR + 2 * MINUTE);
   });
 
   it("for a minute, and for saves under way alone, that nobody's session was replaced", async () => {
     const made = await users.anonymous();
-    await store.end(made.record, 'replaced');
+    await users.store.end(made.record, 'replaced');
 
     expect(await left(made)).toBe(MINUTE);
-    expect(await store.whyEnded(made.id)).toBeUndefined();
-    expect(await place.inside.keys()).toEqual([place.inside.tombstone(made.record.handle)]);
+    expect(await users.store.whyEnded(made.id)).toBeUndefined();
+    expect(await users.place.redis.keys()).toEqual([users.place.redis.tombstone(made.record.handle)]);
   });
 
   it("nothing of nobody's session that ended in any other way", async () => {
     const made = await users.anonymous();
-    await store.end(made.record, 'logged_out');
+    await users.store.end(made.record, 'logged_out');
 
-    expect(await place.inside.keys()).toEqual([]);
+    expect(await users.place.redis.keys()).toEqual([]);
   });
 });

@@ -1,40 +1,24 @@
 import { tagOfUser } from '../../lib/session/session-id.js';
 import type { SessionRecord } from '../../lib/session/session-record.js';
-import { PLACES, type SessionPlace, type UserSessionStore } from '../support/session-stores.js';
-import { TestClock } from '../support/test-clock.js';
-import { gathered, handlesOf, UserSessions } from '../support/user-sessions.js';
+import { PLACES, sessionsIn } from '../support/session-stores.js';
+import { gathered, handlesOf } from '../support/user-sessions.js';
 
 const EVICT = (limit: number) => ({ limit, overflow: 'evict-oldest' as const });
 const REJECT = (limit: number) => ({ limit, overflow: 'reject' as const });
 
 describe.each(PLACES)('%s', (_, start) => {
-  let place: SessionPlace;
-  let store: UserSessionStore;
-  let users: UserSessions;
+  const users = sessionsIn(start);
 
-  beforeAll(async () => {
-    place = await start();
-  });
-
-  beforeEach(async () => {
-    await place.clear();
-    const clock = new TestClock();
-    [store] = (await place.stores(clock)) as [UserSessionStore];
-    users = new UserSessions(store, clock);
-  });
-
-  afterAll(() => place.stop());
-
-  const stored = async ({ handle }: SessionRecord) => (await store.find(handle))?.record;
+  const stored = async ({ handle }: SessionRecord) => (await users.store.find(handle))?.record;
 
   describe('a login', () => {
     it('writes the session, and enters it with its user', async () => {
       const { record, outcome } = await users.tried({ data: '{"a":[]}' });
 
       expect(outcome).toEqual({ outcome: 'created', evicted: [], replaced: false });
-      expect(await store.find(record.handle)).toEqual({ record, values: { a: [] } });
-      expect(await gathered(store.index.pages('ada'))).toEqual([[{ ...record, data: '{}' }]]);
-      expect(await store.index.count('ada')).toBe(1);
+      expect(await users.store.find(record.handle)).toEqual({ record, values: { a: [] } });
+      expect(await gathered(users.store.index.pages('ada'))).toEqual([[{ ...record, data: '{}' }]]);
+      expect(await users.store.index.count('ada')).toBe(1);
     });
 
     it('refuses a handle that is taken, and changes nothing', async () => {
@@ -42,18 +26,18 @@ describe.each(PLACES)('%s', (_, start) => {
       const other = await users.loggedIn();
       const again = { ...record, data: '{"a":2}' };
 
-      await expect(store.logIn({ record: again, expiry, limit: EVICT(1), replaces: other.record })).rejects.toThrow(
-        'exists already',
-      );
+      await expect(
+        users.store.logIn({ record: again, expiry, limit: EVICT(1), replaces: other.record }),
+      ).rejects.toThrow('exists already');
       expect([await stored(record), await stored(other.record)]).toEqual([record, other.record]);
-      expect(await store.index.count('ada')).toBe(2);
+      expect(await users.store.index.count('ada')).toBe(2);
     });
 
     it('takes the handle of a session that has ended', async () => {
       const { record, expiry } = await users.loggedIn();
-      await store.end(record, 'logged_out');
+      await users.store.end(record, 'logged_out');
 
-      await expect(store.logIn({ record, expiry })).resolves.toMatchObject({ outcome: 'created' });
+      await expect(users.store.logIn({ record, expiry })).resolves.toMatchObject({ outcome: 'created' });
       expect(await users.listed()).toEqual([record.handle]);
     });
   });
@@ -67,14 +51,14 @@ describe.each(PLACES)('%s', (_, start) => {
 
       expect(outcome).toEqual({ outcome: 'created', evicted: [unused.record.handle], replaced: false });
       expect(await users.lives(unused)).toBe(false);
-      expect(await store.whyEnded(unused.id)).toBe('limit');
+      expect(await users.store.whyEnded(unused.id)).toBe('limit');
       expect((await users.listed()).sort()).toEqual(handlesOf([oldest, runsOutFirst, { record }]).sort());
     });
 
     it('goes by what was noted of activity since the sessions began', async () => {
       const first = await users.loggedIn({ seen: -3 });
       const second = await users.loggedIn({ seen: -2 });
-      await store.extend(first.record, users.at(-1), users.ends(59));
+      await users.store.extend(first.record, users.at(-1), users.ends(59));
 
       expect((await users.tried({ limit: EVICT(2) })).outcome).toMatchObject({ evicted: [second.record.handle] });
     });
@@ -98,7 +82,7 @@ describe.each(PLACES)('%s', (_, start) => {
 
     it('is taken again once a session has ended', async () => {
       const [one] = await users.manyLoggedIn(2);
-      await store.end(one!.record, 'logged_out');
+      await users.store.end(one!.record, 'logged_out');
 
       expect((await users.tried({ limit: REJECT(2) })).outcome).toMatchObject({ outcome: 'created', evicted: [] });
     });
@@ -126,7 +110,7 @@ describe.each(PLACES)('%s', (_, start) => {
       const { outcome } = await users.tried({ limit });
 
       expect(outcome.outcome).toBe(limit.overflow === 'reject' ? 'rejected' : 'created');
-      expect(await store.index.count('ada')).toBe(1100);
+      expect(await users.store.index.count('ada')).toBe(1100);
     });
 
     it('ends the least recently seen of very many, too', async () => {
@@ -151,7 +135,7 @@ describe.each(PLACES)('%s', (_, start) => {
       const { record } = await users.loggedIn();
       await users.loggedIn({ replaces: record });
 
-      expect(await store.update({ ...record, version: 2 }, users.ends(60))).toEqual({ outcome: 'replaced' });
+      expect(await users.store.update({ ...record, version: 2 }, users.ends(60))).toEqual({ outcome: 'replaced' });
       expect(await stored(record)).toBeUndefined();
     });
 
@@ -165,7 +149,7 @@ describe.each(PLACES)('%s', (_, start) => {
 
     it('gains no place by one that has ended before', async () => {
       const [unused, other, gone] = await users.manyLoggedIn(3, (n) => ({ seen: -3 + n }));
-      await store.end(gone!.record, 'logged_out');
+      await users.store.end(gone!.record, 'logged_out');
       const { record, outcome } = await users.tried({ replaces: gone!.record, limit: EVICT(2) });
 
       expect(outcome).toEqual({ outcome: 'created', evicted: [unused!.record.handle], replaced: false });
@@ -177,7 +161,7 @@ describe.each(PLACES)('%s', (_, start) => {
       const { outcome } = await users.tried({ replaces: replaced!.record, limit: REJECT(1100) });
 
       expect(outcome).toMatchObject({ outcome: 'created', replaced: true });
-      expect(await store.index.count('ada')).toBe(1100);
+      expect(await users.store.index.count('ada')).toBe(1100);
     });
 
     it('counts the others when it replaces the one that ends last of all', async () => {
@@ -185,14 +169,14 @@ describe.each(PLACES)('%s', (_, start) => {
       const { outcome } = await users.tried({ replaces: many.at(-1)!.record, limit: REJECT(1100) });
 
       expect(outcome).toMatchObject({ outcome: 'created', replaced: true });
-      expect(await store.index.count('ada')).toBe(1100);
+      expect(await users.store.index.count('ada')).toBe(1100);
     });
   });
 
   describe('a login that continues a session', () => {
     it('is created over the version that was loaded, whatever was noted of activity since', async () => {
       const { record: replaces } = await users.loggedIn();
-      await store.extend(replaces, users.at(1), users.ends(61));
+      await users.store.extend(replaces, users.at(1), users.ends(61));
       const { record, outcome } = await users.tried({ replaces, continues: true });
 
       expect(outcome).toEqual({ outcome: 'created', evicted: [], replaced: true });
@@ -202,7 +186,7 @@ describe.each(PLACES)('%s', (_, start) => {
     it('is stale over any other version, tells what stands there, and changes nothing', async () => {
       const { record: replaces } = await users.loggedIn();
       const current = { ...replaces, version: 2, data: '{"b":[]}' };
-      await store.update(current, users.ends(60));
+      await users.store.update(current, users.ends(60));
       const { record, outcome } = await users.tried({ replaces, continues: true, limit: EVICT(1) });
 
       expect(outcome).toEqual({ outcome: 'stale', current });
@@ -213,7 +197,7 @@ describe.each(PLACES)('%s', (_, start) => {
     it('finds that one gone which has ended, and changes nothing', async () => {
       const { record: replaces } = await users.loggedIn();
       const other = await users.loggedIn();
-      await store.end(replaces, 'revoked');
+      await users.store.end(replaces, 'revoked');
       const { record, outcome } = await users.tried({ replaces, continues: true, limit: EVICT(1) });
 
       expect(outcome).toEqual({ outcome: 'gone' });
@@ -229,33 +213,33 @@ describe.each(PLACES)('%s', (_, start) => {
     const { record, outcome } = await users.tried({ userId: one, limit: EVICT(1) });
 
     expect(outcome).toEqual({ outcome: 'created', evicted: [], replaced: false });
-    expect([await store.index.count(one), await store.index.count(other)]).toEqual([1, 3]);
+    expect([await users.store.index.count(one), await users.store.index.count(other)]).toEqual([1, 3]);
     expect([await users.listed(one), (await users.listed(other)).sort()]).toEqual([
       [record.handle],
       handlesOf(theirs).sort(),
     ]);
-    expect((await gathered(store.index.endAll(one, 'revoked'))).flat()).toEqual([record.handle]);
-    expect((await store.ids())!.sort()).toEqual(handlesOf(theirs).sort());
+    expect((await gathered(users.store.index.endAll(one, 'revoked'))).flat()).toEqual([record.handle]);
+    expect((await users.store.ids())!.sort()).toEqual(handlesOf(theirs).sort());
   });
 
   it('lists first what runs out first', async () => {
     const made = await users.manyLoggedIn(3, (n) => ({ ends: 60 - n }));
-    await store.extend(made[1]!.record, users.at(1), users.ends(90));
+    await users.store.extend(made[1]!.record, users.at(1), users.ends(90));
 
     expect(await users.listed()).toEqual(handlesOf([made[2]!, made[0]!, made[1]!]));
   });
 
   describe('count', () => {
     it('tells the sessions of a user that live', async () => {
-      expect(await store.index.count('ada')).toBe(0);
+      expect(await users.store.index.count('ada')).toBe(0);
       const [one] = await users.manyLoggedIn(3);
       await users.loggedIn({ ends: 1 });
       await users.loggedIn({ userId: 'grace' });
-      expect(await store.index.count('ada')).toBe(4);
-      await store.end(one!.record, 'logged_out');
+      expect(await users.store.index.count('ada')).toBe(4);
+      await users.store.end(one!.record, 'logged_out');
       users.clock.advance('1m');
 
-      expect(await store.index.count('ada')).toBe(2);
+      expect(await users.store.index.count('ada')).toBe(2);
     });
 
     it('leaves out sessions that have run out, however many', async () => {
@@ -263,7 +247,7 @@ describe.each(PLACES)('%s', (_, start) => {
       await users.loggedIn();
       users.clock.advance('1m');
 
-      expect(await store.index.count('ada')).toBe(1);
+      expect(await users.store.index.count('ada')).toBe(1);
     });
   });
 
@@ -271,20 +255,20 @@ describe.each(PLACES)('%s', (_, start) => {
     it.each([0, 1, 250, 251, 252, 600])('ends each of %d, and tells which', async (count) => {
       const many = await users.manyLoggedIn(count);
       const other = await users.loggedIn({ userId: 'grace' });
-      const ended = (await gathered(store.index.endAll('ada', 'revoked'))).flat();
+      const ended = (await gathered(users.store.index.endAll('ada', 'revoked'))).flat();
 
       expect(ended.sort()).toEqual(handlesOf(many).sort());
-      expect([await store.index.count('ada'), await users.listed()]).toEqual([0, []]);
-      expect(await store.ids()).toEqual([other.record.handle]);
-      for (const { id } of many.slice(0, 3)) expect(await store.whyEnded(id)).toBe('revoked');
+      expect([await users.store.index.count('ada'), await users.listed()]).toEqual([0, []]);
+      expect(await users.store.ids()).toEqual([other.record.handle]);
+      for (const { id } of many.slice(0, 3)) expect(await users.store.whyEnded(id)).toBe('revoked');
     });
 
     it.each([1, 2, 251, 252, 600])('leaves the one of %d that is excepted', async (count) => {
       const many = await users.manyLoggedIn(count, (n) => ({ ends: 60 + n }));
       for (const kept of [many[count >> 1]!, many[count >> 1]!]) {
-        await gathered(store.index.endAll('ada', 'credentials_changed', kept.record.handle));
+        await gathered(users.store.index.endAll('ada', 'credentials_changed', kept.record.handle));
 
-        expect(await store.ids()).toEqual([kept.record.handle]);
+        expect(await users.store.ids()).toEqual([kept.record.handle]);
         expect(await users.listed()).toEqual([kept.record.handle]);
       }
     });
@@ -292,9 +276,9 @@ describe.each(PLACES)('%s', (_, start) => {
     it('ends all when the excepted handle is none of theirs', async () => {
       await users.manyLoggedIn(2);
       const other = await users.loggedIn({ userId: 'grace' });
-      await gathered(store.index.endAll('ada', 'revoked', other.record.handle));
+      await gathered(users.store.index.endAll('ada', 'revoked', other.record.handle));
 
-      expect(await store.ids()).toEqual([other.record.handle]);
+      expect(await users.store.ids()).toEqual([other.record.handle]);
     });
   });
 
@@ -306,19 +290,19 @@ describe.each(PLACES)('%s', (_, start) => {
         await users.manyLoggedIn(1, { userId: 'alan' }),
       ];
       const nobodys = [await users.anonymous(), await users.anonymous()];
-      const ended = (await gathered(store.index.endEveryone('revoked'))).flat();
+      const ended = (await gathered(users.store.index.endEveryone('revoked'))).flat();
 
       expect(ended.sort()).toEqual(handlesOf([...adas, ...graces, ...alans]).sort());
-      expect((await store.ids())!.sort()).toEqual(handlesOf(nobodys).sort());
-      expect(await store.whyEnded(alans[0]!.id)).toBe('revoked');
-      for (const userId of ['ada', 'grace', 'alan']) expect(await store.index.count(userId)).toBe(0);
+      expect((await users.store.ids())!.sort()).toEqual(handlesOf(nobodys).sort());
+      expect(await users.store.whyEnded(alans[0]!.id)).toBe('revoked');
+      for (const userId of ['ada', 'grace', 'alan']) expect(await users.store.index.count(userId)).toBe(0);
     });
 
     it('reaches each of a thousand users', async () => {
       await users.manyLoggedIn(1000, (n) => ({ userId: `user ${n}` }));
-      const ended = (await gathered(store.index.endEveryone('revoked'))).flat();
+      const ended = (await gathered(users.store.index.endEveryone('revoked'))).flat();
 
-      expect([new Set(ended).size, ended.length, await store.ids()]).toEqual([1000, 1000, []]);
+      expect([new Set(ended).size, ended.length, await users.store.ids()]).toEqual([1000, 1000, []]);
     });
   });
 });
