@@ -54,7 +54,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       };
     }
 
-    on.single?.each(VALUES)('[35a] control: %s answers 500 for ever', async (_, wreck) => {
+    on.single?.each(VALUES)('control: %s answers 500 for ever', async (_, wreck) => {
       expect(await requestsOverWreck(await on.handWired(), wreck)).toMatchObject({
         statuses: [500, 500],
         left: 1,
@@ -81,7 +81,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       changed('rotation', { since: 0, offers: [], offeredAt: 0, grace: [null] }),
       changed('data', 'text'),
       changed('data', []),
-    ])('[35a] %s is as good as absent, and removed with an event', async (_, wreck) => {
+    ])('%s is as good as absent, and removed with an event', async (_, wreck) => {
       const application = await on.here();
 
       const { key, ...seen } = await requestsOverWreck(application, wreck);
@@ -132,14 +132,14 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return { browser, answer, unharmed: (await on.client.get(key)) === before };
     }
 
-    on.single?.each(['bigint', 'circular'])('[35b] control: never ends the answer (%s)', async (kind) => {
+    on.single?.each(['bigint', 'circular'])('control: never ends the answer (%s)', async (kind) => {
       expect((await store(await on.handWired({ controllers }), kind)).answer).toBeUndefined();
     });
 
     it.each([
       ['bigint', 'count'],
       ['circular', 'loop'],
-    ])('[35b] is an error answer (%s); the log names its key, and what was stored is unharmed', async (kind, key) => {
+    ])('is an error answer (%s); the log names its key, and what was stored is unharmed', async (kind, key) => {
       const logger = new LogRecorder();
       const application = await on.here({ controllers, logger });
 
@@ -154,7 +154,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       expect(await isLoggedIn(browser)).toBe(true);
     });
 
-    it('[35b] takes a login of the same request with it: nobody has its cookie', async () => {
+    it('takes a login of the same request with it: nobody has its cookie', async () => {
       const application = await on.here({ controllers });
       const browser = application.browser();
 
@@ -166,7 +166,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
     });
   });
 
-  it('[35b] a Date comes back as an ISO string', async () => {
+  it('a Date comes back as an ISO string', async () => {
     @Controller()
     class DateController {
       @Post('date')
@@ -195,7 +195,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return { application, reported };
     };
 
-    it('[35a] is reported when it passes 64 kB, and not again until it has shrunk', async () => {
+    it('is reported when it passes 64 kB, and not again until it has shrunk', async () => {
       const { application, reported } = await large({}, [60_000, 66_000, 70_000, 10, 66_000]);
 
       expect(reported).toEqual([1, 4]);
@@ -208,19 +208,19 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       });
     });
 
-    it('[35a] is reported when it passes what is configured', async () => {
+    it('is reported when it passes what is configured', async () => {
       const { reported } = await large({ warnAtBytes: 1_000 }, [500, 1_000]);
 
       expect(reported).toEqual([1]);
     });
 
-    it('[35a] is not reported where nobody wants to know', async () => {
+    it('is not reported where nobody wants to know', async () => {
       const { reported } = await large({ warnAtBytes: Infinity }, [90_000]);
 
       expect(reported).toEqual([]);
     });
 
-    it('[35a] counts bytes, not characters', async () => {
+    it('counts bytes, not characters', async () => {
       const application = await on.here({ options: { warnAtBytes: 1_000 } });
       await put(application.browser(), 'blob', 'ü'.repeat(600));
 
@@ -238,7 +238,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return { ids: ids.length, left: await on.keys() };
     }
 
-    on.single?.('[35c] control: ids() finds nothing, clear() leaves all', async () => {
+    on.single?.('control: ids() finds nothing, clear() leaves all', async () => {
       const application = await on.handWired({ prefix: PREFIX });
       await application.loggedIn();
 
@@ -246,7 +246,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       expect({ ids, left: left.length }).toEqual({ ids: 0, left: 2 });
     });
 
-    it('[35c] are taken as they stand', async () => {
+    it('are taken as they stand', async () => {
       const application = await on.here({ options: { prefix: PREFIX } });
       const browser = await application.loggedIn();
 
@@ -257,7 +257,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
   });
 
   describe('a lifetime of zero', () => {
-    on.single?.('[35c] control: is a day (ttl: 0)', async () => {
+    on.single?.('control: is a day (ttl: 0)', async () => {
       const application = await on.handWired({ ttl: 0 });
       await application.loggedIn();
       const [key = ''] = await on.sessions();
@@ -265,7 +265,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       expect(await on.client.ttl(key)).toBeGreaterThan(86_000);
     });
 
-    it.each(['idle', 'absolute', 'touchEvery'])('[35c] is refused at boot, with the reason (%s)', async (name) => {
+    it.each(['idle', 'absolute', 'touchEvery'])('is refused at boot, with the reason (%s)', async (name) => {
       @Module({
         imports: [SessionAuthModule.forRoot({ secret: SECRET, lifetime: { [name]: 0 } })],
         providers: [SnapshotSerializer],

@@ -3,11 +3,11 @@ import { formatSessionId, hashSecret, newSessionId, type SessionId, tagOfUser } 
 import type { Expiry } from '../../lib/session/lifetime-policy.js';
 import type { SessionRecord } from '../../lib/session/session-record.js';
 import { eventually } from '../support/eventually.js';
-import { HOUR, MINUTE, PLACES, sessionsIn, type TestedStore } from '../support/session-stores.js';
+import { HOUR, MINUTE, PLACES, usersIn, type TestedStore } from '../support/session-stores.js';
 import type { TestClock } from '../support/test-clock.js';
 
 describe.each(PLACES)('%s', (_, start) => {
-  const users = sessionsIn(start);
+  const users = usersIn(start);
   let clock: TestClock;
   let store: TestedStore;
   let id: SessionId;

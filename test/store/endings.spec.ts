@@ -1,7 +1,7 @@
 import { offered, takenOver } from '../../lib/session/rotation.js';
 import { hashSecret, newSecret, newSessionId, type SessionId } from '../../lib/session/session-id.js';
 import type { Ending } from '../../lib/session/session-store.js';
-import { DAY, HOUR, MEMORY_PLACE, MINUTE, PLACES, REDIS_PLACES, sessionsIn } from '../support/session-stores.js';
+import { DAY, HOUR, MEMORY_PLACE, MINUTE, PLACES, REDIS_PLACES, usersIn } from '../support/session-stores.js';
 import { eventually } from '../support/eventually.js';
 import { gathered, type Made } from '../support/user-sessions.js';
 
@@ -15,7 +15,7 @@ const ENDINGS: [Ending, string][] = [
 ];
 
 describe.each(PLACES)('%s', (_, start) => {
-  const users = sessionsIn(start);
+  const users = usersIn(start);
 
   const why = (id: SessionId) => users.store.whyEnded(id);
 
@@ -177,7 +177,7 @@ describe.each(PLACES)('%s', (_, start) => {
 });
 
 describe('MemorySessionStore remembers', () => {
-  const users = sessionsIn(MEMORY_PLACE[1]);
+  const users = usersIn(MEMORY_PLACE[1]);
 
   it.each([
     ['why a session was ended for a day', DAY, true],
@@ -195,7 +195,7 @@ describe('MemorySessionStore remembers', () => {
 });
 
 describe.each(REDIS_PLACES)('%s remembers', (_, start) => {
-  const users = sessionsIn(start);
+  const users = usersIn(start);
 
   /** For how long the key will stand, to the second. */
   const left = async ({ record: { handle } }: Made) => {

@@ -1,4 +1,4 @@
-import { HOUR, MINUTE, REDIS_PLACES, sessionsIn } from '../support/session-stores.js';
+import { HOUR, MINUTE, REDIS_PLACES, usersIn } from '../support/session-stores.js';
 import { eventually } from '../support/eventually.js';
 import { gathered, handlesOf, type Made } from '../support/user-sessions.js';
 
@@ -6,7 +6,7 @@ const SECOND = 1000;
 const REJECT = (limit: number) => ({ limit, overflow: 'reject' as const });
 
 describe.each(REDIS_PLACES)('the index in Redis of a user (%s)', (_, start) => {
-  const users = sessionsIn(start);
+  const users = usersIn(start);
   const redis = () => users.place.redis;
 
   /** What the keys of a session say of its end, each as a time to live, to the second. */

@@ -1,13 +1,13 @@
 import { tagOfUser } from '../../lib/session/session-id.js';
 import type { SessionRecord } from '../../lib/session/session-record.js';
-import { PLACES, sessionsIn } from '../support/session-stores.js';
+import { PLACES, usersIn } from '../support/session-stores.js';
 import { gathered, handlesOf } from '../support/user-sessions.js';
 
 const EVICT = (limit: number) => ({ limit, overflow: 'evict-oldest' as const });
 const REJECT = (limit: number) => ({ limit, overflow: 'reject' as const });
 
 describe.each(PLACES)('%s', (_, start) => {
-  const users = sessionsIn(start);
+  const users = usersIn(start);
 
   const stored = async ({ handle }: SessionRecord) => (await users.store.find(handle))?.record;
 

@@ -1,4 +1,4 @@
-import { MEMORY_PLACE, PLACES, sessionsIn } from '../support/session-stores.js';
+import { MEMORY_PLACE, PLACES, usersIn } from '../support/session-stores.js';
 import { handlesOf, type Made } from '../support/user-sessions.js';
 
 const MANY = 10_000;
@@ -6,7 +6,7 @@ const MANY = 10_000;
 const FEWER = 1000;
 
 describe.each(PLACES)('a user with very many sessions (%s)', (_, start) => {
-  const users = sessionsIn(start);
+  const users = usersIn(start);
   const most = start === MEMORY_PLACE[1] ? FEWER : MANY;
 
   /** Goes through all pages, and does something between each two. */

@@ -1,5 +1,5 @@
 import fc from 'fast-check';
-import { MINUTE, PLACES, type RedisPlace, sessionsIn } from '../support/session-stores.js';
+import { MINUTE, PLACES, type RedisPlace, usersIn } from '../support/session-stores.js';
 import { gathered, handlesOf, type Made, type UserSessions } from '../support/user-sessions.js';
 
 /** Connections at once, where sessions are reached by connections. */
@@ -45,7 +45,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
 const rounds = fc.array(fc.array(operation, { minLength: 1, maxLength: 8 }), { minLength: 2, maxLength: 6 });
 
 describe.each(PLACES)('%s', (_, start) => {
-  const users = sessionsIn(start, { connections: CONNECTIONS });
+  const users = usersIn(start, { connections: CONNECTIONS });
   const on = (n: number) => users.on(n);
   const evict = (limit: number) => ({ limit, overflow: 'evict-oldest' as const });
 

@@ -1,5 +1,5 @@
 import type { SessionLimit } from '../../lib/session/session-store.js';
-import { REDIS_PLACES, sessionsIn } from '../support/session-stores.js';
+import { REDIS_PLACES, usersIn } from '../support/session-stores.js';
 import { gathered, type UserSessions } from '../support/user-sessions.js';
 
 const MANY = 10_000;
@@ -9,7 +9,7 @@ const LONGEST_STEP = 10;
 const ATTEMPTS = 5;
 
 describe.each(REDIS_PLACES)('what keeps Redis busy (%s)', (_, start) => {
-  const users = sessionsIn(start);
+  const users = usersIn(start);
 
   const limit = (overflow: SessionLimit['overflow']) => ({ limit: 3, overflow });
 

@@ -4,11 +4,11 @@ import { SessionRegistry } from '../../lib/index.js';
 import { formatSessionId, newSessionId } from '../../lib/session/session-id.js';
 import { TestApplication } from '../support/application.js';
 import type { RedisClient } from '../support/redis-deployment.js';
-import { MINUTE, REDIS_PLACES, type RedisKeys, sessionsIn, type TestedStore } from '../support/session-stores.js';
+import { MINUTE, REDIS_PLACES, type RedisKeys, usersIn, type TestedStore } from '../support/session-stores.js';
 import { TestClock } from '../support/test-clock.js';
 
 describe.each(REDIS_PLACES)('what is stored in Redis (%s)', (_, start) => {
-  const users = sessionsIn(start);
+  const users = usersIn(start);
   let redis: RedisKeys;
   let client: RedisClient;
 

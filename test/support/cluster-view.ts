@@ -1,4 +1,4 @@
-import type { RedisServer } from './redis-server.js';
+import type { RedisAccess } from './redis-access.js';
 
 /** What one node of a Redis Cluster knows of one node, from `CLUSTER NODES`. */
 export interface NodeView {
@@ -18,7 +18,7 @@ export interface NodeView {
 const NODE = /^(\w+) [\d.]*:(\d+)@(\d+)\S* (\S+) (\S+) \d+ \d+ \d+ \S+(.*)$/gm;
 
 /** The whole cluster as this node sees it. */
-export async function viewOf(node: RedisServer): Promise<NodeView[]> {
+export async function viewOf(node: RedisAccess): Promise<NodeView[]> {
   const lines = (await node.ask('CLUSTER', 'NODES')).matchAll(NODE);
   return Array.from(lines, ([, id = '', port, busPort, flags = '', master = '', slots = '']) => ({
     id,
@@ -35,7 +35,7 @@ export async function viewOf(node: RedisServer): Promise<NodeView[]> {
 }
 
 /** Who serves which slots and who follows whom, in a form to compare; `undefined` while the node is not sure of it. */
-export async function pictureOf(node: RedisServer): Promise<string | undefined> {
+export async function pictureOf(node: RedisAccess): Promise<string | undefined> {
   const [views, info] = await Promise.all([viewOf(node), node.ask('CLUSTER', 'INFO')]);
   if (!info.includes('cluster_state:ok') || !views.every(({ isSound }) => isSound)) return undefined;
   return JSON.stringify(views.map(({ id, master, slots }) => [id, master, slots]).sort());

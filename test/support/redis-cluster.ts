@@ -1,6 +1,7 @@
-import { createCluster } from 'redis';
+import { ClusterAccess } from './cluster-access.js';
 import { type NodeView, pictureOf, viewOf } from './cluster-view.js';
 import { freePort } from './free-port.js';
+import type { RedisAccess } from './redis-access.js';
 import { RedisServer } from './redis-server.js';
 import { follows, isMaster, replicated, revive, settles, startTogether, stopTogether } from './redis-topology.js';
 
@@ -8,11 +9,7 @@ const MASTERS = 3;
 const SLOTS = 16_384;
 
 /** A Redis Cluster of one test file: three masters, each with a replica, every node a redis-server on a free port. */
-export class RedisCluster {
-  readonly #clients = new Set<{ destroy(): void }>();
-
-  private constructor(private readonly nodes: readonly RedisServer[]) {}
-
+export class RedisCluster extends ClusterAccess<RedisServer> {
   static async start({ binary }: { binary?: string } = {}): Promise<RedisCluster> {
     const start = () => RedisServer.start({ binary, args: nodeArgs });
     const cluster = new RedisCluster(await startTogether(Array.from({ length: 2 * MASTERS }, start)));
@@ -25,35 +22,11 @@ export class RedisCluster {
     }
   }
 
-  /** For `createCluster()`. */
-  get rootNodes(): { url: string }[] {
-    return this.nodes.map(({ url }) => ({ url }));
-  }
-
   /** The first three begin as masters, the fourth as the replica of the first, and so on. */
   node(i: number): RedisServer {
     const node = this.nodes[i];
     if (!node) throw new RangeError(`This cluster has no node ${i}`);
     return node;
-  }
-
-  async masters(): Promise<RedisServer[]> {
-    const views = await viewOf(this.#anyNode);
-    return views.filter(({ slots }) => slots.length > 0).map((view) => this.#nodeOf(view));
-  }
-
-  /** The node that serves the slot of a key. */
-  async masterOf(key: string): Promise<RedisServer> {
-    const node = this.#anyNode;
-    const slot = Number((await node.ask('CLUSTER', 'KEYSLOT', key)).slice(1));
-    const owns = ({ slots }: NodeView) => slots.some(({ from, to }) => from <= slot && slot <= to);
-    return this.#nodeOf((await viewOf(node)).find(owns));
-  }
-
-  async replicaOf(master: RedisServer): Promise<RedisServer> {
-    const views = await viewOf(master);
-    const own = views.find(({ isAsked }) => isAsked);
-    return this.#nodeOf(views.find((view) => view.master === own?.id));
   }
 
   /** Hands a master's slots over to its replica in good order (`CLUSTER FAILOVER`); resolves with the new master. */
@@ -86,46 +59,17 @@ export class RedisCluster {
     await this.#settled();
   }
 
-  /** Calls per command, of all masters together. */
-  async commandStats(): Promise<Record<string, number>> {
-    const sum: Record<string, number> = {};
-    for (const stats of await Promise.all((await this.masters()).map((master) => master.commandStats()))) {
-      for (const [command, calls] of Object.entries(stats)) sum[command] = (sum[command] ?? 0) + calls;
-    }
-    return sum;
-  }
-
-  /** Removes all keys. */
-  async flush(): Promise<void> {
-    await Promise.all((await this.masters()).map((master) => master.ask('FLUSHALL')));
-  }
-
-  /** A connected client of the whole cluster, closed by `stop()`. */
-  async client() {
-    const client = createCluster({ rootNodes: this.rootNodes });
-    // A test that breaks its cluster means it.
-    client.on('error', () => undefined);
-    this.#clients.add(client);
-    await client.connect();
-    return client;
-  }
-
   async stop(): Promise<void> {
-    for (const client of this.#clients) client.destroy();
-    this.#clients.clear();
+    this.disconnect();
     await stopTogether(this.nodes);
   }
 
-  get #anyNode(): RedisServer {
-    const node = this.nodes.find(({ isRunning }) => isRunning);
-    if (!node) throw new Error('No node of this cluster is running');
-    return node;
-  }
-
-  #nodeOf(view: NodeView | undefined): RedisServer {
-    const node = this.nodes.find(({ port }) => port === view?.port);
-    if (!node) throw new Error('This cluster has no such node');
-    return node;
+  /** Has it run until this process ends, which no longer waits for it. Nodes that are slow are then not replaced. */
+  async abandon(): Promise<RedisAccess[]> {
+    await Promise.all(this.nodes.map((node) => node.ask('CONFIG', 'SET', 'cluster-node-timeout', '60000')));
+    this.disconnect();
+    for (const node of this.nodes) node.abandon();
+    return [...this.nodes];
   }
 
   async #lose(master: RedisServer, lose: () => unknown): Promise<RedisServer> {

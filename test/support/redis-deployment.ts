@@ -1,8 +1,10 @@
 import type { RedisOptions } from '../../lib/index.js';
-import { RedisCluster } from './redis-cluster.js';
+import { ClusterAccess } from './cluster-access.js';
+import type { RedisAccess } from './redis-access.js';
 import { RedisLine } from './redis-line.js';
 import { RedisMonitor } from './redis-monitor.js';
 import { RedisServer } from './redis-server.js';
+import { SharedCluster } from './shared-cluster.js';
 
 /** How a suite has its Redis, as its titles say it: as one server, or as a cluster. */
 export const DEPLOYMENTS = ['redis', 'cluster'] as const;
@@ -36,16 +38,17 @@ export type RedisClient = Pick<
   | 'zRangeWithScores'
 >;
 
-/** Redis for tests that are the same on one server and on a cluster: real servers, on free ports, until `stop()`. */
+/** Redis for tests that are the same on one server and on a cluster: real servers, on free ports,
+ * until `stop()`. A cluster is the process's own, from test file to test file, and begins as a new one does. */
 export class RedisDeployment {
   private constructor(
-    private readonly servers: RedisServer | RedisCluster,
+    private readonly servers: RedisServer | SharedCluster,
     /** Sees what is stored, past the application. */
     readonly client: RedisClient,
   ) {}
 
   static async start(kind: DeploymentKind): Promise<RedisDeployment> {
-    const servers = await (kind === 'cluster' ? RedisCluster : RedisServer).start();
+    const servers = await (kind === 'cluster' ? SharedCluster.take() : RedisServer.start());
     return new RedisDeployment(servers, await servers.client());
   }
 
@@ -58,20 +61,20 @@ export class RedisDeployment {
 
   /** An application's `redis`. */
   get options(): RedisOptions {
-    return this.servers instanceof RedisCluster
+    return this.servers instanceof ClusterAccess
       ? { cluster: { rootNodes: this.servers.rootNodes } }
       : { url: this.servers.url };
   }
 
   /** The one server, for what is about one. */
   get server(): RedisServer {
-    if (this.servers instanceof RedisCluster) throw new Error('This is a cluster');
+    if (this.servers instanceof ClusterAccess) throw new Error('This is a cluster');
     return this.servers;
   }
 
   /** Every server that holds keys of its own. */
-  async masters(): Promise<RedisServer[]> {
-    return this.servers instanceof RedisCluster ? this.servers.masters() : [this.servers];
+  async masters(): Promise<RedisAccess[]> {
+    return this.servers instanceof ClusterAccess ? this.servers.masters() : [this.servers];
   }
 
   /** One more connected client. */
@@ -105,7 +108,7 @@ export class RedisDeployment {
   }
 
   async line(): Promise<RedisLine> {
-    return this.servers instanceof RedisCluster ? RedisLine.toAll(await this.masters()) : RedisLine.to(this.servers);
+    return this.servers instanceof ClusterAccess ? RedisLine.toAll(await this.masters()) : RedisLine.to(this.servers);
   }
 
   stop(): Promise<void> {

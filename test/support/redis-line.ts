@@ -1,6 +1,6 @@
 import type { RedisOptions } from '../../lib/index.js';
 import { DelayProxy } from './delay-proxy.js';
-import type { RedisServer } from './redis-server.js';
+import type { RedisAccess } from './redis-access.js';
 
 /** Slow, breakable lines to one server, or to all masters of a cluster, that are treated as one. */
 export class RedisLine {
@@ -10,13 +10,13 @@ export class RedisLine {
     readonly options: RedisOptions,
   ) {}
 
-  static async to(server: RedisServer): Promise<RedisLine> {
+  static async to(server: RedisAccess): Promise<RedisLine> {
     const proxy = await DelayProxy.start({ port: server.port });
     return new RedisLine([proxy], { url: urlOf(proxy) });
   }
 
   /** A client that comes by these lines is sent by them to every master, too. */
-  static async toAll(masters: readonly RedisServer[]): Promise<RedisLine> {
+  static async toAll(masters: readonly RedisAccess[]): Promise<RedisLine> {
     const proxies = await Promise.all(masters.map(({ port }) => DelayProxy.start({ port })));
     const nodeAddressMap = Object.fromEntries(
       proxies.map(({ host, port }, i) => [`${host}:${masters[i]!.port}`, { host, port }]),

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { connect, type Socket } from 'node:net';
 import { createInterface } from 'node:readline';
 import { eventually } from './eventually.js';
-import type { RedisServer } from './redis-server.js';
+import type { RedisAccess } from './redis-access.js';
 
 export interface RedisCommand {
   /** In lower case: `get`. */
@@ -16,7 +16,7 @@ export interface RedisCommand {
 export class RedisMonitor {
   private constructor(private readonly taps: readonly Tap[]) {}
 
-  static async start(...servers: RedisServer[]): Promise<RedisMonitor> {
+  static async start(...servers: RedisAccess[]): Promise<RedisMonitor> {
     return new RedisMonitor(await Promise.all(servers.map((server) => Tap.start(server))));
   }
 
@@ -56,7 +56,7 @@ class Tap {
     });
   }
 
-  static async start({ port }: RedisServer): Promise<Tap> {
+  static async start({ port }: RedisAccess): Promise<Tap> {
     const socket = connect(port, '127.0.0.1');
     const ok = once(socket, 'data');
     socket.write('MONITOR\r\n');

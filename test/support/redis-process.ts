@@ -46,6 +46,12 @@ export class RedisProcess {
     this.#paused = false;
   }
 
+  /** This process need not wait for it, nor hear of it, any more. */
+  abandon(): void {
+    for (const stream of [this.child.stdout, this.child.stderr]) stream?.destroy();
+    this.child.unref();
+  }
+
   async kill(): Promise<void> {
     if (this.hasExited) return;
     this.child.kill('SIGKILL');

@@ -69,7 +69,7 @@ export const PLACES: [string, Start<SessionPlace>][] = [MEMORY_PLACE, ...REDIS_P
  * Starts a place for the tests of a `describe`, and gives each of them an empty one with a clock of its own. A session
  * that a store reports as unreadable fails the test that does not take the report.
  */
-export function sessionsIn<P extends SessionPlace>(
+export function usersIn<P extends SessionPlace>(
   start: Start<P>,
   { connections = 1 }: { connections?: number } = {},
 ): PlacedSessions<P> {
