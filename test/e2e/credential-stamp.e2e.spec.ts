@@ -8,7 +8,7 @@ import {
 } from '../support/accounts.js';
 import type { TestApplication } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
-import { answerTo, cookieOf, handlesIn, idOf, put, sessionsIn } from '../support/devices.js';
+import { answerTo, cookieOf, handlesIn, idOf, sessionsIn } from '../support/devices.js';
 import { Gate } from '../support/gate.js';
 
 const CHANGED = { status: 401, reason: 'credentials_changed' };
@@ -109,28 +109,6 @@ describe.each(['memory', 'redis', 'cluster'])('the stamp of credentials, with se
     expect([answer.status, answer.setCookies]).toEqual([401, []]);
     expect(await visit(laptop)).toEqual(OPEN);
   });
-
-  it('the kept session stays though 10 requests of its browser are under way, 20 times over', async () => {
-    let held = 0;
-    for (let round = 0; round < 20; round++) {
-      const password = round === 0 ? 'lovelace' : `password ${round - 1}`;
-      const [laptop, phone] = [application.browser(), application.browser()];
-      for (const browser of [laptop, phone]) {
-        await browser.post('/login', { json: { username: 'ada', password } });
-      }
-      const handle = idOf(laptop).handle;
-      const writes = Array.from({ length: 10 }, (_, i) => put(laptop.tab(), `k${i}`, i));
-      await Promise.race(writes);
-      accounts.setPassword('1', `password ${round}`);
-      await registry.credentialsChanged('1', { keep: handle });
-      await Promise.all(writes);
-      const after = await visits(laptop, phone);
-      if (after[0]?.status === 200 && after[1]?.status === 401 && idOf(laptop).handle === handle) held++;
-    }
-
-    expect(held).toBe(20);
-  });
-
   it('a stamp that cannot be told is 503 on guarded routes alone, and ends nothing', async () => {
     const [laptop] = await three();
     const serializer = application.app.get(StampingSerializer);

@@ -162,6 +162,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
 
       expect([answer.status, answer.setCookies]).toEqual([500, []]);
       await eventually('the session to be ended', async () => (await on.sessions()).length === 0);
+      await eventually('the end to be reported', () => application.events.length > 1);
       expect(application.events.map(({ type }) => type)).toEqual(['logged-in', 'logged-out']);
     });
   });

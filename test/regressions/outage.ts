@@ -1,0 +1,98 @@
+import type { Answer, Browser } from '../support/browser.js';
+import { eventually } from '../support/eventually.js';
+import type { RedisLine } from '../support/redis-line.js';
+import { ADA, type Application, isLoggedIn } from './scenario.js';
+import type { Stage } from './stage.js';
+
+/** `redisTimeout` of the applications here. */
+export const TIMEOUT = 300;
+
+export interface Outage {
+  /** Takes Redis away from the application. */
+  begin(): unknown;
+  /** Gives it back. */
+  end(): unknown;
+  /** Redis comes back without its data. */
+  forgets: boolean;
+}
+
+/** The ways in which the one server of a stage goes away. */
+export function outagesOf(on: Stage): [string, Outage][] {
+  return [
+    ['refuses connections', { begin: () => on.redis.kill(), end: () => on.redis.restart(), forgets: true }],
+    ['hangs', { begin: () => on.redis.pause(), end: () => on.redis.resume(), forgets: false }],
+  ];
+}
+
+/** Every kind of request, each from a browser that is logged in but for the one that logs in. */
+export async function askEverything(application: Application, begin: () => Promise<void>, limit = 10_000) {
+  const [visitor, member, leaver] = [
+    await application.loggedIn(),
+    await application.loggedIn(),
+    await application.loggedIn(),
+  ];
+  const requests: Record<string, () => Promise<Answer>> = {
+    public: () => visitor.get('/public', { timeout: limit }),
+    guarded: () => member.get('/me', { timeout: limit }),
+    session: () => member.tab().get('/session', { timeout: limit }),
+    login: () => application.browser().post('/login', { json: ADA, timeout: limit }),
+    again: () => visitor.tab().post('/login', { json: ADA, timeout: limit }),
+    logout: () => leaver.post('/logout', { timeout: limit }),
+  };
+  await begin();
+  const answers = await Promise.all(
+    Object.entries(requests).map(async ([name, send]) => {
+      const start = performance.now();
+      const answer = await send().catch(() => undefined);
+      return [name, { answer, time: performance.now() - start }] as const;
+    }),
+  );
+  return { answers: Object.fromEntries(answers), member };
+}
+
+export function statuses(answers: Record<string, { answer?: Answer }>) {
+  return Object.fromEntries(Object.entries(answers).map(([name, { answer }]) => [name, answer?.status ?? 'no answer']));
+}
+
+/** Begins and ends an outage; one that a test has left, ends with it. */
+export function beginnings(outage: Outage): { begin: () => Promise<void>; end: () => Promise<void> } {
+  let away = false;
+  const end = async () => {
+    away = false;
+    await outage.end();
+  };
+  afterEach(async () => {
+    if (away) await end();
+  });
+  return {
+    end,
+    begin: async () => {
+      away = true;
+      await outage.begin();
+    },
+  };
+}
+
+/** Milliseconds until this browser's requests reach Redis. */
+export async function timeUntilServed(browser: Browser): Promise<number> {
+  const start = performance.now();
+  await eventually('the connection', async () => (await browser.get('/me')).status !== 503);
+  return performance.now() - start;
+}
+
+/** Breaks the connection to Redis while that is asked for a session. */
+export async function resetMidCommand(application: Application, line: RedisLine, path: string) {
+  const browser = await application.loggedIn();
+  line.pause();
+  const start = performance.now();
+  const asked = browser.get(path);
+  await eventually('the command to be on its way', () => line.held > 0, { interval: 1 });
+  line.resetAll();
+  line.resume();
+  const answer = await asked;
+  return { browser, answer, time: performance.now() - start };
+}
+
+export async function reconnected(browser: Browser, { within = 5_000 } = {}): Promise<void> {
+  await eventually('the connection', () => isLoggedIn(browser), { timeout: within, interval: 2 });
+}
