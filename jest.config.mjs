@@ -1,3 +1,5 @@
+import { availableParallelism } from 'node:os';
+
 /** Runs the TypeScript sources as ES modules, decorators with metadata, as Nest 12 needs them. */
 export default {
   testEnvironment: 'node',
@@ -27,4 +29,6 @@ export default {
     ],
   },
   testTimeout: 30_000,
+  // Much of a test is waiting for servers: two files at a time, on two cores as well.
+  maxWorkers: Math.max(2, availableParallelism() - 1),
 };

@@ -15,7 +15,6 @@ import type { TestApplication } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
 import { answerTo, cookieFor, cookieOf, idOf, sessionsIn } from '../support/devices.js';
 import { eventually } from '../support/eventually.js';
-import { TestClock } from '../support/test-clock.js';
 
 const ADA = { username: 'ada', password: 'lovelace' };
 const GRACE = { username: 'grace', password: 'hopper' };
@@ -45,10 +44,6 @@ class PagesController {
   polled() {
     return {};
   }
-}
-
-class RunningClock extends TestClock {
-  override readonly now = (): number => Date.now();
 }
 
 describe.each(['memory', 'redis'])('who was signed out is told why, with sessions in %s:', (where) => {
@@ -195,26 +190,6 @@ describe.each(['memory', 'redis'])('who was signed out is told why, with session
       application.clock.advance(1);
       expect(await why()).toEqual(out());
     }
-  });
-
-  it.each([
-    ['idle_timeout', { idle: '1s', absolute: '1h' }, '/polled'],
-    ['absolute_timeout', { idle: '1h', absolute: '1s' }, '/me'],
-  ])('%s by the true time, asked all the while', async (reason, lifetime, path) => {
-    const running = await home.start({
-      options: { lifetime },
-      clock: new RunningClock(),
-      controllers: [PagesController],
-    });
-    const begun = Date.now();
-    const short = cookieOf(await running.loggedIn());
-    const ended = await eventually('the end of the session', async () => {
-      const answer = await answerTo(running, short, path);
-      return answer.status === 401 && answer;
-    });
-
-    expect(ended).toEqual(out(reason));
-    expect(Date.now() - begun).toBeGreaterThanOrEqual(999);
   });
 });
 

@@ -201,6 +201,13 @@ describe.each(DEPLOYMENTS)('a slow Redis, with sessions in %s,', (where) => {
     expect(performance.now() - start).toBeLessThan(TIMEOUT + GRACE);
   });
 
+  it('that answers from far away is waited for: a handler may save many times', async () => {
+    const { line, browser } = await slowly();
+    line.delay = TIMEOUT / 10;
+
+    expect((await browser.post('/save/10')).status).toBe(204);
+  });
+
   it('has what a handler spends on other things not count', async () => {
     const { application, browser } = await slowly();
     const gate = application.app.get(Gates).named('work');

@@ -1,6 +1,5 @@
 import { createClient } from 'redis';
 import { eventually } from '../support/eventually.js';
-import { DEPLOYMENTS } from '../support/redis-deployment.js';
 import {
   askEverything,
   beginnings,
@@ -96,26 +95,6 @@ describe('after a long time without Redis', () => {
 
     await timeUntilServed(browser);
     expect(await on.sessions()).toEqual([]);
-  });
-});
-
-describe.each(DEPLOYMENTS)('a slow Redis, with sessions in %s,', (where) => {
-  const on = stage(where);
-
-  /** An application to which each answer of Redis takes two thirds of the timeout. */
-  async function slowly() {
-    const line = await on.line();
-    const application = await on.here({ options: { redis: line.options, redisTimeout: TIMEOUT } });
-    const browser = await application.loggedIn();
-    line.delay = TIMEOUT / 3;
-    return { line, application, browser };
-  }
-
-  it('that answers from far away is waited for: a handler may save many times', async () => {
-    const { line, browser } = await slowly();
-    line.delay = TIMEOUT / 10;
-
-    expect((await browser.post('/save/10')).status).toBe(204);
   });
 });
 

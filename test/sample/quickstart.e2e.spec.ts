@@ -1,41 +1,17 @@
 import { once } from 'node:events';
-import { mkdtempSync, rmSync } from 'node:fs';
 import { request, type IncomingMessage } from 'node:http';
-import { tmpdir } from 'node:os';
-import { join } from 'node:path';
 import { createClient } from '@libsql/client';
-import { Browser } from '../support/browser.js';
-import { RedisServer } from '../support/redis-server.js';
-import { SampleProcess } from './sample-process.js';
-
-const ADA = { username: 'ada', password: 'lovelace' };
-const ADA_IN_PUBLIC = { id: 1, username: 'ada', name: 'Ada Lovelace', picture: '/pictures/ada.svg' };
-const JSON_ONLY = { accept: 'application/json' };
-
-const closers: (() => unknown)[] = [];
-
-async function closeAll() {
-  for (const close of closers.splice(0).reverse()) await close();
-}
-
-/** The sample over a database of its own; a temporary one unless `DATABASE_FILE` says where. */
-async function quickstart(env: Record<string, string> = {}): Promise<SampleProcess> {
-  const sample = await SampleProcess.start('01-quickstart', { DATABASE_FILE: temporaryDatabase(), ...env });
-  closers.push(() => sample.stop());
-  return sample;
-}
-
-function temporaryDatabase(): string {
-  const directory = mkdtempSync(join(tmpdir(), 'quickstart-'));
-  closers.push(() => rmSync(directory, { recursive: true }));
-  return join(directory, 'data', 'users.db');
-}
-
-function browserOn({ url }: SampleProcess, ...rest: [options?: object, cookies?: Browser['cookies']]): Browser {
-  const browser = new Browser(url, ...rest);
-  closers.push(() => browser.close());
-  return browser;
-}
+import type { Browser } from '../support/browser.js';
+import {
+  ADA,
+  ADA_IN_PUBLIC,
+  browserOn,
+  closeAll,
+  JSON_ONLY,
+  quickstart,
+  temporaryDatabase,
+} from './quickstart-sample.js';
+import type { SampleProcess } from './sample-process.js';
 
 describe('The quickstart sample', () => {
   let sample: SampleProcess;
@@ -127,19 +103,6 @@ describe('The quickstart sample', () => {
       message: 'Wrong username or password',
     });
     expect(unknownJson).toMatchObject({ status: 401, text: wrongJson.text });
-  });
-
-  it('takes about as long for an unknown user as for a wrong password', async () => {
-    const fastest = { ada: Infinity, nobody: Infinity };
-    for (let round = 0; round < 5; round++) {
-      for (const username of ['ada', 'nobody'] as const) {
-        const start = performance.now();
-        await browser.post('/login', { json: { username, password: 'wrong' } });
-        fastest[username] = Math.min(fastest[username], performance.now() - start);
-      }
-    }
-    // Without the dummy hash the factor is about 20.
-    expect(fastest.nobody * 4).toBeGreaterThan(fastest.ada);
   });
 
   it.each([
@@ -262,28 +225,5 @@ describe('The serializers of the quickstart sample', () => {
 
     await browser.post('/login', { form: ADA });
     expect((await browser.get('/me')).json()).toEqual({ ...ADA_IN_PUBLIC, name: 'Countess of Lovelace' });
-  });
-});
-
-describe('The quickstart sample on Redis', () => {
-  afterEach(closeAll);
-
-  it('keeps its users logged in over a restart', async () => {
-    const redis = await RedisServer.start();
-    closers.push(() => redis.stop());
-    const env = {
-      REDIS_URL: redis.url,
-      SESSION_SECRET: 'a secret of the test, long enough for production',
-      DATABASE_FILE: temporaryDatabase(),
-    };
-    const before = await quickstart(env);
-    expect(before.output).toContain('Sessions are kept in Redis');
-    expect(before.output).not.toContain('sessions end with a restart');
-    const browser = browserOn(before);
-    await browser.post('/login', { form: ADA });
-    await before.stop();
-
-    const after = browserOn(await quickstart(env), {}, browser.cookies);
-    expect((await after.get('/me')).json()).toEqual(ADA_IN_PUBLIC);
   });
 });

@@ -137,7 +137,8 @@ export function sessionsIn(where: string) {
     async start({ options = {}, providers, controllers = [], ...others }: TestApplicationOptions = {}) {
       const application = await TestApplication.start({
         ...others,
-        options: { ...(options.store === undefined && { redis: redis?.options }), ...options },
+        // A busy machine is no outage.
+        options: { redisTimeout: '5s', ...(options.store === undefined && { redis: redis?.options }), ...options },
         controllers: [DevicesController, ProofController, SlowController, ...controllers],
         providers: [Gates, ...(providers ?? [SnapshotSerializer, LocalStrategy])],
       });

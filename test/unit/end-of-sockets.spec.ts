@@ -55,10 +55,14 @@ it('keeps no socket that has closed, however many come and go', async () => {
     closed.push(new WeakRef(socket));
   }
 
-  await eventually('all but the last to be collected', () => {
-    collect();
-    return closed.slice(0, -1).every((socket) => socket.deref() === undefined);
-  });
+  await eventually(
+    'all but the last to be collected',
+    () => {
+      collect();
+      return closed.slice(0, -1).every((socket) => socket.deref() === undefined);
+    },
+    { timeout: 20_000, interval: 50 },
+  );
   sockets.end();
 });
 
