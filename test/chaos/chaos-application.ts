@@ -66,14 +66,14 @@ class VisitorController {
   }
 }
 
-/** How long an answer took within the server, with the times of `performance.now()`. */
+/** How long a response took within the server, with the times of `performance.now()`. */
 export interface Served {
   readonly what: string;
   readonly start: number;
   readonly end: number;
 }
 
-/** An instance of the application. `served` is told of every answer, by a middleware that stands before the module. */
+/** An instance of the application. `served` is told of every response, by a middleware that stands before the module. */
 export function startInstance({ redis, sabotage }: Stage, served: (answer: Served) => void) {
   return TestApplication.start({
     options: {
@@ -86,7 +86,7 @@ export function startInstance({ redis, sabotage }: Stage, served: (answer: Serve
     clock: new SystemClock(),
     configure: (app) => {
       sabotage?.(app.get<AtomicSessionStore>(SESSION_STORE));
-      // A kept-alive connection that the server closes just as it is used again would look like a lost answer.
+      // A kept-alive connection that the server closes just as it is used again would look like a lost response.
       (app.getHttpServer() as { keepAliveTimeout: number }).keepAliveTimeout = 0;
       app.use((request: Request, response: Response, next: () => void) => {
         const start = performance.now();

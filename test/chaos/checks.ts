@@ -32,7 +32,7 @@ export async function comparedWithStore({ app }: TestApplication, users: readonl
   return { failures, orphans: ids.filter((handle) => !sessions.has(handle)).length };
 }
 
-/** What an answer may take beyond `redisTimeout`, in milliseconds, while this process is running. */
+/** What a response may take beyond `redisTimeout`, in milliseconds, while this process is running. */
 const GRACE = 250;
 /** The application's own calls of the registry come on top, each with a deadline of its own. */
 const CALLS: Readonly<Record<string, number>> = { 'GET /devices': 1, 'DELETE /devices': 1 };
@@ -42,10 +42,13 @@ export function registryCalls(what: string): number {
   return CALLS[/^\w+ \/\w+/.exec(what)?.[0] ?? ''] ?? 0;
 }
 
-/** Answers that took longer than a request may wait for Redis. */
-export function lateAnswers(answers: readonly (Served & { net: number })[], episodes: readonly Episode[]): string[] {
+/** Responses that took longer than a request may wait for Redis. */
+export function lateResponses(
+  responses: readonly (Served & { net: number })[],
+  episodes: readonly Episode[],
+): string[] {
   const limit = (what: string) => REDIS_TIMEOUT * (1 + registryCalls(what)) + GRACE;
-  return answers
+  return responses
     .filter(({ what, net }) => net > limit(what))
     .map(({ what, net, start }) => `too slow: ${what} took ${net.toFixed()} ms (${nameOf(episodes, start, net)})`);
 }

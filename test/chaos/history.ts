@@ -5,15 +5,15 @@ interface Asked {
   readonly app: number;
   readonly start: number;
   readonly end: number;
-  /** 0 where no answer came. */
+  /** 0 where no response came. */
   readonly status: number;
   /** The handle in the cookie that was sent. */
   readonly shown?: string;
-  /** The answer gave the same session another secret. */
+  /** The response gave the same session another secret. */
   readonly rotated?: boolean;
   /** A 401's reason, or what went wrong. */
   readonly why?: string;
-  /** The user that the answer named. */
+  /** The user that the response named. */
   readonly named?: string;
 }
 

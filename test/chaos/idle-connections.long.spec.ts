@@ -50,7 +50,7 @@ async function cookies(): Promise<string[]> {
   );
 }
 
-/** Opens connections that have each had an answer to a request with a session, and stay. */
+/** Opens connections that have each had a response to a request with a session, and stay. */
 async function connect(count: number, cookiesOfUsers: string[]): Promise<void> {
   for (let opened = 0; opened < count; opened += AT_ONCE) {
     await Promise.all(
@@ -58,7 +58,7 @@ async function connect(count: number, cookiesOfUsers: string[]): Promise<void> {
         const client = await RawClient.connect(child.url);
         idle.push(client);
         client.send(client.request('GET', '/mine', cookiesOfUsers[i % USERS] ?? ''));
-        await eventually('the answer', () => client.status === 200, { timeout: 20_000 });
+        await eventually('the response', () => client.status === 200, { timeout: 20_000 });
       }),
     );
   }

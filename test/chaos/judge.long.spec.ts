@@ -107,9 +107,9 @@ describe('What visitors were told cannot be true when', () => {
       'the list of sessions is wrong',
       [login, { ...login, given: B }, { kind: 'logout' }, { kind: 'list', shown: B, listed: [A, B] }],
     ],
-    ['two logins are given the same session', 'a wrong answer', [login, login]],
-    ['an answer is an error', 'a wrong answer', [login, { ...read(), status: 500 }]],
-    ['no answer comes', 'a wrong answer', [login, { ...read(), status: 0 }]],
+    ['two logins are given the same session', 'a wrong response', [login, login]],
+    ['a response is an error', 'a wrong response', [login, { ...read(), status: 500 }]],
+    ['no response comes', 'a wrong response', [login, { ...read(), status: 0 }]],
   ])('%s', (_, fault, ops) => {
     expect(faultsOf(history(...ops))).toContain(fault);
   });

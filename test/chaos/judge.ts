@@ -10,7 +10,7 @@ export type Fault =
   | "another user's session"
   | 'signed out by rotation'
   | 'the list of sessions is wrong'
-  | 'a wrong answer';
+  | 'a wrong response';
 
 export interface Violation {
   readonly fault: Fault;
@@ -66,7 +66,7 @@ class Model implements Verdict {
     if (status === 401 && kind !== 'login') this.#refused(op, session);
     else if (status === (kind === 'logout' ? 204 : 200)) this.#granted(op, session);
     // By a 503 it may have happened, or may yet: the write stays, unacknowledged.
-    else if (status !== 503) this.#broken('a wrong answer', op, `${status} ${op.why ?? ''}`);
+    else if (status !== 503) this.#broken('a wrong response', op, `${status} ${op.why ?? ''}`);
     this.#pending.delete(op);
   }
 
@@ -93,7 +93,7 @@ class Model implements Verdict {
   /** Others may see it in their list, and end it, before its browser has been told of it. */
   #born(op: Op & { kind: 'login' }, handle: string): void {
     if (this.sessions.has(handle)) {
-      this.#broken('a wrong answer', op, `${handle} was given before`);
+      this.#broken('a wrong response', op, `${handle} was given before`);
       return;
     }
     const session = new SessionModel(op.user, this.history.losses);
@@ -106,7 +106,7 @@ class Model implements Verdict {
     if (named !== user) this.#broken("another user's session", op, `logged in as ${named}`);
     const birth = this.#births.get(op);
     if (birth) birth.at = op.end;
-    else this.#broken('a wrong answer', op, 'no session of its own');
+    else this.#broken('a wrong response', op, 'no session of its own');
   }
 
   /** A guarded route let it in. */

@@ -6,7 +6,7 @@ import { RedisServer } from '../support/redis-server.js';
 import { Child } from './child/child.js';
 
 const CLIENTS = 50;
-/** In milliseconds: the slowest handler under way, the answers to it, and what the machine takes. */
+/** In milliseconds: the slowest handler under way, the responses to it, and what the machine takes. */
 const ENDS_WITHIN = 3_000;
 
 const closers: (() => unknown)[] = [];
@@ -28,7 +28,7 @@ async function childOn(redis: RedisServer, port: number): Promise<Child> {
 
 /** Somebody who writes a number into the session again and again, over a connection that is kept. */
 class Writer {
-  readonly answers: { start: number; answer: string }[] = [];
+  readonly responses: { start: number; response: string }[] = [];
   acknowledged = 0;
   /** Sent, and not turned down for certain. */
   perhaps = 0;
@@ -50,13 +50,13 @@ class Writer {
     for (let value = 1; !isOver(); value++) {
       const start = performance.now();
       const path = `/mine/count?takes=${value % 3 === 0 ? 60 : 0}`;
-      const answer = await this.#browser.request('PUT', path, { json: { value } }).then(
+      const response = await this.#browser.request('PUT', path, { json: { value } }).then(
         ({ status, text }) => (status === 200 ? '200' : `${status} ${text}`),
         (error: unknown) => String((error as NodeJS.ErrnoException).code),
       );
-      this.answers.push({ start, answer });
-      if (answer !== 'ECONNREFUSED') this.perhaps = value;
-      if (answer === '200') this.acknowledged = value;
+      this.responses.push({ start, response });
+      if (response !== 'ECONNREFUSED') this.perhaps = value;
+      if (response === '200') this.acknowledged = value;
       await sleep(20);
     }
   }
@@ -83,11 +83,11 @@ it('a restart under load answers what it has accepted, keeps what it has answere
   over = true;
   await Promise.all(writing);
 
-  const all = writers.flatMap(({ answers }) => answers);
+  const all = writers.flatMap(({ responses }) => responses);
   const underWay = all.filter(({ start }) => start < asked);
-  expect(new Set(underWay.map(({ answer }) => answer))).toEqual(new Set(['200']));
+  expect(new Set(underWay.map(({ response }) => response))).toEqual(new Set(['200']));
   // Afterwards, whoever is not answered was not accepted: there is nobody, or the connection was closed as idle.
-  const others = new Set(all.filter(({ start }) => start >= asked).map(({ answer }) => answer));
+  const others = new Set(all.filter(({ start }) => start >= asked).map(({ response }) => response));
   expect(['200', 'ECONNREFUSED', 'ECONNRESET', 'EPIPE']).toEqual(expect.arrayContaining([...others]));
   expect(took).toBeLessThan(ENDS_WITHIN);
   expect(before.output).not.toMatch(/error/i);

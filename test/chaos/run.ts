@@ -3,7 +3,7 @@ import { SessionEvents } from '../../lib/index.js';
 import type { TestApplication } from '../support/application.js';
 import { ProcessWatch } from '../support/process-watch.js';
 import { type Served, startInstance } from './chaos-application.js';
-import { comparedWithStore, connectionsLeft, lateAnswers, lateRecoveries, needless503s } from './checks.js';
+import { comparedWithStore, connectionsLeft, lateResponses, lateRecoveries, needless503s } from './checks.js';
 import { conduct, type Episode, nameOf, probe } from './conductor.js';
 import type { Op, Reuse } from './history.js';
 import { judge, type Verdict } from './judge.js';
@@ -39,7 +39,7 @@ export interface Outcome {
   readonly orphans: number;
   /** Why the store failed, and how often. */
   readonly errors: Readonly<Record<string, number>>;
-  /** How long each answer took, in milliseconds: `net` is less what the process stood still. */
+  /** How long each response took, in milliseconds: `net` is less what the process stood still. */
   readonly times: readonly { readonly what: string; readonly net: number; readonly gross: number }[];
   readonly longestStall: number;
 }
@@ -48,8 +48,8 @@ export interface Outcome {
 export async function run(stage: Stage, options: RunOptions): Promise<Outcome> {
   const watch = new ProcessWatch();
   const stalls = new Stalls();
-  const answers: Served[] = [];
-  const start = () => startInstance(stage, (answer) => answers.push(answer));
+  const responses: Served[] = [];
+  const start = () => startInstance(stage, (response) => responses.push(response));
   const instances = await Promise.all(Array.from({ length: INSTANCES }, start));
   const { reuses, errors } = listenTo(instances);
   const world: World = { urls: instances.map(({ url }) => url), users: usersOfRun, ops: [], ghosts: [], handles: [] };
@@ -63,15 +63,15 @@ export async function run(stage: Stage, options: RunOptions): Promise<Outcome> {
       losses: stage.losses((from, until) => nameOf(episodes, from, until - from)),
     });
     const compared = await comparedWithStore(instances[0]!, usersOfRun, verdict);
-    const times = answers.map((answer) => ({
-      ...answer,
-      net: stalls.timeOf(answer),
-      gross: answer.end - answer.start,
+    const times = responses.map((response) => ({
+      ...response,
+      net: stalls.timeOf(response),
+      gross: response.end - response.start,
     }));
     failures = [
       ...verdict.violations.map(({ fault, detail }) => `${fault}: ${detail}`),
       ...compared.failures,
-      ...lateAnswers(times, episodes),
+      ...lateResponses(times, episodes),
       ...needless503s(world.ops, episodes),
       ...lateRecoveries(episodes),
     ];

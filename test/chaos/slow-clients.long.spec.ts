@@ -65,7 +65,7 @@ it('clients that send their requests byte by byte hold nobody up, and what they 
     Promise.all(
       clients.map(async (client, i) => {
         await client.sendByteByByte(client.request('PUT', `/mine/slow-${i}`, cookie, { value: i }), 4);
-        await eventually('the answer', () => client.status === 200);
+        await eventually('the response', () => client.status === 200);
       }),
     ),
   );
@@ -74,7 +74,7 @@ it('clients that send their requests byte by byte hold nobody up, and what they 
   expect(await data()).toEqual(Object.fromEntries(clients.map((_, i) => [`slow-${i}`, i])));
 });
 
-it('clients that do not read their answers hold nobody up, and what these have stored is there before they are read', async () => {
+it('clients that do not read their responses hold nobody up, and what these have stored is there before they are read', async () => {
   const { cookie, data } = await loggedIn();
   const clients = await Promise.all(Array.from({ length: SLOW_CLIENTS }, rawClient));
   for (const [i, client] of clients.entries()) {
@@ -88,7 +88,7 @@ it('clients that do not read their answers hold nobody up, and what these have s
 
   const [client] = clients;
   client?.resume();
-  await eventually('the whole answer', () => (client?.received.length ?? 0) > LARGE);
+  await eventually('the whole response', () => (client?.received.length ?? 0) > LARGE);
 });
 
 it('clients that hang up hold nobody up, and undo nothing', async () => {
@@ -101,9 +101,9 @@ it('clients that hang up hold nobody up, and undo nothing', async () => {
       clients.map(async (client, i) => {
         const request = client.request('PUT', `/mine/gone-${i}?takes=200`, cookie, { value: i });
         const large = client.request('GET', `/large/read-${i}?bytes=1000000`, cookie);
-        // Within the request, while it is worked on, within the answer.
+        // Within the request, while it is worked on, within the response.
         client.send([request.slice(0, -5), request, large][i % 3] ?? '');
-        await (i % 3 === 2 ? eventually('the answer to begin', () => client.status === 200) : sleep(100));
+        await (i % 3 === 2 ? eventually('the response to begin', () => client.status === 200) : sleep(100));
         client.hangUp();
       }),
     ),

@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { Browser, type Answer, type RequestOptions } from '../support/browser.js';
+import { Browser, type BrowserResponse, type RequestOptions } from '../support/browser.js';
 import { CookieJar } from '../support/cookie-jar.js';
 import type { Op } from './history.js';
 import type { Random } from './random.js';
@@ -192,25 +192,25 @@ async function ask(
 ): Promise<Op> {
   const shown = handleIn(cookie);
   const start = performance.now();
-  const answer = await browser.request(method, path, options).catch((error: unknown) => String(error));
+  const response = await browser.request(method, path, options).catch((error: unknown) => String(error));
   const asked = { ...what, ...who, shown, start, end: performance.now() };
-  if (typeof answer === 'string') return { ...asked, status: 0, why: answer };
-  const set = cookieOf(answer);
-  const told = toldBy(answer);
+  if (typeof response === 'string') return { ...asked, status: 0, why: response };
+  const set = cookieOf(response);
+  const told = toldBy(response);
   const { data, listed, revoked, user: named = told.id, reason: why = told.message } = told;
-  const given = what.kind === 'login' && answer.status === 200 ? handleIn(set) : undefined;
+  const given = what.kind === 'login' && response.status === 200 ? handleIn(set) : undefined;
   const rotated = handleIn(set) !== undefined && handleIn(set) === shown && set !== cookie;
-  return { ...asked, status: answer.status, named, why, data, listed, revoked, given, rotated } as unknown as Op;
+  return { ...asked, status: response.status, named, why, data, listed, revoked, given, rotated } as unknown as Op;
 }
 
-function toldBy(answer: Answer): Told {
+function toldBy(response: BrowserResponse): Told {
   try {
-    return answer.json<Told>();
+    return response.json<Told>();
   } catch {
-    return { message: answer.text };
+    return { message: response.text };
   }
 }
 
-function cookieOf({ setCookies }: Answer): string | undefined {
+function cookieOf({ setCookies }: BrowserResponse): string | undefined {
   return setCookies.map((header) => /^sid=([^;]*)/.exec(header)?.[1]).find((value) => value !== undefined);
 }

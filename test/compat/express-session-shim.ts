@@ -13,7 +13,7 @@ import { sessionLoop, type SessionLoop } from '../support/session-loop.js';
  * `proxy: false`, `cookie.httpOnly`, `cookie.priority`, and `req.secret`.
  */
 
-/** Has the application store a value in every session that is still empty when its answer begins. */
+/** Has the application store a value in every session that is still empty when its response begins. */
 const STORING = process.env['COMPAT_STORING'] === '1';
 
 const FOREVER = 1000 * 86_400_000;

@@ -11,7 +11,7 @@ import {
   closeServers,
   type Handler,
   type Handlers,
-  type Live,
+  type ExpressSession,
   type Middleware,
   read,
   serve,
@@ -61,7 +61,7 @@ const fails = (_id: string, ...more: unknown[]): void => {
 /** How a request ended: its status, or that it did not. */
 async function outcome(browser: Browser, path: string): Promise<number | string> {
   const answer = await browser.get(path, { timeout: 1_000 }).catch(() => undefined);
-  return answer?.status ?? 'no answer';
+  return answer?.status ?? 'no response';
 }
 
 const SCENARIOS: Record<Difference, Scenario> = {
@@ -159,7 +159,7 @@ const SCENARIOS: Record<Difference, Scenario> = {
         },
         save: async (session, request, response) => {
           await call(session, 'save');
-          const reloaded = await call(request.session as Live, 'reload').then(
+          const reloaded = await call(request.session as ExpressSession, 'reload').then(
             () => 'reloaded',
             (error: unknown) => (error as Error).message,
           );
@@ -243,7 +243,7 @@ const SCENARIOS: Record<Difference, Scenario> = {
       }
       return [status, errors.map(String)];
     },
-    // After the answer, which is for Express to break the connection, with whatever request is next on it.
+    // After the response, which is for Express to break the connection, with whatever request is next on it.
     theirs: [200, ['Error: the store fails']],
     ours: [200, []],
   },
@@ -408,7 +408,7 @@ const SCENARIOS: Record<Difference, Scenario> = {
       await browser.get('/set');
       return [await outcome(browser, '/bigint'), (await browser.get('/read')).text];
     },
-    theirs: ['no answer', '{"a":1}'],
+    theirs: ['no response', '{"a":1}'],
     ours: [500, '{"a":1}'],
   },
 

@@ -87,7 +87,7 @@ export class Client {
       'if-none-match': ifNoneMatch ? '*' : undefined,
     };
     let broken: unknown;
-    const answer = await this.browser.request(method, '/program', { headers }).catch((error: unknown) => {
+    const response = await this.browser.request(method, '/program', { headers }).catch((error: unknown) => {
       broken = error;
       return undefined;
     });
@@ -95,13 +95,13 @@ export class Client {
       throw new Error(`${method} ${JSON.stringify(program)} does not end`, { cause: broken ?? error });
     });
     const { seen, errors, id } = this.run;
-    const cookies = answer?.setCookies ?? [];
+    const cookies = response?.setCookies ?? [];
     const [sessionCookie, ...more] = cookies.filter((cookie) => cookie.startsWith(`${NAME}=`));
     if (more.length > 0) throw new Error(`several session cookies: ${cookies.join(', ')}`);
     const observation = {
-      status: answer?.status ?? 0,
-      headers: Object.fromEntries(COMPARED_HEADERS.map((name) => [name, answer?.headers[name]?.toString()])),
-      body: answer?.text ?? '',
+      status: response?.status ?? 0,
+      headers: Object.fromEntries(COMPARED_HEADERS.map((name) => [name, response?.headers[name]?.toString()])),
+      body: response?.text ?? '',
       ownCookies: cookies.filter((cookie) => cookie !== sessionCookie),
       sessionCookie: sessionCookie === undefined ? undefined : parse(sessionCookie, id),
       seen,
@@ -153,7 +153,7 @@ export class Pair {
     await Promise.all([this.theirs.close(), this.ours.close()]);
   }
 
-  /** Lets a touch, which no answer waits for, come to its end. */
+  /** Lets a touch, which no response waits for, come to its end. */
   async settle(): Promise<void> {
     for (let turn = 0; turn < 5; turn++) {
       await new Promise((resolve) => setImmediate(resolve));

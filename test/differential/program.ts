@@ -54,13 +54,13 @@ export interface Glimpse {
 export interface Run {
   seen: Glimpse[];
   errors: string[];
-  /** `req.sessionID` when the answer began. */
+  /** `req.sessionID` when the response began. */
   id: string | undefined;
-  /** Whether there was a session when the answer began. */
+  /** Whether there was a session when the response began. */
   present: boolean;
-  /** `req.session.cookie.originalMaxAge` when the answer began. */
+  /** `req.session.cookie.originalMaxAge` when the response began. */
   maxAge: number | null | undefined;
-  /** Whether a save, or the answer, met another `cookie.originalMaxAge` than the session came with. */
+  /** Whether a save, or the response, met another `cookie.originalMaxAge` than the session came with. */
   wished: boolean;
 }
 
@@ -175,7 +175,7 @@ export class Interpreter {
     }
   }
 
-  /** Notes how things stand when the answer begins. */
+  /** Notes how things stand when the response begins. */
   #begin(): void {
     this.#wish();
     this.run.id = this.request.sessionID;

@@ -12,7 +12,7 @@ import {
   closeServers,
   type Handler,
   type Handlers,
-  type Live,
+  type ExpressSession,
   type Middleware,
   read,
   serve,
@@ -127,7 +127,7 @@ describe.each([
       regenerate: async (session, request, response) => {
         const before = request.sessionID;
         await call(session, 'regenerate');
-        (request.session as Live)['b'] = 2;
+        (request.session as ExpressSession)['b'] = 2;
         response.end(String(before !== request.sessionID && request.session?.id === request.sessionID));
       },
     });
@@ -228,7 +228,7 @@ describe.each([
       reload: async (session, request, response) => {
         session['a'] = 'changed';
         await call(session, 'reload');
-        response.end(String((request.session as Live)['a']));
+        response.end(String((request.session as ExpressSession)['a']));
       },
     });
     await browser.get('/set');
@@ -351,7 +351,7 @@ describe.each([
     },
   );
 
-  it('goes on without a session where the request shows no live one', async () => {
+  it('goes on without a session where the request shows none that has not ended', async () => {
     const browser = await browse(middleware(), { read });
     for (const cookie of ['sid=', 'sid=s%3Aabc.def', 'sid=%E0%A4%A', `sid=${'x'.repeat(7_000)}`, 'sid', '=;;=']) {
       const answer = await browser.get('/read', { headers: { cookie } });
@@ -380,7 +380,7 @@ it('touch() asks for no other age than the session has, though the clock ticks w
   expect(written).toHaveBeenCalledTimes(1);
 });
 
-it('an answer that takes the place of one which could not be saved has nothing of its status line', async () => {
+it('a response that takes the place of one which could not be saved has nothing of its status line', async () => {
   const browser = await browse(loopAlone(), {
     set: (session, _request, response) => {
       session['unserializable'] = 1n;
@@ -394,7 +394,7 @@ it('an answer that takes the place of one which could not be saved has nothing o
   expect([body.statusCode, body.statusMessage]).toEqual([500, 'Internal Server Error']);
 });
 
-describe('while the answer waits for the save', () => {
+describe('while the response waits for the save', () => {
   const changed =
     (handler: Handler): Handler =>
     (session, request, response) => {
@@ -432,7 +432,7 @@ describe('while the answer waits for the save', () => {
     expect(answer.headers).not.toHaveProperty('x-after');
   });
 
-  it('a second answer does not spoil the first', async () => {
+  it('a second response does not spoil the first', async () => {
     const browser = await browse(loopAlone(), {
       set: changed((_session, _request, response) => {
         response.end('first');
@@ -449,14 +449,14 @@ describe('while the answer waits for the save', () => {
     ['a header', (_session, _request, response) => response.writeHead(200, { 'X-Name': 'two\nlines' }).end()],
     ['a body', (_session, _request, response) => response.end(123)],
     ['a chunk', (_session, _request, response) => response.write({})],
-  ])('%s that Node refuses is an error answer, as without the wait', async (_what, handler) => {
+  ])('%s that Node refuses is an error response, as without the wait', async (_what, handler) => {
     const browser = await browse(loopAlone(), { set: changed(handler) });
 
     expect((await browser.get('/set')).status).toBe(500);
     expect((await browser.get('/set')).status).toBe(500);
   });
 
-  it('a chunk that Node refuses once the answer has begun breaks it off', async () => {
+  it('a chunk that Node refuses once the response has begun breaks it off', async () => {
     const browser = await browse(loopAlone(), {
       set: changed((_session, _request, response) => {
         response.write('first');
@@ -467,7 +467,7 @@ describe('while the answer waits for the save', () => {
     await expect(browser.get('/set')).rejects.toThrow(/aborted|hang up/);
   });
 
-  it('the length of the answer and what end() is told to call back are as Node has them', async () => {
+  it('the length of the response and what end() is told to call back are as Node has them', async () => {
     let calledBack = false;
     const browser = await browse(loopAlone(), {
       set: changed((_session, _request, response) => {

@@ -9,8 +9,8 @@ export type Middleware = (
   response: SessionResponse,
   next: (error?: unknown) => void,
 ) => unknown;
-export type Live = Session & Record<string, unknown>;
-export type Handler = (session: Live, request: SessionRequest, response: SessionResponse) => unknown;
+export type ExpressSession = Session & Record<string, unknown>;
+export type Handler = (session: ExpressSession, request: SessionRequest, response: SessionResponse) => unknown;
 export type Handlers = Record<string, Handler>;
 
 const closers: (() => Promise<void>)[] = [];
@@ -25,7 +25,7 @@ export async function serve(middleware: Middleware, handlers: Handlers): Promise
         return;
       }
       new Promise((resolve) => {
-        resolve(handlers[pathname.slice(1)]?.(request.session as Live, request, response));
+        resolve(handlers[pathname.slice(1)]?.(request.session as ExpressSession, request, response));
       }).catch((thrown: unknown) => {
         fail(response, thrown);
       });
@@ -48,7 +48,7 @@ export async function closeServers(): Promise<void> {
   }
 }
 
-/** The error answer or, where an answer has begun or cannot be given, a broken connection. */
+/** The error response or, where a response has begun or cannot be given, a broken connection. */
 function fail(response: SessionResponse, error: unknown): void {
   const status = (error as { getStatus?: () => number }).getStatus?.() ?? 500;
   try {
@@ -62,7 +62,7 @@ function fail(response: SessionResponse, error: unknown): void {
   response.destroy();
 }
 
-export const read: Handler = (session: Live | undefined, _request, response) => {
+export const read: Handler = (session: ExpressSession | undefined, _request, response) => {
   response.end(
     session === undefined ? 'no session' : JSON.stringify(Object.assign({}, session, { cookie: undefined })),
   );

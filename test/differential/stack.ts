@@ -6,7 +6,7 @@ import { Interpreter, newRun, type Program, type Run } from './program.js';
 
 interface Running {
   run: Run;
-  /** Settles when the handler is done and the answer is out. */
+  /** Settles when the handler is done and the response is out. */
   over: Promise<unknown>;
   handled: () => void;
   answered: () => void;
@@ -46,7 +46,7 @@ export class Stack {
     return stack;
   }
 
-  /** What the handler of this request leaves behind, once it is over: the client may have all of the answer before. */
+  /** What the handler of this request leaves behind, once it is over: the client may have all of the response before. */
   async take(id: string): Promise<Run> {
     const { run, over } = this.#running(id);
     await over;

@@ -55,7 +55,7 @@ describe.each(['memory', 'redis'])('AuditLogger, with sessions in %s,', (where) 
     class BrokenError extends Error {
       override readonly name = 'BrokenError';
     }
-    const error = new BrokenError('no answer');
+    const error = new BrokenError('no reply');
     const handle = 'h';
     const events: [string, NewSessionEvent][] = [
       ['log', { type: 'logged-in', userId: '1', handle, method: 'totp' }],
@@ -76,7 +76,7 @@ describe.each(['memory', 'redis'])('AuditLogger, with sessions in %s,', (where) 
     expect(audited(log)).toEqual(
       events.map(([level, { type, ...rest }]) => [
         level,
-        { event: type, at: AT.toISOString(), ...rest, ...('error' in rest && { error: 'BrokenError: no answer' }) },
+        { event: type, at: AT.toISOString(), ...rest, ...('error' in rest && { error: 'BrokenError: no reply' }) },
       ]),
     );
   });

@@ -173,9 +173,9 @@ describe('of several cookies of our name', () => {
     ['one of a session that has ended', () => [signed(freshId())]],
     ['ten forged ones', () => Array.from({ length: 10 }, () => signed(freshId(), OLDER))],
     ['three dead ones', () => [signed(freshId()), 'x', signed(freshId())]],
-  ])('the live one counts behind %s', async (_, dead) => {
-    const live = (await application.loggedIn()).cookies.get('sid')!;
-    const cookie = [...dead(), live].map((value) => `sid=${value}`).join('; ');
+  ])('the one that has not ended counts behind %s', async (_, dead) => {
+    const valid = (await application.loggedIn()).cookies.get('sid')!;
+    const cookie = [...dead(), valid].map((value) => `sid=${value}`).join('; ');
     const browser = application.browser();
 
     expect((await browser.get('/me', { headers: { cookie } })).json()).toMatchObject({ name: 'Ada' });
@@ -256,16 +256,16 @@ describe('the cookie of a login', () => {
     ],
   ])('says exactly what it should %s', async (_, options, headers, pattern) => {
     const application = await started(options);
-    const answer = await application.browser({ trustSecure: true }).post('/login', { json: CREDENTIALS, headers });
-    const [setCookie = '', ...others] = answer.setCookies;
+    const response = await application.browser({ trustSecure: true }).post('/login', { json: CREDENTIALS, headers });
+    const [setCookie = '', ...others] = response.setCookies;
 
-    expect([answer.status, others]).toEqual([200, []]);
+    expect([response.status, others]).toEqual([200, []]);
     expect(
       setCookie
         .replace(/=s%3A[\w-]{20}\.[\w-]{43}\.[\w%]{43,}(?=;)/, '=VALUE')
         .replace(EXPIRES(application.clock), 'EXPIRES'),
     ).toMatch(pattern);
-    expect(answer.headers['cache-control']).toBe('no-store');
+    expect(response.headers['cache-control']).toBe('no-store');
   });
 
   it('is taken back with the same attributes', async () => {
@@ -288,13 +288,13 @@ describe('a Secure cookie on a plain connection', () => {
     const browser = application.browser({ trustSecure: true });
 
     for (const headers of [{}, HTTPS]) {
-      const answer = await browser.post('/login', { json: CREDENTIALS, headers });
-      expect(answer.json()).toEqual({
+      const response = await browser.post('/login', { json: CREDENTIALS, headers });
+      expect(response.json()).toEqual({
         statusCode: 500,
         code: 'cookie_not_sendable',
         message: 'The login cookie could not be sent.',
       });
-      expect(answer.setCookies).toEqual([]);
+      expect(response.setCookies).toEqual([]);
     }
     expect(await keys()).toEqual([]);
     expect(errors.map(String).filter((line) => line.includes('trust proxy'))).toEqual([
@@ -306,9 +306,9 @@ describe('a Secure cookie on a plain connection', () => {
 
   it('leaves no orphan of an anonymous visitor in the store', async () => {
     const application = await started({ environment: 'production' });
-    const answer = await application.browser().request('PUT', '/session/color', { json: { value: 'blue' } });
+    const response = await application.browser().request('PUT', '/session/color', { json: { value: 'blue' } });
 
-    expect([answer.status, answer.setCookies, await keys()]).toEqual([200, [], []]);
+    expect([response.status, response.setCookies, await keys()]).toEqual([200, [], []]);
   });
 });
 
@@ -325,9 +325,9 @@ describe('an anonymous visitor', () => {
 
   it('who stores something gets a cookie, and one key', async () => {
     const browser = application.browser();
-    const answer = await browser.request('PUT', '/session/color', { json: { value: 'blue' } });
+    const response = await browser.request('PUT', '/session/color', { json: { value: 'blue' } });
 
-    expect([answer.setCookies.length, (await keys()).length]).toEqual([1, 1]);
+    expect([response.setCookies.length, (await keys()).length]).toEqual([1, 1]);
     expect((await browser.get('/session')).setCookies).toEqual([]);
   });
 });
@@ -350,9 +350,9 @@ describe('a login body', () => {
     ['with an unknown user', 401, 'The login was refused.', { json: { username: 'x', password: 'lovelace' } }],
   ])('%s is answered %d', async (_, status, message, request) => {
     const browser = application.browser();
-    const answer = await browser.post('/login', request);
+    const response = await browser.post('/login', request);
 
-    expect([answer.status, answer.json()]).toMatchObject([status, { message: expect.stringContaining(message) }]);
-    expect([answer.setCookies, await keys()]).toEqual([[], []]);
+    expect([response.status, response.json()]).toMatchObject([status, { message: expect.stringContaining(message) }]);
+    expect([response.setCookies, await keys()]).toEqual([[], []]);
   });
 });

@@ -8,7 +8,7 @@ import {
 } from '../support/accounts.js';
 import type { TestApplication } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
-import { answerTo, cookieOf, handlesIn, idOf, sessionsIn } from '../support/devices.js';
+import { responseTo, cookieOf, handlesIn, idOf, sessionsIn } from '../support/devices.js';
 import { Gate } from '../support/gate.js';
 
 const CHANGED = { status: 401, reason: 'credentials_changed' };
@@ -29,7 +29,7 @@ describe.each(['memory', 'redis', 'cluster'])('the stamp of credentials, with se
     registry = application.app.get(SessionRegistry);
   }
 
-  const visit = (browser: Browser) => answerTo(application, cookieOf(browser));
+  const visit = (browser: Browser) => responseTo(application, cookieOf(browser));
   const visits = (...browsers: Browser[]) => Promise.all(browsers.map(visit));
   const change = (browser: Browser, password: string, stepUp?: boolean) =>
     browser.post('/password', { json: { password, stepUp } });
@@ -42,25 +42,25 @@ describe.each(['memory', 'redis', 'cluster'])('the stamp of credentials, with se
   /** A login that the database has let pass, and that has not gone on yet. */
   async function loginUnderWay() {
     const [gate, browser] = [(accounts.loginGate = new Gate()), application.browser()];
-    const answer = browser.post('/login', { json: { username: 'ada', password: 'lovelace' } });
+    const response = browser.post('/login', { json: { username: 'ada', password: 'lovelace' } });
     await gate.reached;
     accounts.loginGate = undefined;
-    return { browser, answer, gate };
+    return { browser, response, gate };
   }
 
   beforeEach(() => start(StampingSerializer));
 
   it('a login that was under way ends at its next request', async () => {
-    const { browser, answer, gate } = await loginUnderWay();
+    const { browser, response, gate } = await loginUnderWay();
     accounts.setPassword('1', 'babbage');
     expect(await registry.credentialsChanged('1')).toBe(0);
     gate.open();
-    expect((await answer).status).toBe(200);
+    expect((await response).status).toBe(200);
     const cookie = cookieOf(browser);
 
-    expect(await answerTo(browser, cookie)).toEqual(CHANGED);
+    expect(await responseTo(browser, cookie)).toEqual(CHANGED);
     expect(browser.cookies.size).toBe(0);
-    expect(await answerTo(application, cookie)).toEqual(CHANGED);
+    expect(await responseTo(application, cookie)).toEqual(CHANGED);
     expect(await handlesIn(application)).toEqual([]);
     expect(application.events.at(-1)).toMatchObject({ type: 'revoked', userId: '1', reason: 'credentials-changed' });
   });
@@ -104,9 +104,9 @@ describe.each(['memory', 'redis', 'cluster'])('the stamp of credentials, with se
     accounts.setPassword('1', 'babbage');
     await laptop.post('/login', { json: { username: 'ada', password: 'babbage' } });
     gate.open();
-    const answer = await running;
+    const response = await running;
 
-    expect([answer.status, answer.setCookies]).toEqual([401, []]);
+    expect([response.status, response.setCookies]).toEqual([401, []]);
     expect(await visit(laptop)).toEqual(OPEN);
   });
   it('a stamp that cannot be told is 503 on guarded routes alone, and ends nothing', async () => {
@@ -116,9 +116,9 @@ describe.each(['memory', 'redis', 'cluster'])('the stamp of credentials, with se
     serializer.stamp = () => {
       throw new Error('no stamp');
     };
-    const answer = await laptop.get('/me');
-    expect([answer.status, answer.setCookies]).toEqual([503, []]);
-    expect(answer.json()).toMatchObject({ code: 'user_lookup_failed' });
+    const response = await laptop.get('/me');
+    expect([response.status, response.setCookies]).toEqual([503, []]);
+    expect(response.json()).toMatchObject({ code: 'user_lookup_failed' });
     expect((await laptop.get('/public')).json()).toEqual({ name: null });
     serializer.stamp = stamp;
 
@@ -136,7 +136,7 @@ describe.each(['memory', 'redis', 'cluster'])('the stamp of credentials, with se
     expect(await visit(await application.loggedIn())).toEqual(OPEN);
   });
 
-  it('no stamp stands in the store or in an answer', async () => {
+  it('no stamp stands in the store or in a response', async () => {
     const [laptop] = await three();
     await change(laptop, 'babbage');
     const texts = [(await laptop.get('/devices')).text, (await laptop.get('/session')).text];
@@ -150,11 +150,11 @@ describe.each(['memory', 'redis', 'cluster'])('the stamp of credentials, with se
   it('a login that was under way lives on where there are no stamps', async () => {
     await application.close();
     await start(PlainSerializer);
-    const { browser, answer, gate } = await loginUnderWay();
+    const { browser, response, gate } = await loginUnderWay();
     accounts.setPassword('1', 'babbage');
     await registry.credentialsChanged('1');
     gate.open();
-    await answer;
+    await response;
 
     expect(await visit(browser)).toEqual(OPEN);
   });

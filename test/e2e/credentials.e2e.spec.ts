@@ -8,7 +8,7 @@ import {
 } from '../support/accounts.js';
 import type { TestApplication } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
-import { answerTo, cookieOf, handlesIn, idOf, put, sessionsIn } from '../support/devices.js';
+import { responseTo, cookieOf, handlesIn, idOf, put, sessionsIn } from '../support/devices.js';
 
 const CHANGED = { status: 401, reason: 'credentials_changed' };
 const OPEN = { status: 200 };
@@ -26,7 +26,7 @@ describe.each(['memory', 'redis', 'cluster'])('sessions in %s, when credentials 
     registry = application.app.get(SessionRegistry);
   }
 
-  const visit = (browser: Browser) => answerTo(application, cookieOf(browser));
+  const visit = (browser: Browser) => responseTo(application, cookieOf(browser));
   const visits = (...browsers: Browser[]) => Promise.all(browsers.map(visit));
   const change = (browser: Browser, password: string, stepUp?: boolean) =>
     browser.post('/password', { json: { password, stepUp } });

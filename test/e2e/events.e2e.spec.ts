@@ -5,7 +5,7 @@ import type { Store } from 'express-session';
 import { SESSION_STORE, type SessionEvent, SessionEvents, SessionRegistry, UserSerializer } from '../../lib/index.js';
 import { LocalStrategy, type TestApplication, type User } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
-import { answerTo, cookieOf, handlesIn, idOf, put, sessionsIn } from '../support/devices.js';
+import { responseTo, cookieOf, handlesIn, idOf, put, sessionsIn } from '../support/devices.js';
 import { eventually } from '../support/eventually.js';
 import { Gate, Gates } from '../support/gate.js';
 import { LogRecorder } from '../support/log-recorder.js';
@@ -171,7 +171,7 @@ describe.each(['memory', 'redis'])('session events, with sessions in %s,', (wher
 
     application.events.length = found.length = 0;
     application.clock.advance('31s');
-    await Promise.all([1, 2, 3].map(() => answerTo(application, copy)));
+    await Promise.all([1, 2, 3].map(() => responseTo(application, copy)));
     await expectReported({ type: 'reuse-detected', userId: '1', handle });
   });
 
@@ -187,10 +187,10 @@ describe.each(['memory', 'redis'])('session events, with sessions in %s,', (wher
     const serializer = application.app.get(FleetingSerializer);
     const gate = (serializer.gone = new Gate());
     const cookie = cookieOf(browser);
-    const answers = [1, 2, 3].map(() => answerTo(application, cookie));
+    const responses = [1, 2, 3].map(() => responseTo(application, cookie));
     await eventually('all to look for the user', () => serializer.waiting === 3);
     gate.open();
-    await Promise.all(answers);
+    await Promise.all(responses);
 
     await expectReported({ type: 'ended', userId: '1', handle, reason: 'user-gone' });
   });
@@ -198,11 +198,11 @@ describe.each(['memory', 'redis'])('session events, with sessions in %s,', (wher
   it('tell of a write that came after the end', async () => {
     const { handle } = idOf(browser);
     const gate = application.app.get(Gates).named('late');
-    const answer = browser.post('/slow/late');
+    const response = browser.post('/slow/late');
     await gate.reached;
     await registry().revoke('1', handle);
     gate.open();
-    await answer;
+    await response;
 
     await expectReported(
       { type: 'revoked', userId: '1', handle, reason: 'user' },

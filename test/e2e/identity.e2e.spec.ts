@@ -351,8 +351,8 @@ describe('what of the user is kept', () => {
     expect(queries).toBe(0);
 
     await database.execute("UPDATE users SET picture = '/new.png'");
-    const answer = await browser.get('/me');
-    expect(answer.json()).toMatchObject({ id: 7, username: 'ada', picture: '/new.png' });
+    const response = await browser.get('/me');
+    expect(response.json()).toMatchObject({ id: 7, username: 'ada', picture: '/new.png' });
     expect(queries).toBe(1);
   });
 
@@ -526,7 +526,7 @@ describe('the parameter decorators', () => {
     @Get('count')
     count(@CurrentSession() session: SessionData & { count?: number }, @Req() request: SessionRequest) {
       session.count = (session.count ?? 0) + 1;
-      return { count: session.count, live: session === request.session };
+      return { count: session.count, same: session === request.session };
     }
   }
 
@@ -553,21 +553,21 @@ describe('the parameter decorators', () => {
     }
   });
 
-  it('give the live session', async () => {
+  it('give the session itself', async () => {
     const browser = (await started({ controllers: [DecoratedController] })).browser();
     await browser.get('/decorated/count');
 
-    expect((await browser.get('/decorated/count')).json()).toEqual({ count: 2, live: true });
+    expect((await browser.get('/decorated/count')).json()).toEqual({ count: 2, same: true });
   });
 });
 
 describe('a user who cannot be restored', () => {
-  let answer: () => unknown = () => null;
+  let result: () => unknown = () => null;
   let lookups = 0;
   const serializer = Object.assign(new First(), {
     deserializeUser: () => {
       lookups++;
-      return answer();
+      return result();
     },
   });
   const providers = [{ provide: First, useValue: serializer }, LocalStrategy];
@@ -582,28 +582,28 @@ describe('a user who cannot be restored', () => {
     ['a promise of null', () => Promise.resolve(null)],
     ['false', () => false],
   ])("and is gone (%s): the session ends, the cookie is cleared, the request is anybody's", async (_, gone) => {
-    answer = () => ADA;
+    result = () => ADA;
     const application = await started({ providers });
     const browser = await application.loggedIn();
     const copy = browser.fork();
-    answer = gone;
+    result = gone;
     const { status, setCookies, json } = await browser.get('/public');
 
     expect({ status, body: json() }).toEqual({ status: 200, body: { name: null } });
     expect(setCookies).toEqual(['sid=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax']);
     expect(await storedIn(application)).toEqual([]);
     expect(application.events).toContainEqual(expect.objectContaining({ type: 'ended', reason: 'user-gone' }));
-    answer = () => ADA;
+    result = () => ADA;
     expect((await copy.get('/me')).status).toBe(401);
   });
 
   it('and is gone can log in again in the same request', async () => {
-    answer = () => ADA;
+    result = () => ADA;
     const application = await started({ providers });
     const browser = await application.loggedIn();
-    answer = () => null;
+    result = () => null;
     await browser.post('/login', { json: { username: 'grace', password: 'hopper' } });
-    answer = () => GRACE;
+    result = () => GRACE;
 
     expect((await browser.get('/me')).json()).toEqual(GRACE);
     expect(await storedIn(application)).toHaveLength(1);
@@ -619,11 +619,11 @@ describe('a user who cannot be restored', () => {
     ['rejects', () => Promise.reject(new Error('no database'))],
     ['rejects with nothing', () => Promise.reject(undefined as unknown as Error)],
   ])('because the look-up %s: 503 on guarded routes alone, and the session is kept', async (_, fails) => {
-    answer = () => ADA;
+    result = () => ADA;
     const application = await started({ providers });
     const browser = await application.loggedIn();
     await browser.request('PUT', '/session/color', { json: { value: 'blue' } });
-    answer = fails;
+    result = fails;
     const guarded = await browser.get('/me');
 
     expect(guarded.json()).toEqual({
@@ -636,25 +636,25 @@ describe('a user who cannot be restored', () => {
     expect((await browser.get('/public')).json()).toEqual({ name: null });
     expect((await browser.get('/session')).json()).toEqual({ color: 'blue' });
 
-    answer = () => ADA;
+    result = () => ADA;
     expect((await browser.get('/me')).json()).toEqual(ADA);
   });
 
   it('just now can still log out, and another can log in', async () => {
-    answer = () => ADA;
+    result = () => ADA;
     const application = await started({ providers });
     const [leaving, changing] = [await application.loggedIn(), await application.loggedIn()];
-    answer = () => Promise.reject(new Error('no database'));
+    result = () => Promise.reject(new Error('no database'));
 
     expect((await leaving.post('/logout')).status).toBe(204);
     expect((await changing.post('/login', { json: { username: 'grace', password: 'hopper' } })).status).toBe(200);
-    answer = () => GRACE;
+    result = () => GRACE;
     expect((await leaving.get('/me')).status).toBe(401);
     expect((await changing.get('/me')).json()).toEqual(GRACE);
   });
 
   it('is looked up once in a request, and not at all without a session', async () => {
-    answer = () => ADA;
+    result = () => ADA;
     const application = await started({ providers });
     await application.browser().get('/me');
     const browser = await application.loggedIn();
@@ -791,9 +791,9 @@ describe('SessionAuthService', () => {
   });
 
   it('logs out who is not logged in without a word', async () => {
-    const answer = await browser.post('/service/log-out');
+    const response = await browser.post('/service/log-out');
 
-    expect([answer.status, answer.setCookies, application.events]).toEqual([200, [], []]);
+    expect([response.status, response.setCookies, application.events]).toEqual([200, [], []]);
   });
 });
 

@@ -11,7 +11,7 @@ import {
 } from '../../lib/index.js';
 import type { TestApplication, TestApplicationOptions } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
-import { answerTo, cookieOf, idOf, put, sessionsIn } from '../support/devices.js';
+import { responseTo, cookieOf, idOf, put, sessionsIn } from '../support/devices.js';
 import { eventually } from '../support/eventually.js';
 
 const MINUTE = 60_000;
@@ -77,9 +77,9 @@ describe.each(['memory', 'redis'])('the life of a session, with sessions in %s',
     for (;;) {
       const cookie = cookieOf(browser);
       application.clock.advance(every);
-      const answer = await answerTo(browser, cookie);
+      const response = await responseTo(browser, cookie);
       const lived = application.clock.now() - from;
-      if (answer.status !== 200) return { lived, reason: answer.reason, latest };
+      if (response.status !== 200) return { lived, reason: response.reason, latest };
       if (lived > longest) throw new Error(`It lives on after ${lived} ms`);
       const end = Number((await info()).expiresAt); // Asked behind the write that notes the use.
       const ttl = where === 'redis' ? application.clock.now() + (await home.ttl(idOf(browser).handle)) : 0;
@@ -113,7 +113,7 @@ describe.each(['memory', 'redis'])('the life of a session, with sessions in %s',
         10 * MINUTE,
       ]);
       application.clock.advance(10 * MINUTE - 1);
-      expect(await answerTo(application, cookie)).toEqual({ status: 200 });
+      expect(await responseTo(application, cookie)).toEqual({ status: 200 });
     });
 
     it.each([
@@ -143,7 +143,7 @@ describe.each(['memory', 'redis'])('the life of a session, with sessions in %s',
       const cookie = cookieOf(other);
       application.clock.advance('29d');
       expect((await remembered.get('/me')).status).toBe(200);
-      expect(await answerTo(application, cookie)).toMatchObject({ status: 401 });
+      expect(await responseTo(application, cookie)).toMatchObject({ status: 401 });
       await remembered.post('/proof/step-up');
 
       expect(since((await info()).expiresAt)).toBe(59 * DAY);
@@ -167,7 +167,7 @@ describe.each(['memory', 'redis'])('the life of a session, with sessions in %s',
     const unused = await application.loggedIn();
     const cookie = cookieOf(unused);
     application.clock.advance(idle);
-    expect(await answerTo(application, cookie)).toMatchObject({ status: 401 });
+    expect(await responseTo(application, cookie)).toMatchObject({ status: 401 });
   });
 
   describe('on a passive route', () => {
@@ -189,7 +189,7 @@ describe.each(['memory', 'redis'])('the life of a session, with sessions in %s',
       expect(await info()).toEqual(before);
       application.clock.advance('1m');
 
-      expect(await answerTo(application, cookie, path)).toEqual({ status: 401, reason: 'idle_timeout' });
+      expect(await responseTo(application, cookie, path)).toEqual({ status: 401, reason: 'idle_timeout' });
     });
 
     it('tells its caller when it ends, the same each time', async () => {
@@ -215,9 +215,9 @@ describe.each(['memory', 'redis'])('the life of a session, with sessions in %s',
     it('is saved with what was written there, and ends as before', async () => {
       const before = await info();
       application.clock.advance('9m');
-      const answer = await browser.request('PUT', '/widget/seen', { json: { value: [1] } });
+      const response = await browser.request('PUT', '/widget/seen', { json: { value: [1] } });
 
-      expect([answer.status, answer.setCookies]).toEqual([200, []]);
+      expect([response.status, response.setCookies]).toEqual([200, []]);
       expect(await info()).toEqual(before);
       if (where === 'redis') expect(await home.ttl(idOf(browser).handle)).toBeLessThanOrEqual(MINUTE);
       expect((await browser.get('/session')).json()).toEqual({ seen: [1] });
@@ -227,9 +227,9 @@ describe.each(['memory', 'redis'])('the life of a session, with sessions in %s',
       application.clock.advance('9m');
       await put(browser, 'used', 1);
       application.clock.advance('7m');
-      const answers = [await browser.get('/remaining'), await browser.get('/remaining')];
+      const responses = [await browser.get('/remaining'), await browser.get('/remaining')];
 
-      expect(answers.map(({ setCookies }) => setCookies.length)).toEqual([1, 0]);
+      expect(responses.map(({ setCookies }) => setCookies.length)).toEqual([1, 0]);
       expect(application.events.at(-1)?.type).toBe('rotated');
       expect([since((await info()).expiresAt), Math.ceil(expiry(browser) / 1000)]).toEqual([19 * MINUTE, 19 * 60]);
     });

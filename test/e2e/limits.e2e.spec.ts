@@ -1,7 +1,7 @@
 import { type MaxSessionsOptions, SessionRegistry } from '../../lib/index.js';
 import type { TestApplication } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
-import { answerTo, cookieOf, handlesIn, idIn, idOf, put, sessionsIn } from '../support/devices.js';
+import { responseTo, cookieOf, handlesIn, idIn, idOf, put, sessionsIn } from '../support/devices.js';
 import { eventually } from '../support/eventually.js';
 
 const ADA = { username: 'ada', password: 'lovelace' };
@@ -21,7 +21,7 @@ describe.each(['memory', 'redis', 'cluster'])('a limit of sessions, with session
 
   const login = (browser: Browser, json = ADA) => browser.post('/login', { json });
   const count = (userId: string) => application.app.get(SessionRegistry).count(userId);
-  const visit = (browser: Browser) => answerTo(application, cookieOf(browser));
+  const visit = (browser: Browser) => responseTo(application, cookieOf(browser));
   const types = () => application.events.map(({ type }) => type);
 
   /** Uses the session, until that has been written down. */
@@ -86,7 +86,7 @@ describe.each(['memory', 'redis', 'cluster'])('a limit of sessions, with session
       await login(second);
 
       expect(await Promise.all([first, second].map(visit))).toEqual([OPEN, OPEN]);
-      expect(await answerTo(application, before)).toEqual({ status: 401, reason: 'logged_out' });
+      expect(await responseTo(application, before)).toEqual({ status: 401, reason: 'logged_out' });
       expect(types()).not.toContain('revoked');
     });
 
@@ -123,15 +123,15 @@ describe.each(['memory', 'redis', 'cluster'])('a limit of sessions, with session
     it('answers 409, sets no cookie and stores nothing', async () => {
       const first = await application.loggedIn();
       const second = application.browser();
-      const answer = await login(second);
+      const response = await login(second);
 
-      expect(answer.status).toBe(409);
-      expect(answer.json()).toEqual({
+      expect(response.status).toBe(409);
+      expect(response.json()).toEqual({
         statusCode: 409,
         code: 'too_many_sessions',
         message: expect.stringContaining('too many devices'),
       });
-      expect([answer.setCookies, second.cookies.size]).toEqual([[], 0]);
+      expect([response.setCookies, second.cookies.size]).toEqual([[], 0]);
       expect(await handlesIn(application)).toEqual([idOf(first).handle]);
       expect(await visit(first)).toEqual(OPEN);
       expect(types()).toEqual(['logged-in', 'login-failed']);
@@ -186,7 +186,7 @@ describe('a limit that was lowered', () => {
     const after = await home.start({ options: { maxSessions: { limit: 2 } }, clock: before.clock });
     const last = await after.loggedIn();
 
-    expect(await Promise.all([...cookies, cookieOf(last)].map((cookie) => answerTo(after, cookie)))).toEqual([
+    expect(await Promise.all([...cookies, cookieOf(last)].map((cookie) => responseTo(after, cookie)))).toEqual([
       ...[1, 2, 3, 4].map(() => EVICTED),
       OPEN,
       OPEN,
@@ -202,13 +202,13 @@ describe('a limit that was lowered', () => {
     }
     const cookies = browsers.map(cookieOf);
     const after = await home.start({ options: { maxSessions: { limit: 1 } }, clock: before.clock });
-    const answer = await after.browser().post('/login', { json: ADA, headers: { cookie: cookies[0] } });
+    const response = await after.browser().post('/login', { json: ADA, headers: { cookie: cookies[0] } });
 
-    expect(await Promise.all(cookies.map((cookie) => answerTo(after, cookie)))).toEqual([
+    expect(await Promise.all(cookies.map((cookie) => responseTo(after, cookie)))).toEqual([
       { status: 401, reason: 'logged_out' },
       EVICTED,
       EVICTED,
     ]);
-    expect(await handlesIn(after)).toEqual([idIn(answer.setCookies[0] ?? '').handle]);
+    expect(await handlesIn(after)).toEqual([idIn(response.setCookies[0] ?? '').handle]);
   });
 });

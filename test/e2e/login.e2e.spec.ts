@@ -16,11 +16,11 @@ describe.each(['memory', 'redis'])('login with sessions in %s', (where) => {
   });
 
   it('turns away who is not logged in', async () => {
-    const answer = await application.browser().get('/me');
+    const response = await application.browser().get('/me');
 
-    expect(answer.status).toBe(401);
-    expect(answer.json()).toEqual({ statusCode: 401, code: 'unauthenticated', message: 'You are not logged in.' });
-    expect(answer.setCookies).toEqual([]);
+    expect(response.status).toBe(401);
+    expect(response.json()).toEqual({ statusCode: 401, code: 'unauthenticated', message: 'You are not logged in.' });
+    expect(response.setCookies).toEqual([]);
   });
 
   it('lets in who has logged in, from one request to the next', async () => {
@@ -32,20 +32,22 @@ describe.each(['memory', 'redis'])('login with sessions in %s', (where) => {
 
   it('turns away a wrong password', async () => {
     const browser = application.browser();
-    const answer = await browser.post('/login', { json: { username: 'ada', password: 'wrong' } });
+    const response = await browser.post('/login', { json: { username: 'ada', password: 'wrong' } });
 
-    expect(answer.status).toBe(401);
-    expect(answer.json()).toMatchObject({ code: 'login_failed' });
-    expect(answer.setCookies).toEqual([]);
+    expect(response.status).toBe(401);
+    expect(response.json()).toMatchObject({ code: 'login_failed' });
+    expect(response.setCookies).toEqual([]);
   });
 
   it('forgets who has logged out', async () => {
     const browser = await application.loggedIn();
     const before = browser.fork();
-    const answer = await browser.post('/logout');
+    const response = await browser.post('/logout');
 
-    expect(answer.status).toBe(204);
-    expect(answer.setCookies).toEqual(['sid=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax']);
+    expect(response.status).toBe(204);
+    expect(response.setCookies).toEqual([
+      'sid=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax',
+    ]);
     expect((await browser.get('/me')).status).toBe(401);
     expect((await before.get('/me')).status).toBe(401);
   });

@@ -1,7 +1,7 @@
 import { Controller, Get } from '@nestjs/common';
 import { RequireFreshLogin, SessionRegistry } from '../../lib/index.js';
 import { Accounts, AccountStrategy, PasswordController, StampingSerializer } from '../support/accounts.js';
-import { answerTo, cookieOf, handlesIn, idIn, idOf, put, sessionsIn } from '../support/devices.js';
+import { responseTo, cookieOf, handlesIn, idIn, idOf, put, sessionsIn } from '../support/devices.js';
 
 @Controller('vault')
 class VaultController {
@@ -40,10 +40,10 @@ export function describeRaces(share: number): void {
           const cookies = (await Promise.all(logins)).map(
             ({ setCookies }) => (setCookies[0] ?? '').split(';')[0] ?? '',
           );
-          const answers = await Promise.all(cookies.map((cookie) => answerTo(visitor, cookie)));
-          const working = answers.filter(({ status }) => status === 200).length;
-          const evicted = answers.filter(({ status, reason }) => status === 401 && reason === 'limit').length;
-          const handles = cookies.filter((_, i) => answers[i]?.status === 200).map((cookie) => idIn(cookie).handle);
+          const responses = await Promise.all(cookies.map((cookie) => responseTo(visitor, cookie)));
+          const working = responses.filter(({ status }) => status === 200).length;
+          const evicted = responses.filter(({ status, reason }) => status === 401 && reason === 'limit').length;
+          const handles = cookies.filter((_, i) => responses[i]?.status === 200).map((cookie) => idIn(cookie).handle);
           const listed = (await registry.list(user.id)).map(({ handle }) => handle);
           const same = [...handles].sort().join() === [...listed].sort().join();
           if (working === 3 && evicted === 47 && same && (await registry.count(user.id)) === 3) held++;
@@ -63,9 +63,11 @@ export function describeRaces(share: number): void {
           const logins = Array.from({ length: 20 }, () =>
             visitor.post('/proof/none', { json, headers: { cookie: undefined } }),
           );
-          const answers = (await Promise.all(logins)).map(({ status, setCookies }) => `${status} ${setCookies.length}`);
-          const passed = answers.filter((answer) => answer === '200 1').length;
-          const rejected = answers.filter((answer) => answer === '409 0').length;
+          const responses = (await Promise.all(logins)).map(
+            ({ status, setCookies }) => `${status} ${setCookies.length}`,
+          );
+          const passed = responses.filter((response) => response === '200 1').length;
+          const rejected = responses.filter((response) => response === '409 0').length;
           if (passed === 1 && rejected === 19 && (await registry.count(json.user.id)) === 1) held++;
         }
 
@@ -94,7 +96,7 @@ export function describeRaces(share: number): void {
           accounts.setPassword('1', `password ${round}`);
           await registry.credentialsChanged('1', { keep: handle });
           await Promise.all(writes);
-          const after = await Promise.all([laptop, phone].map((one) => answerTo(application, cookieOf(one))));
+          const after = await Promise.all([laptop, phone].map((one) => responseTo(application, cookieOf(one))));
           if (after[0]?.status === 200 && after[1]?.status === 401 && idOf(laptop).handle === handle) held++;
         }
 
@@ -111,10 +113,10 @@ export function describeRaces(share: number): void {
           await put(browser, 'round', round);
           const cookie = cookieOf(browser);
           const tabs = Array.from({ length: 10 }, () => application.browser());
-          const answers = await Promise.all(tabs.map((tab) => tab.post('/proof/step-up', { headers: { cookie } })));
-          const passed = answers.findIndex(({ status }) => status === 200);
+          const responses = await Promise.all(tabs.map((tab) => tab.post('/proof/step-up', { headers: { cookie } })));
+          const passed = responses.findIndex(({ status }) => status === 200);
           browser = tabs[passed] ?? browser;
-          const refused = answers.filter(({ status }) => status === 401).length;
+          const refused = responses.filter(({ status }) => status === 401).length;
           const one = (await handlesIn(application)).join() === idOf(browser).handle;
           if (refused === 9 && one && (await browser.get('/session')).text === JSON.stringify({ round })) held++;
         }
@@ -129,10 +131,10 @@ export function describeRaces(share: number): void {
         let held = 0;
         for (let round = 0; round < times(20); round++) {
           expect((await browser.post('/proof/step-up')).status).toBe(200);
-          const answers = await Promise.all(Array.from({ length: 20 }, () => browser.get('/vault/once')));
-          const passed = answers.filter(({ status }) => status === 200).length;
-          const refused = answers.filter(
-            (answer) => answer.json<{ code?: string }>().code === 'fresh_login_required',
+          const responses = await Promise.all(Array.from({ length: 20 }, () => browser.get('/vault/once')));
+          const passed = responses.filter(({ status }) => status === 200).length;
+          const refused = responses.filter(
+            (response) => response.json<{ code?: string }>().code === 'fresh_login_required',
           ).length;
           if (passed === 1 && refused === 19 && (await passes('/vault/open'))) held++;
         }
@@ -157,7 +159,7 @@ export function describeRaces(share: number): void {
           await Promise.race(writes);
           const ended = await registry.revokeAll('1');
           await Promise.all(writes);
-          const after = await Promise.all(cookies.map((cookie) => answerTo(application, cookie)));
+          const after = await Promise.all(cookies.map((cookie) => responseTo(application, cookie)));
           const stored = await handlesIn(application);
           const backs = browsers.filter((browser) => stored.includes(idOf(browser).handle));
           if (ended === 3 && backs.length === 0 && after.every(({ reason }) => reason === 'revoked')) held++;

@@ -2,7 +2,7 @@ import { Controller, Get } from '@nestjs/common';
 import { RequireFreshLogin, SessionRegistry } from '../../lib/index.js';
 import { type TestApplication } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
-import { answerTo, cookieOf, handlesIn, idOf, put, sessionsIn } from '../support/devices.js';
+import { responseTo, cookieOf, handlesIn, idOf, put, sessionsIn } from '../support/devices.js';
 import { Gates } from '../support/gate.js';
 
 @Controller('vault')
@@ -32,16 +32,16 @@ describe.each(['memory', 'redis'])('a session that is stepped up, in %s', (where
   it('goes on under another handle and secret, and what was known before opens nothing', async () => {
     await put(browser, 'cart', [1]);
     const [before, old] = [idOf(browser), cookieOf(browser)];
-    const answer = await stepUp('totp');
+    const response = await stepUp('totp');
     const after = idOf(browser);
 
-    expect(answer.json()).toEqual({ user: { id: '1', name: 'Ada' }, handle: after.handle });
-    expect([answer.setCookies.length, after.handle === before.handle, after.secret === before.secret]).toEqual([
+    expect(response.json()).toEqual({ user: { id: '1', name: 'Ada' }, handle: after.handle });
+    expect([response.setCookies.length, after.handle === before.handle, after.secret === before.secret]).toEqual([
       1,
       false,
       false,
     ]);
-    expect(await answerTo(application, old)).toEqual({ status: 401, reason: 'logged_out' });
+    expect(await responseTo(application, old)).toEqual({ status: 401, reason: 'logged_out' });
     expect(await handlesIn(application)).toEqual([after.handle]);
     expect(await application.app.get(SessionRegistry).count('1')).toBe(1);
     expect(await session()).toEqual({ cart: [1] });
@@ -76,9 +76,9 @@ describe.each(['memory', 'redis'])('a session that is stepped up, in %s', (where
     await stepUp();
     const { handle } = idOf(browser);
     gate('meanwhile').open();
-    const answer = await running;
+    const response = await running;
 
-    expect([answer.status, answer.setCookies]).toEqual([200, []]);
+    expect([response.status, response.setCookies]).toEqual([200, []]);
     expect([await session(), await handlesIn(application)]).toEqual([{}, [handle]]);
     expect(application.events.at(-1)).toMatchObject({ type: 'save-dropped' });
     expect(await status('/me')).toBe(200);
@@ -93,10 +93,10 @@ describe.each(['memory', 'redis'])('a session that is stepped up, in %s', (where
     await end();
     const events = application.events.length;
     gate('late').open();
-    const answer = await stepping;
+    const response = await stepping;
 
-    expect([answer.status, answer.json()]).toEqual([401, expect.objectContaining({ code: 'unauthenticated' })]);
-    expect(answer.setCookies).toEqual([expect.stringMatching(/^sid=; .*Expires=Thu, 01 Jan 1970/)]);
+    expect([response.status, response.json()]).toEqual([401, expect.objectContaining({ code: 'unauthenticated' })]);
+    expect(response.setCookies).toEqual([expect.stringMatching(/^sid=; .*Expires=Thu, 01 Jan 1970/)]);
     expect([await handlesIn(application), application.events.length]).toEqual([[], events]);
   });
 
@@ -109,9 +109,9 @@ describe.each(['memory', 'redis'])('a session that is stepped up, in %s', (where
     await first();
     const { handle } = idOf(browser);
     gate('second').open();
-    const answer = await stepping;
+    const response = await stepping;
 
-    expect([answer.status, answer.setCookies]).toEqual([401, []]);
+    expect([response.status, response.setCookies]).toEqual([401, []]);
     expect([idOf(browser).handle, await status('/me')]).toEqual([handle, 200]);
   });
 });

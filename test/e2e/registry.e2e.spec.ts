@@ -87,7 +87,7 @@ describe.each(['memory', 'redis', 'cluster'])('the sessions of a user, with sess
     application.clock.advance('1m');
     await third.post('/login', { json: { username: 'ada', password: 'lovelace' } });
     application.clock.advance('10m');
-    await first.get('/me'); // Which is written down off the answer's path.
+    await first.get('/me'); // Which is written down off the response's path.
     const { handle } = idOf(first);
     await eventually('the first to be seen', async () => (await registry.list('1'))[0]?.handle === handle);
 

@@ -1,7 +1,7 @@
 import { createHash } from 'node:crypto';
 import { SessionRegistry } from '../../lib/index.js';
 import { SECRET, type TestApplication } from '../support/application.js';
-import type { Answer, Browser } from '../support/browser.js';
+import type { BrowserResponse, Browser } from '../support/browser.js';
 import { Gates } from '../support/gate.js';
 import { DEPLOYMENTS, RedisDeployment } from '../support/redis-deployment.js';
 import { rotatingApplication } from '../support/rotating-application.js';
@@ -35,18 +35,18 @@ describe.each(['memory', 'redis', 'cluster'])('a copy of an old cookie, with ses
 
   const me = (browser: Browser, cookie?: string) =>
     browser.get('/me', cookie === undefined ? {} : { headers: { cookie } });
-  const reasonOf = (answer: Answer) => [answer.status, answer.json<{ reason?: string }>().reason];
+  const reasonOf = (response: BrowserResponse) => [response.status, response.json<{ reason?: string }>().reason];
 
-  async function expectSignedIn(browser: Browser, cookie?: string): Promise<Answer> {
-    const answer = await me(browser, cookie);
-    expect([answer.status, answer.json()]).toEqual([200, ADA]);
-    return answer;
+  async function expectSignedIn(browser: Browser, cookie?: string): Promise<BrowserResponse> {
+    const response = await me(browser, cookie);
+    expect([response.status, response.json()]).toEqual([200, ADA]);
+    return response;
   }
 
-  async function expectEnded(browser: Browser): Promise<Answer> {
-    const answer = await me(browser);
-    expect(reasonOf(answer)).toEqual([401, 'reuse_detected']);
-    return answer;
+  async function expectEnded(browser: Browser): Promise<BrowserResponse> {
+    const response = await me(browser);
+    expect(reasonOf(response)).toEqual([401, 'reuse_detected']);
+    return response;
   }
 
   async function expectUnknown(browser: Browser): Promise<void> {
@@ -72,9 +72,9 @@ describe.each(['memory', 'redis', 'cluster'])('a copy of an old cookie, with ses
   it('ends the session for whoever holds a cookie of it', async () => {
     const { victim, thief, id } = await theft();
     await expectSignedIn(victim);
-    const answer = await expectEnded(thief);
+    const response = await expectEnded(thief);
 
-    expect(answer.setCookies).toEqual(CLEARED);
+    expect(response.setCookies).toEqual(CLEARED);
     expect(thief.cookies.size).toBe(0);
     expect(application.events.at(-1)).toEqual({
       type: 'reuse-detected',
@@ -106,18 +106,18 @@ describe.each(['memory', 'redis', 'cluster'])('a copy of an old cookie, with ses
 
   it('is found out on open routes too, which answer an anonymous request', async () => {
     const { victim, thief } = await theft();
-    const answer = await thief.get('/public');
+    const response = await thief.get('/public');
 
-    expect([answer.status, answer.json(), answer.setCookies]).toEqual([200, { name: null }, CLEARED]);
+    expect([response.status, response.json(), response.setCookies]).toEqual([200, { name: null }, CLEARED]);
     await expectEnded(victim);
   });
 
   it('gets a session of its own for what it writes', async () => {
     const { victim, thief, id } = await theft();
     await victim.request('PUT', '/session/letter', { json: { value: 'private' } });
-    const answer = await thief.request('PUT', '/session/mark', { json: { value: 1 } });
+    const response = await thief.request('PUT', '/session/mark', { json: { value: 1 } });
 
-    expect([answer.status, idsSetBy(answer).length]).toEqual([200, 1]);
+    expect([response.status, idsSetBy(response).length]).toEqual([200, 1]);
     expect(shownBy(thief).handle).not.toBe(id.handle);
     expect((await thief.get('/session')).json()).toEqual({ mark: 1 });
     await expectEnded(victim);
@@ -171,9 +171,9 @@ describe.each(['memory', 'redis', 'cluster'])('a copy of an old cookie, with ses
     const thief = victim.fork();
     await rotate(victim);
     application.clock.advance('30s');
-    const answer = await thief.get('/session');
+    const response = await thief.get('/session');
 
-    expect([answer.json(), answer.setCookies]).toEqual([{}, CLEARED]);
+    expect([response.json(), response.setCookies]).toEqual([{}, CLEARED]);
     expect((await victim.get('/session')).json()).toEqual({});
     expect(application.events.at(-1)).toEqual({
       type: 'reuse-detected',
@@ -187,7 +187,7 @@ describe.each(['memory', 'redis', 'cluster'])('a copy of an old cookie, with ses
     const late = new LateBrowser(thief);
     const sent = await Promise.all(Array.from({ length: 20 }, () => late.send('/me')));
 
-    expect(sent.map(({ answer }) => reasonOf(answer))).toEqual(sent.map(() => [401, 'reuse_detected']));
+    expect(sent.map(({ response }) => reasonOf(response))).toEqual(sent.map(() => [401, 'reuse_detected']));
     for (const { arrive } of sent) arrive();
     expect(thief.cookies.size).toBe(0);
     await expectEnded(victim);
@@ -197,12 +197,12 @@ describe.each(['memory', 'redis', 'cluster'])('a copy of an old cookie, with ses
   it('ends what the victim has under way: nothing of it is stored', async () => {
     const { victim, thief, id } = await theft();
     const gate = application.app.get(Gates).named('theft');
-    const answer = victim.post('/slow/write/theft');
+    const response = victim.post('/slow/write/theft');
     await gate.reached;
     await expectEnded(thief);
     gate.open();
 
-    expect([(await answer).status, (await answer).setCookies]).toEqual([200, CLEARED]);
+    expect([(await response).status, (await response).setCookies]).toEqual([200, CLEARED]);
     expect(await recordOf(application, id)).toBeUndefined();
   });
 
@@ -241,9 +241,9 @@ describe.each(['memory', 'redis', 'cluster'])('a copy of an old cookie, with ses
       const { thief, id } = await theft();
       const browser = await application.loggedIn('grace', 'hopper');
       const cookies = `sid=${signed(shownBy(thief))}; sid=${signed(shownBy(browser))}`;
-      const answer = await browser.get('/me', { headers: { cookie: cookies } });
+      const response = await browser.get('/me', { headers: { cookie: cookies } });
 
-      expect([answer.json(), answer.setCookies]).toEqual([{ id: '2', name: 'Grace' }, []]);
+      expect([response.json(), response.setCookies]).toEqual([{ id: '2', name: 'Grace' }, []]);
       expect(eventsOf(application, id).at(-1)).toBe('reuse-detected');
       expect((await me(browser)).status).toBe(200);
     });
@@ -357,10 +357,10 @@ describe.each(DEPLOYMENTS)('a copy of an old cookie, where Redis is in trouble, 
       line.delay = 50;
       const sent = await Promise.all(Array.from({ length: 20 }, () => late.send('/me')));
 
-      expect(sent.map(({ answer }) => answer.json())).toEqual(
+      expect(sent.map(({ response }) => response.json())).toEqual(
         sent.map(() => expect.objectContaining({ statusCode: 401, reason: 'reuse_detected' })),
       );
-      expect(sent.flatMap(({ answer }) => answer.setCookies)).toEqual(CLEARED);
+      expect(sent.flatMap(({ response }) => response.setCookies)).toEqual(CLEARED);
       expect(eventsOf(application, shownBy(victim))).toEqual(['logged-in', 'rotated', 'reuse-detected']);
     } finally {
       await application.close();

@@ -2,7 +2,7 @@ import { createHash } from 'node:crypto';
 import { SessionRegistry } from '../../lib/index.js';
 import type { TestApplication } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
-import { answerTo, cookieOf, handlesIn, idOf, put, sessionsIn } from '../support/devices.js';
+import { responseTo, cookieOf, handlesIn, idOf, put, sessionsIn } from '../support/devices.js';
 import { Gates } from '../support/gate.js';
 import { TestClock } from '../support/test-clock.js';
 
@@ -27,7 +27,7 @@ describe.each(['memory', 'redis', 'cluster'])('sessions that are revoked, in %s,
     const { handle } = idOf(phone);
 
     expect(await revoke(laptop, handle)).toBe(true);
-    expect(await answerTo(application, cookieOf(phone))).toEqual({ status: 401, reason: 'revoked' });
+    expect(await responseTo(application, cookieOf(phone))).toEqual({ status: 401, reason: 'revoked' });
     expect(await registry.list('1')).toEqual([expect.objectContaining({ handle: idOf(laptop).handle })]);
     expect(await revoke(laptop, handle)).toBe(false);
     expect(await status(laptop)).toBe(200);
@@ -88,7 +88,7 @@ describe.each(['memory', 'redis', 'cluster'])('sessions that are revoked, in %s,
     expect([await handlesIn(application), await registry.list('1'), await registry.list('2')]).toEqual(before);
     expect([await status(ada), await status(grace)]).toEqual([200, 200]);
     expect((await visitor.get('/session')).json()).toEqual({ color: 'blue' });
-    expect(await answerTo(application, cookie)).toEqual({ status: 401, reason: 'logged_out' });
+    expect(await responseTo(application, cookie)).toEqual({ status: 401, reason: 'logged_out' });
     expect(application.events.filter(({ type }) => type === 'ended' || type === 'revoked')).toEqual([]);
   });
 
@@ -96,11 +96,11 @@ describe.each(['memory', 'redis', 'cluster'])('sessions that are revoked, in %s,
     const [laptop, phone] = [await application.loggedIn(), await application.loggedIn()];
     const gate = application.app.get(Gates).named('write');
     const { handle } = idOf(phone);
-    const answer = phone.post('/slow/write');
+    const response = phone.post('/slow/write');
     await gate.reached;
     expect(await revoke(laptop, handle)).toBe(true);
     gate.open();
-    const { status, setCookies } = await answer;
+    const { status, setCookies } = await response;
 
     expect([status, setCookies]).toEqual([200, [expect.stringMatching(/^sid=; .*Expires=Thu, 01 Jan 1970/)]]);
     expect(await handlesIn(application)).toEqual([idOf(laptop).handle]);
@@ -127,15 +127,15 @@ describe('two processes on one Redis', () => {
     const browser = await here.loggedIn();
     const cookie = cookieOf(browser);
     const gate = there.app.get(Gates).named('write');
-    expect(await answerTo(there, cookie)).toEqual({ status: 200 });
+    expect(await responseTo(there, cookie)).toEqual({ status: 200 });
     const running = there.browser().post('/slow/write', { headers: { cookie } });
     await gate.reached;
 
     expect(await here.app.get(SessionRegistry).revoke('1', idOf(browser).handle)).toBe(true);
-    expect(await answerTo(there, cookie)).toEqual({ status: 401, reason: 'revoked' });
+    expect(await responseTo(there, cookie)).toEqual({ status: 401, reason: 'revoked' });
     gate.open();
     await running;
-    expect(await answerTo(there, cookie)).toEqual({ status: 401, reason: 'revoked' });
+    expect(await responseTo(there, cookie)).toEqual({ status: 401, reason: 'revoked' });
     expect([await handlesIn(here), await there.app.get(SessionRegistry).count('1')]).toEqual([[], 0]);
   });
 });

@@ -14,7 +14,7 @@ import {
   shownBy,
 } from '../support/rotating-browser.js';
 
-describe.each(['memory', 'redis', 'cluster'])('when an answer with a new secret, with sessions in %s,', (where) => {
+describe.each(['memory', 'redis', 'cluster'])('when a response with a new secret, with sessions in %s,', (where) => {
   let redis: RedisDeployment | undefined;
   let application: TestApplication;
   const closers: (() => unknown)[] = [];
@@ -83,8 +83,8 @@ describe.each(['memory', 'redis', 'cluster'])('when an answer with a new secret,
     const late = new LateBrowser(browser);
     const first = browser.fork();
     application.clock.advance('15m');
-    const { answer, arrive } = await late.send('/me');
-    expect(idsSetBy(answer)).toHaveLength(1);
+    const { response, arrive } = await late.send('/me');
+    expect(idsSetBy(response)).toHaveLength(1);
     application.clock.advance('30s');
     await expectSignedIn(browser, 1);
     await expectSignedIn(browser);

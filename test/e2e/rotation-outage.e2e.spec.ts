@@ -108,12 +108,12 @@ describe('while Redis', () => {
   });
 
   it('is hung as a secret is to be offered, the request is answered and nobody is signed out', async () => {
-    const answer = browser.get('/slow/read/outage');
+    const response = browser.get('/slow/read/outage');
     await gate().reached;
     application.clock.advance('15m');
     redis.pause();
     gate().open();
-    expect([(await answer).status, (await answer).setCookies]).toEqual([200, []]);
+    expect([(await response).status, (await response).setCookies]).toEqual([200, []]);
     redis.resume();
 
     await back();
@@ -121,12 +121,12 @@ describe('while Redis', () => {
   });
 
   it('dies as a secret is to be offered, the request is answered and nobody is signed out', async () => {
-    const answer = browser.get('/slow/read/outage');
+    const response = browser.get('/slow/read/outage');
     await gate().reached;
     application.clock.advance('15m');
     await redis.kill();
     gate().open();
-    expect([(await answer).status, (await answer).setCookies]).toEqual([200, []]);
+    expect([(await response).status, (await response).setCookies]).toEqual([200, []]);
     await redis.restart();
 
     await back();

@@ -8,7 +8,7 @@ const SEED = Number(process.env['ROTATION_SEED'] ?? Math.floor(Math.random() * 2
 const ROUNDS = 50;
 const PARALLEL = 50;
 const STEPS = 600;
-/** How late an answer may arrive, in milliseconds: within the grace, and a difference between two clocks. */
+/** How late a response may arrive, in milliseconds: within the grace, and a difference between two clocks. */
 const LATEST = ms('25s');
 
 const count = <T>(all: T[], one: T): number => all.filter((other) => other === one).length;
@@ -41,9 +41,9 @@ describe.each(SITES)('many requests across a rotation, with sessions in %s', (wh
       // Some of the next come with the old secret, some are the first to show the new one.
       const followers = [browser, old, browser.tab(), old.tab(), browser.tab(), old.tab()];
       const followed = await Promise.all(followers.map((one, n) => one.get(on.address(round + n, '/me'))));
-      const answers = sent.map(({ answer }) => answer);
-      const refused = [...answers, ...followed].filter(({ status }) => status !== 200).length;
-      const offers = idsSetBy(...answers).length;
+      const responses = sent.map(({ response }) => response);
+      const refused = [...responses, ...followed].filter(({ status }) => status !== 200).length;
+      const offers = idsSetBy(...responses).length;
       const more = idsSetBy(...followed).length;
       if (refused > 0 || offers !== 1 || more > 0) broken.push({ round, refused, offers, more });
     }
@@ -57,7 +57,7 @@ describe.each(SITES)('many requests across a rotation, with sessions in %s', (wh
     ['activity is written down with each rotation', {}],
     ['activity is written down between rotations too', { touchEvery: '3s' }],
   ])(
-    `a browser whose answers arrive in any order stays signed in, where %s (seed ${SEED})`,
+    `a browser whose responses arrive in any order stays signed in, where %s (seed ${SEED})`,
     async (_, lifetime) => {
       const on = (site = await RotatingSite.start(where, { ...lifetime, rotateEvery: '1m' }, redis));
       const browser = await on.first.loggedIn();
@@ -79,8 +79,8 @@ describe.each(SITES)('many requests across a rotation, with sessions in %s', (wh
         const arriving = underWay.filter(({ arrivesAt }) => arrivesAt <= until);
         underWay = underWay.filter(({ arrivesAt }) => arrivesAt > until);
         for (const { sent } of arriving.sort((a, b) => a.arrivesAt - b.arrivesAt)) {
-          const { answer, arrive } = await sent;
-          statuses.add(answer.status === 200 ? '200' : `${answer.status} ${answer.text}`);
+          const { response, arrive } = await sent;
+          statuses.add(response.status === 200 ? '200' : `${response.status} ${response.text}`);
           arrive();
         }
       };

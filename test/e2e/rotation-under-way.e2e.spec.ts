@@ -1,5 +1,5 @@
 import ms from 'ms';
-import type { Answer, Browser } from '../support/browser.js';
+import type { BrowserResponse, Browser } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { RotatingSite, SITES } from '../support/rotating-application.js';
 import { expectSignedIn, idsSetBy, LateBrowser, recordOf, shownBy } from '../support/rotating-browser.js';
@@ -15,14 +15,14 @@ describe.each(SITES)('requests under way, with sessions in %s', (where) => {
   afterAll(() => site.close());
 
   /** Holds a request of this browser while `meanwhile` happens, then lets it answer. Its cookie arrives last. */
-  async function during(browser: Browser, kind: 'read' | 'write', meanwhile: () => unknown): Promise<Answer> {
+  async function during(browser: Browser, kind: 'read' | 'write', meanwhile: () => unknown): Promise<BrowserResponse> {
     const name = `${kind}-${++names}`;
     const method = kind === 'read' ? 'GET' : 'POST';
-    const answer = browser.tab().request(method, site.first.url + `/slow/${kind}/${name}`);
+    const response = browser.tab().request(method, site.first.url + `/slow/${kind}/${name}`);
     await site.gates.named(name).reached;
     await meanwhile();
     site.gates.named(name).open();
-    return answer;
+    return response;
   }
 
   /** A secret is offered, by the application whose clock is ahead, and taken up. */
@@ -33,13 +33,13 @@ describe.each(SITES)('requests under way, with sessions in %s', (where) => {
 
   it.each(['read', 'write'] as const)('a %s that ends long after its secret has been superseded', async (kind) => {
     const browser = await site.first.loggedIn();
-    const answer = await during(browser, kind, async () => {
+    const response = await during(browser, kind, async () => {
       site.advance('15m');
       await rotate(browser);
       site.advance('1m');
     });
 
-    expect([answer.status, answer.setCookies]).toEqual([200, []]);
+    expect([response.status, response.setCookies]).toEqual([200, []]);
     await expectSignedIn(browser);
     const kept = kind === 'write' ? { [`written-write-${names}`]: true } : {};
     expect((await browser.get('/session')).json()).toEqual(kept);
@@ -48,12 +48,12 @@ describe.each(SITES)('requests under way, with sessions in %s', (where) => {
 
   it.each(['read', 'write'] as const)('a %s that meets an offer of another request sets no cookie', async (kind) => {
     const browser = await site.first.loggedIn();
-    const answer = await during(browser, kind, async () => {
+    const response = await during(browser, kind, async () => {
       site.advance('15m');
       await expectSignedIn(browser, 1, site.last.url);
     });
 
-    expect([answer.status, answer.setCookies]).toEqual([200, []]);
+    expect([response.status, response.setCookies]).toEqual([200, []]);
     await expectSignedIn(browser);
     expect(site.events(browser).sort()).toEqual(['logged-in', 'rotated']);
   });
@@ -63,12 +63,12 @@ describe.each(SITES)('requests under way, with sessions in %s', (where) => {
     async (kind) => {
       const browser = await site.first.loggedIn();
       site.advance(ms('15m') - ms('1s')); // Activity is due to be written down.
-      const answer = await during(browser, kind, async () => {
+      const response = await during(browser, kind, async () => {
         site.advance('1s');
         await rotate(browser);
       });
 
-      expect([answer.status, answer.setCookies]).toEqual([200, []]);
+      expect([response.status, response.setCookies]).toEqual([200, []]);
       site.advance('1m');
       await expectSignedIn(browser);
     },
@@ -92,7 +92,7 @@ describe.each(SITES)('requests under way, with sessions in %s', (where) => {
     const browser = await site.first.loggedIn();
     const name = `together-${++names}`;
     const kinds = ['read', 'write', 'read', 'write', 'read'];
-    const answers = kinds.map((kind, n) =>
+    const responses = kinds.map((kind, n) =>
       browser
         .fork()
         .request(kind === 'read' ? 'GET' : 'POST', site.address(n, `/slow/${kind}/${name}-${n}`))
@@ -102,7 +102,7 @@ describe.each(SITES)('requests under way, with sessions in %s', (where) => {
     site.advance('16m');
     for (const n of kinds.keys()) site.gates.named(`${name}-${n}`).open();
 
-    const offers = (await Promise.all(answers)).flat();
+    const offers = (await Promise.all(responses)).flat();
     expect(offers).toHaveLength(1);
     expect((await recordOf(site.first, shownBy(browser)))?.rotation?.offers).toHaveLength(1);
   });

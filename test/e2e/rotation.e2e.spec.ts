@@ -1,7 +1,7 @@
 import ms from 'ms';
 import { SessionRegistry } from '../../lib/index.js';
 import { SECRET, type TestApplication } from '../support/application.js';
-import type { Answer, Browser } from '../support/browser.js';
+import type { BrowserResponse, Browser } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { Gates } from '../support/gate.js';
 import { RedisDeployment } from '../support/redis-deployment.js';
@@ -64,7 +64,7 @@ describe.each(['memory', 'redis', 'cluster'])('rotation of the secret, with sess
     await expectSignedIn(browser, 1);
   });
 
-  it('brings a new cookie of the same handle with the next answer, which is not to be cached', async () => {
+  it('brings a new cookie of the same handle with the next response, which is not to be cached', async () => {
     const browser = await application.loggedIn();
     const before = shownBy(browser);
     application.clock.advance('15m');
@@ -189,13 +189,13 @@ describe.each(['memory', 'redis', 'cluster'])('rotation of the secret, with sess
     expect(eventsOf(application, shownBy(browser))).toEqual(['logged-in', 'rotated']);
   });
 
-  it.each<[string, (browser: Browser) => Promise<Answer>, number]>([
+  it.each<[string, (browser: Browser) => Promise<BrowserResponse>, number]>([
     ['a HEAD', (browser) => browser.request('HEAD', '/me'), 200],
     ['a 304', (browser) => browser.get('/me', { headers: { 'if-none-match': '*' } }), 304],
     ['a 404', (browser) => browser.get('/nowhere'), 404],
     ['a redirect', (browser) => browser.get('/responses/redirect'), 302],
-    ['a streamed answer', (browser) => browser.get('/responses/stream'), 200],
-    ['an answer with its head written by hand', (browser) => browser.get('/responses/head-first'), 200],
+    ['a streamed response', (browser) => browser.get('/responses/stream'), 200],
+    ['a response with its head written by hand', (browser) => browser.get('/responses/head-first'), 200],
     ['an error', (browser) => browser.get('/responses/error'), 500],
   ])('goes with %s', async (_, ask, status) => {
     const browser = await application.loggedIn();

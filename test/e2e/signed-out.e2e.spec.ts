@@ -13,7 +13,7 @@ import { PassiveRoute, SessionGuard, SessionRegistry, UnauthenticatedException }
 import { newSecret, newSessionId } from '../../lib/session/session-id.js';
 import type { TestApplication } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
-import { answerTo, cookieFor, cookieOf, idOf, sessionsIn } from '../support/devices.js';
+import { responseTo, cookieFor, cookieOf, idOf, sessionsIn } from '../support/devices.js';
 import { eventually } from '../support/eventually.js';
 
 const ADA = { username: 'ada', password: 'lovelace' };
@@ -63,7 +63,7 @@ describe.each(['memory', 'redis'])('who was signed out is told why, with session
     cookie = cookieOf(browser);
   });
 
-  const why = () => answerTo(application, cookie);
+  const why = () => responseTo(application, cookie);
   const out = (reason?: string) => ({ status: 401, ...(reason !== undefined && { reason }) });
 
   it.each<[string, string, () => unknown]>([
@@ -95,7 +95,7 @@ describe.each(['memory', 'redis'])('who was signed out is told why, with session
     const unsigned = `sid=${encodeURIComponent(`s:${id.handle}.${id.secret}`)}`;
 
     for (const wrong of [another, forged, unsigned, cookieFor(newSessionId()), `sid=${id.handle}`]) {
-      expect(await answerTo(application, wrong)).toEqual(out());
+      expect(await responseTo(application, wrong)).toEqual(out());
     }
     expect([await why(), await why()]).toEqual([out(reason), out(reason)]);
   });
@@ -104,13 +104,13 @@ describe.each(['memory', 'redis'])('who was signed out is told why, with session
     const { handle } = idOf(browser);
     application.clock.advance('1h');
 
-    expect(await answerTo(application, cookieFor({ handle, secret: newSecret().secret }))).toEqual(out());
+    expect(await responseTo(application, cookieFor({ handle, secret: newSecret().secret }))).toEqual(out());
     expect(await why()).toEqual(out('idle_timeout'));
   });
 
   it('absolute_timeout', async () => {
     for (let minutes = 0; minutes < 180; minutes += 45) {
-      expect(await answerTo(browser, cookieOf(browser))).toEqual({ status: 200 });
+      expect(await responseTo(browser, cookieOf(browser))).toEqual({ status: 200 });
       cookie = cookieOf(browser);
       const seenAt = async () => (await registry.list('1'))[0]?.seenAt.getTime();
       await eventually('the use to be written down', async () => (await seenAt()) === application.clock.now());
@@ -127,7 +127,7 @@ describe.each(['memory', 'redis'])('who was signed out is told why, with session
     application.clock.advance('31s');
 
     expect(await why()).toEqual(out('reuse_detected'));
-    expect(await answerTo(application, cookieOf(browser))).toEqual(out('reuse_detected'));
+    expect(await responseTo(application, cookieOf(browser))).toEqual(out('reuse_detected'));
     expect(await why()).toEqual(out('reuse_detected'));
   });
 
@@ -149,7 +149,7 @@ describe.each(['memory', 'redis'])('who was signed out is told why, with session
     await browser.post('/logout', { headers: { cookie } });
 
     expect(offered).not.toBe(cookie);
-    expect([await why(), await answerTo(application, offered)]).toEqual([out('logged_out'), out('logged_out')]);
+    expect([await why(), await responseTo(application, offered)]).toEqual([out('logged_out'), out('logged_out')]);
   });
 
   it('to a guard of the application, which can redirect by it', async () => {
@@ -205,7 +205,7 @@ describe('what Redis remembers of a session whose key it has expired', () => {
     const { handle } = idOf(browser);
     for (let minutes = 30; minutes <= usedUntil; minutes += 30) {
       application.clock.advance('30m');
-      expect(await answerTo(browser, cookieOf(browser))).toEqual({ status: 200 });
+      expect(await responseTo(browser, cookieOf(browser))).toEqual({ status: 200 });
     }
     const left = (asked - usedUntil) * 60_000;
     const lastSeen = async () => (await application.app.get(SessionRegistry).list('1'))[0]?.seenAt.getTime();
@@ -216,7 +216,7 @@ describe('what Redis remembers of a session whose key it has expired', () => {
     const cookie = cookieOf(browser);
     application.clock.advance(left);
 
-    expect(await answerTo(application, cookie)).toEqual({ status: 401, reason });
-    expect(await answerTo(application, cookieFor({ handle, secret: newSecret().secret }))).toEqual({ status: 401 });
+    expect(await responseTo(application, cookie)).toEqual({ status: 401, reason });
+    expect(await responseTo(application, cookieFor({ handle, secret: newSecret().secret }))).toEqual({ status: 401 });
   });
 });

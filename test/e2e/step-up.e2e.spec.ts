@@ -91,10 +91,10 @@ describe.each(['memory', 'redis'])('a step-up, with sessions in %s', (where) => 
     application.clock.advance(60_000 - 1);
     expect([await ask('/vault/open'), idOf(browser).secret === secret]).toEqual([200, false]);
     application.clock.advance(1);
-    const answer = await browser.get('/vault/open');
+    const response = await browser.get('/vault/open');
 
-    expect(answer.status).toBe(401);
-    expect(answer.json()).toEqual({ statusCode: 401, code: STALE, message: expect.any(String), maxAge: 300 });
+    expect(response.status).toBe(401);
+    expect(response.json()).toEqual({ statusCode: 401, code: STALE, message: expect.any(String), maxAge: 300 });
     expect(await ask('/me')).toBe(200);
   });
 

@@ -171,9 +171,9 @@ describe.each(['memorystore', 'connect-redis'])('with the store option, %s keeps
   });
 
   it('an anonymous request that stores nothing leaves nothing there', async () => {
-    const answer = await application.browser().get('/public');
+    const response = await application.browser().get('/public');
 
-    expect(answer.setCookies).toEqual([]);
+    expect(response.setCookies).toEqual([]);
     expect(await foreign.dump()).toEqual({});
   });
 
@@ -192,8 +192,8 @@ describe.each(['memorystore', 'connect-redis'])('with the store option, %s keeps
     const browser = await application.loggedIn();
     for (let hour = 0; hour < 3; hour++) {
       application.clock.advance('50m');
-      const answer = await browser.get('/me');
-      expect([answer.status, answer.setCookies.length]).toEqual([200, 1]);
+      const response = await browser.get('/me');
+      expect([response.status, response.setCookies.length]).toEqual([200, 1]);
       await eventually('the use to be written down', async () =>
         Object.values(await foreign.dump()).some((text) => text.includes(`"seenAt":${application.clock.now()}`)),
       );
@@ -219,10 +219,10 @@ describe.each(['memorystore', 'connect-redis'])('with the store option, %s keeps
     expect(stored).not.toContain(signature);
     // Nor does the store's own name of the session, signed or not.
     for (const value of [handle, `s:${handle}`, `s:${handle}.${signature}`]) {
-      const answer = await application
+      const response = await application
         .browser()
         .get('/me', { headers: { cookie: `sid=${encodeURIComponent(value)}` } });
-      expect(answer.status).toBe(401);
+      expect(response.status).toBe(401);
     }
   });
 
@@ -251,22 +251,22 @@ describe.each(['memorystore', 'connect-redis'])('with the store option, %s keeps
   it('of two parallel step-ups of one process one takes place', async () => {
     const browser = await application.loggedIn();
     const gates = ['one', 'other'].map((name) => application.app.get(Gates).named(name));
-    const answers = ['one', 'other'].map((name) => browser.fork().post(`/step-up/${name}`));
+    const responses = ['one', 'other'].map((name) => browser.fork().post(`/step-up/${name}`));
     await Promise.all(gates.map(({ reached }) => reached));
     for (const gate of gates) gate.open();
 
-    expect((await Promise.all(answers)).map(({ status }) => status).sort()).toEqual([201, 401]);
+    expect((await Promise.all(responses)).map(({ status }) => status).sort()).toEqual([201, 401]);
     expect(Object.keys(await foreign.dump())).toHaveLength(1);
   });
 
   it('what parallel requests of one process store is all kept', async () => {
     const browser = await application.loggedIn();
     const keys = Array.from({ length: 10 }, (_, index) => `key${index}`);
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       keys.map((key) => browser.tab().request('PUT', `/session/${key}`, { json: { value: key } })),
     );
 
-    expect(answers.map(({ status }) => status)).toEqual(keys.map(() => 200));
+    expect(responses.map(({ status }) => status)).toEqual(keys.map(() => 200));
     expect((await browser.get('/session')).json()).toEqual(Object.fromEntries(keys.map((key) => [key, key])));
   });
 
@@ -337,11 +337,11 @@ describe('with the store option and connect-redis,', () => {
   it('a server that hangs is a 503, and forgotten once it goes on', async () => {
     const browser = await application.loggedIn();
     redis.pause();
-    const answer = await browser.get('/me');
+    const response = await browser.get('/me');
     const open = await browser.get('/public');
     redis.resume();
 
-    expect([answer.status, answer.json<{ code: string }>().code]).toEqual([503, 'session_store_unavailable']);
+    expect([response.status, response.json<{ code: string }>().code]).toEqual([503, 'session_store_unavailable']);
     expect(open.status).toBe(200);
     expect((await browser.get('/me')).status).toBe(200);
   });

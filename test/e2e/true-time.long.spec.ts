@@ -1,6 +1,6 @@
 import { Controller, Get, UseGuards } from '@nestjs/common';
 import { PassiveRoute, SessionGuard } from '../../lib/index.js';
-import { answerTo, cookieOf, sessionsIn } from '../support/devices.js';
+import { responseTo, cookieOf, sessionsIn } from '../support/devices.js';
 import { eventually } from '../support/eventually.js';
 import { TestClock } from '../support/test-clock.js';
 
@@ -33,8 +33,8 @@ describe.each(['memory', 'redis'])('who was signed out is told why, with session
     const begun = Date.now();
     const short = cookieOf(await running.loggedIn());
     const ended = await eventually('the end of the session', async () => {
-      const answer = await answerTo(running, short, path);
-      return answer.status === 401 && answer;
+      const response = await responseTo(running, short, path);
+      return response.status === 401 && response;
     });
 
     expect(ended).toEqual({ status: 401, reason });

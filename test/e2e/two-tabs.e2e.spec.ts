@@ -2,7 +2,7 @@ import { Controller, Get, HttpCode, Inject, Param, Post, Req, Res } from '@nestj
 import type { Request, Response } from 'express';
 import { CurrentSession, SessionAuthService } from '../../lib/index.js';
 import { LocalStrategy, SnapshotSerializer, TestApplication, type User } from '../support/application.js';
-import type { Answer, Browser } from '../support/browser.js';
+import type { BrowserResponse, Browser } from '../support/browser.js';
 import { DelayProxy } from '../support/delay-proxy.js';
 import { eventually } from '../support/eventually.js';
 import { Gates } from '../support/gate.js';
@@ -104,7 +104,7 @@ describe.each(['memory', 'redis'])('two tabs of one browser, with sessions in %s
     return answer;
   }
 
-  const cookieless = ({ status, setCookies }: Answer): void => {
+  const cookieless = ({ status, setCookies }: BrowserResponse): void => {
     expect([status, setCookies]).toEqual([200, []]);
   };
 

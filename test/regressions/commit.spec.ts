@@ -42,7 +42,7 @@ const compressed = (app: INestApplication) => app.use(compression({ threshold: 0
 
 /** Answers by far more than one chunk, and goes on for longer than a save takes to fail. */
 @Controller()
-class LongAnswerController {
+class LongResponseController {
   @Get('long')
   long(@CurrentSession() session: Record<string, unknown>): StreamableFile {
     session['token'] = 'new';
@@ -93,7 +93,7 @@ class TardyFilter implements ExceptionFilter<HttpException> {
 describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
   const on = stage(where);
 
-  describe('an answer after a change to the session', () => {
+  describe('a response after a change to the session', () => {
     /** Redis is far from the application, and near to who looks whether the data is there. */
     async function headOf(application: Application, line: RedisLine, { kind, method = 'GET', headers }: ResponseKind) {
       const browser = application.browser();
@@ -131,7 +131,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
         expect(await headOf(application, line, answer)).toMatchObject({ status: answer.status, savedAtHead: false });
       });
 
-      it('begins when the data is saved, and is the answer that the handler gave', async () => {
+      it('begins when the data is saved, and is the response that the handler gave', async () => {
         const line = await on.line();
         const application = await on.here({ options: { redis: line.options }, controllers });
 
@@ -208,7 +208,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       ['Redis hangs', { fail: () => on.redis.pause(), recover: () => on.redis.resume() }],
     ];
 
-    /** The session is old enough for its cookie to be renewed with the answer. */
+    /** The session is old enough for its cookie to be renewed with the response. */
     async function saveInto(application: Application, fail: () => Promise<void> | void) {
       const browser = await application.loggedIn();
       application.clock.advance('30m');
@@ -278,7 +278,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       [', behind compression', compressed],
     ])('%s', (_, configure) => {
       it.each(titled([...RESPONSES, ...BODILESS_RESPONSES]))(
-        'replaces an answer by %s whole, and keeps the connection',
+        'replaces a response by %s whole, and keeps the connection',
         async (_, { kind, method = 'GET', headers }) => {
           const application = await on.here({ controllers, ...(configure && { configure }) });
           const browser = application.browser();
@@ -310,13 +310,13 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
     });
   });
 
-  describe('a save that fails while a long answer is under way', () => {
+  describe('a save that fails while a long response is under way', () => {
     it.each([
       ['', undefined],
       [', behind compression', compressed],
     ])('is answered by an exception filter that takes its time%s', async (_, configure) => {
       const application = await on.here({
-        controllers: [LongAnswerController],
+        controllers: [LongResponseController],
         providers: [SnapshotSerializer, LocalStrategy, { provide: APP_FILTER, useClass: TardyFilter }],
         ...(configure && { configure }),
       });
@@ -462,7 +462,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       },
     );
 
-    it('while its answer waits for the save leaves the server unharmed', async () => {
+    it('while its response waits for the save leaves the server unharmed', async () => {
       const watch = on.closing(new ProcessWatch());
       const line = await on.line();
       const application = await on.here({ options: { redis: line.options }, controllers });

@@ -104,12 +104,12 @@ async function play(application: Application, browser: Browser, steps: readonly 
     const value = `value ${name}`;
     const sent = ++moment;
     const presented = handleOf(browser.cookies.get('sid'));
-    const answer = browser.post(`/model/${name}/${operation.kind}`, { json: { ...operation, value } });
-    await Promise.race([gate(application, name).reached, answer]);
+    const response = browser.post(`/model/${name}/${operation.kind}`, { json: { ...operation, value } });
+    await Promise.race([gate(application, name).reached, response]);
     return async () => {
       const opened = ++moment;
       gate(application, name).open();
-      const { status, text, setCookies } = await answer;
+      const { status, text, setCookies } = await response;
       const issued = setCookies.map((cookie) => /^sid=([^;]+)/.exec(cookie)?.[1]).find((one) => one !== undefined);
       if (issued !== undefined) cookies.set(handleOf(issued)!, issued);
       const had = operation.kind === 'delete' && status === 200 && (JSON.parse(text) as { had: boolean }).had;
@@ -138,8 +138,8 @@ async function play(application: Application, browser: Browser, steps: readonly 
 async function states(browser: Browser, cookies: ReadonlyMap<string, string>): Promise<Map<string, Found>> {
   const found = new Map<string, Found>();
   for (const [handle, cookie] of cookies) {
-    const answer = await browser.get('/model/state', { headers: { cookie: `sid=${cookie}` } });
-    const { id, user, data } = answer.json<{ id: string } & Omit<Found, 'alive'>>();
+    const response = await browser.get('/model/state', { headers: { cookie: `sid=${cookie}` } });
+    const { id, user, data } = response.json<{ id: string } & Omit<Found, 'alive'>>();
     found.set(handle, { alive: id.split('.')[0] === handle, user, data });
   }
   return found;

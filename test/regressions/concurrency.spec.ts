@@ -18,11 +18,11 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       await gate(application, 'slow').reached;
       const logout = await browser.post('/logout');
       gate(application, 'slow').open();
-      const answer = await slow;
+      const response = await slow;
       return {
         logout: logout.status,
-        slow: { status: answer.status, body: answer.json() },
-        setCookies: answer.setCookies,
+        slow: { status: response.status, body: response.json() },
+        setCookies: response.setCookies,
         oldCookieWorks: await isLoggedIn(before),
       };
     }
@@ -35,7 +35,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       });
     });
 
-    it('cannot bring the session back; its answer goes out with the cookie cleared, and an event says what was dropped', async () => {
+    it('cannot bring the session back; its response goes out with the cookie cleared, and an event says what was discarded', async () => {
       const application = await on.here();
 
       expect(await slowWriteDuringLogout(application)).toEqual({
@@ -126,9 +126,9 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
         ['last', put(browser.tab(), 'b', 2, { at: 'last' })],
       ] as const;
       for (const [name] of requests) await gate(application, name).reached;
-      for (const [name, answer] of requests) {
+      for (const [name, response] of requests) {
         gate(application, name).open();
-        expect((await answer).status).toBe(200);
+        expect((await response).status).toBe(200);
       }
       return dataOf(browser);
     }
@@ -191,12 +191,12 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       const application = await on.here();
       const browser = await application.loggedIn();
       const keys = Array.from({ length: 12 }, (_, i) => `key${i}`);
-      const answers = keys.map((key) => put(browser.tab(), key, key, { at: key }));
+      const responses = keys.map((key) => put(browser.tab(), key, key, { at: key }));
       await Promise.all(keys.map((key) => gate(application, key).reached));
 
       for (const key of keys) gate(application, key).open();
 
-      for (const { status } of await Promise.all(answers)) expect(status).toBe(200);
+      for (const { status } of await Promise.all(responses)) expect(status).toBe(200);
       expect(await dataOf(browser)).toEqual(Object.fromEntries(keys.map((key) => [key, key])));
     });
 
@@ -218,12 +218,12 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       const counter = contend(application.app.get<RedisSessionStore>(SESSION_STORE));
       const browser = await application.loggedIn();
 
-      const answer = await put(browser, 'a', 1);
+      const response = await put(browser, 'a', 1);
 
-      expect(answer.status).toBe(503);
-      expect(answer.json()).toMatchObject({ statusCode: 503, code: 'session_conflict' });
-      expect(answer.headers['retry-after']).toBe('1');
-      expect(answer.setCookies).toEqual([]);
+      expect(response.status).toBe(503);
+      expect(response.json()).toMatchObject({ statusCode: 503, code: 'session_conflict' });
+      expect(response.headers['retry-after']).toBe('1');
+      expect(response.setCookies).toEqual([]);
       expect(counter.attempts).toBeLessThanOrEqual(50);
       expect(application.events.filter(({ type }) => type === 'store-error')).toMatchObject([
         { operation: 'update', error: { code: 'session_conflict' } },

@@ -200,8 +200,8 @@ export class ControlApplication implements Application {
 
   async loggedIn(username = ADA.username, password = ADA.password): Promise<Browser> {
     const browser = this.browser();
-    const answer = await browser.post('/login', { json: { username, password } });
-    if (answer.status !== 200) throw new Error(`login: ${answer.status} ${answer.text}`);
+    const response = await browser.post('/login', { json: { username, password } });
+    if (response.status !== 200) throw new Error(`login: ${response.status} ${response.text}`);
     return browser;
   }
 

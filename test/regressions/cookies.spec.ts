@@ -20,7 +20,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
   const on = stage(where);
 
   describe('an anonymous request that is answered after a login', () => {
-    async function lateAnswer(application: Application) {
+    async function lateResponse(application: Application) {
       const browser = application.browser();
       const late = browser.tab().get('/gated/late');
       await gate(application, 'late').reached;
@@ -33,11 +33,11 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
     on.single?.('control: overwrites the cookie of the login', async () => {
       const application = await on.handWired({ session: { saveUninitialized: true } });
 
-      expect(await lateAnswer(application)).toEqual({ cookies: 1, loggedIn: false });
+      expect(await lateResponse(application)).toEqual({ cookies: 1, loggedIn: false });
     });
 
     it('sets no cookie when it stores nothing', async () => {
-      expect(await lateAnswer(await on.here())).toEqual({ cookies: 0, loggedIn: true });
+      expect(await lateResponse(await on.here())).toEqual({ cookies: 0, loggedIn: true });
     });
 
     it('asks Redis nothing', async () => {
@@ -50,7 +50,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
 
   describe('a request of a session that another login replaces', () => {
     /** Its cookie is due to be renewed, and it may want to store something, too. */
-    async function lateAnswer(application: Application, write: boolean) {
+    async function lateResponse(application: Application, write: boolean) {
       const browser = await application.loggedIn();
       application.clock.advance('30m');
       const late = write ? put(browser.tab(), 'note', 1, { at: 'late' }) : browser.tab().get('/gated/late');
@@ -65,26 +65,26 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
     on.single?.('control: overwrites the cookie of that login', async () => {
       const application = await on.handWired({ session: { rolling: true, cookie: { maxAge: HOUR } } });
 
-      expect(await lateAnswer(application, false)).toEqual({ status: 200, loggedIn: false });
+      expect(await lateResponse(application, false)).toEqual({ status: 200, loggedIn: false });
     });
 
     it.each([
       ['reads', false],
       ['writes', true],
     ])('leaves the cookie of that login alone (%s)', async (_, write) => {
-      expect(await lateAnswer(await on.here(), write)).toEqual({ status: 200, loggedIn: true });
+      expect(await lateResponse(await on.here(), write)).toEqual({ status: 200, loggedIn: true });
     });
   });
 
   describe('a Secure cookie behind a proxy that is not trusted', () => {
     async function threeLogins(application: Application) {
-      const answers = [];
-      for (let i = 0; i < 3; i++) answers.push(await application.browser().post('/login', { json: ADA }));
+      const responses = [];
+      for (let i = 0; i < 3; i++) responses.push(await application.browser().post('/login', { json: ADA }));
       return {
-        statuses: answers.map(({ status }) => status),
-        cookies: answers.flatMap(({ setCookies }) => setCookies),
+        statuses: responses.map(({ status }) => status),
+        cookies: responses.flatMap(({ setCookies }) => setCookies),
         sessions: (await on.sessions()).length,
-        answers,
+        responses,
       };
     }
 
@@ -103,10 +103,10 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       const application = await on.here({ options: { cookie: { secure: true } }, logger });
       expect(spoken(logger)).toHaveLength(1);
 
-      const { answers, ...seen } = await threeLogins(application);
+      const { responses, ...seen } = await threeLogins(application);
 
       expect(seen).toEqual({ statuses: [500, 500, 500], cookies: [], sessions: 0 });
-      for (const answer of answers) expect(answer.json()).toMatchObject({ code: 'cookie_not_sendable' });
+      for (const response of responses) expect(response.json()).toMatchObject({ code: 'cookie_not_sendable' });
       expect(spoken(logger)).toHaveLength(2);
     });
 

@@ -44,10 +44,10 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       const [key = ''] = await on.sessions();
       const text = (await on.client.getDel(key))!;
       await wreck(key, text);
-      const answers = [await browser.get('/public'), await browser.get('/public')];
+      const responses = [await browser.get('/public'), await browser.get('/public')];
       const login = await browser.post('/login', { json: ADA });
       return {
-        statuses: answers.map(({ status }) => status),
+        statuses: responses.map(({ status }) => status),
         left: await on.client.exists(key),
         login: login.status,
         key,
@@ -128,26 +128,26 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       await put(browser, 'other', 'kept');
       const [key = ''] = await on.sessions();
       const before = await on.client.get(key);
-      const answer = await browser.request('PUT', `/unserializable/${kind}`, { timeout: 300 }).catch(() => undefined);
-      return { browser, answer, unharmed: (await on.client.get(key)) === before };
+      const response = await browser.request('PUT', `/unserializable/${kind}`, { timeout: 300 }).catch(() => undefined);
+      return { browser, response, unharmed: (await on.client.get(key)) === before };
     }
 
-    on.single?.each(['bigint', 'circular'])('control: never ends the answer (%s)', async (kind) => {
-      expect((await store(await on.handWired({ controllers }), kind)).answer).toBeUndefined();
+    on.single?.each(['bigint', 'circular'])('control: never ends the response (%s)', async (kind) => {
+      expect((await store(await on.handWired({ controllers }), kind)).response).toBeUndefined();
     });
 
     it.each([
       ['bigint', 'count'],
       ['circular', 'loop'],
-    ])('is an error answer (%s); the log names its key, and what was stored is unharmed', async (kind, key) => {
+    ])('is an error response (%s); the log names its key, and what was stored is unharmed', async (kind, key) => {
       const logger = new LogRecorder();
       const application = await on.here({ controllers, logger });
 
-      const { browser, answer, unharmed } = await store(application, kind);
+      const { browser, response, unharmed } = await store(application, kind);
 
-      expect(answer!.status).toBe(500);
-      expect(answer!.json()).toMatchObject({ statusCode: 500, code: 'session_not_serializable' });
-      expect(answer!.setCookies).toEqual([]);
+      expect(response!.status).toBe(500);
+      expect(response!.json()).toMatchObject({ statusCode: 500, code: 'session_not_serializable' });
+      expect(response!.setCookies).toEqual([]);
       expect(logger.at('error').filter((line) => line.includes(`"${key}"`))).not.toEqual([]);
       expect(unharmed).toBe(true);
       expect(await dataOf(browser)).toEqual({ other: 'kept' });
@@ -158,9 +158,9 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       const application = await on.here({ controllers });
       const browser = application.browser();
 
-      const answer = await browser.post('/unserializable/login');
+      const response = await browser.post('/unserializable/login');
 
-      expect([answer.status, answer.setCookies]).toEqual([500, []]);
+      expect([response.status, response.setCookies]).toEqual([500, []]);
       await eventually('the session to be ended', async () => (await on.sessions()).length === 0);
       await eventually('the end to be reported', () => application.events.length > 1);
       expect(application.events.map(({ type }) => type)).toEqual(['logged-in', 'logged-out']);

@@ -147,23 +147,23 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       const watch = on.closing(new ProcessWatch());
       const browser = await application.loggedIn();
       users(application).answer = reject;
-      const answer = await browser.get('/me', { timeout: 300 }).catch(() => ({ status: 'no answer' }));
+      const answer = await browser.get('/me', { timeout: 300 }).catch(() => ({ status: 'no response' }));
       return { status: answer.status, unhandled: watch.unhandled.length };
     }
 
     on.single?.('control: hangs the request, and is an unhandled rejection', async () => {
       const application = await on.handWired({ providers: provided(AsyncSerializer) });
 
-      expect(await rejecting(application)).toEqual({ status: 'no answer', unhandled: 1 });
+      expect(await rejecting(application)).toEqual({ status: 'no response', unhandled: 1 });
     });
 
-    it('is an error answer', async () => {
+    it('is an error response', async () => {
       const application = await on.here({ providers: provided(IdSerializer) });
 
       expect(await rejecting(application)).toEqual({ status: 503, unhandled: 0 });
     });
 
-    it('at login is an error answer, and logs nobody in', async () => {
+    it('at login is an error response, and logs nobody in', async () => {
       @Injectable()
       class RejectingSerializer extends SnapshotSerializer {
         override serializeUser(): never {

@@ -3,7 +3,7 @@ import type { Server } from 'node:http';
 import { setTimeout as sleep } from 'node:timers/promises';
 import { type RedisSessionStore, SESSION_STORE, SessionRegistry } from '../../lib/index.js';
 import type { TestApplication } from '../support/application.js';
-import type { Answer } from '../support/browser.js';
+import type { BrowserResponse } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { Gates } from '../support/gate.js';
 import { ProcessWatch, realProcess } from '../support/process-watch.js';
@@ -20,7 +20,7 @@ import {
 import { ADA, isLoggedIn, put } from './scenario.js';
 import { stage } from './stage.js';
 
-/** What an answer may take beyond `redisTimeout`. */
+/** What a response may take beyond `redisTimeout`. */
 const GRACE = 100;
 
 const on = stage();
@@ -31,9 +31,9 @@ describe.each(outagesOf(on))('while Redis %s', (_, outage) => {
   it('each request is answered within redisTimeout', async () => {
     const application = await on.here({ options: { redisTimeout: TIMEOUT } });
 
-    const { answers } = await askEverything(application, begin);
+    const { responses } = await askEverything(application, begin);
 
-    for (const { time } of Object.values(answers)) expect(time).toBeLessThan(TIMEOUT + GRACE);
+    for (const { time } of Object.values(responses)) expect(time).toBeLessThan(TIMEOUT + GRACE);
   });
 
   it('requests are served again within a second once Redis is back', async () => {
@@ -56,7 +56,7 @@ describe.each(outagesOf(on))('while Redis %s', (_, outage) => {
     await round('/me');
     const before = listeners(application);
 
-    const all: Answer[] = [];
+    const all: BrowserResponse[] = [];
     for (let i = 0; i < 5; i++) all.push(...(await round('/me')), ...(await round('/public')));
 
     expect(all.filter(({ status }) => status === 503)).toHaveLength(500);
@@ -154,7 +154,7 @@ describe('after a long time without Redis', () => {
 describe.each(DEPLOYMENTS)('a slow Redis, with sessions in %s,', (where) => {
   const on = stage(where);
 
-  /** An application to which each answer of Redis takes two thirds of the timeout. */
+  /** An application to which each reply of Redis takes two thirds of the timeout. */
   async function slowly() {
     const line = await on.line();
     const application = await on.here({ options: { redis: line.options, redisTimeout: TIMEOUT } });
@@ -163,9 +163,9 @@ describe.each(DEPLOYMENTS)('a slow Redis, with sessions in %s,', (where) => {
     return { line, application, browser };
   }
 
-  async function timed(answer: Promise<Answer>): Promise<{ status: number; time: number }> {
+  async function timed(response: Promise<BrowserResponse>): Promise<{ status: number; time: number }> {
     const start = performance.now();
-    const { status } = await answer;
+    const { status } = await response;
     return { status, time: performance.now() - start };
   }
 
@@ -173,13 +173,13 @@ describe.each(DEPLOYMENTS)('a slow Redis, with sessions in %s,', (where) => {
     const { line, application, browser } = await slowly();
 
     expect((await timed(browser.get('/me'))).status).toBe(200);
-    for (const answer of [
+    for (const response of [
       put(browser, 'a', 1),
       browser.tab().post('/login', { json: ADA }),
       browser.tab().post('/logout'),
       browser.tab().post('/save'),
     ]) {
-      const { status, time } = await timed(answer);
+      const { status, time } = await timed(response);
       expect(status).toBe(503);
       expect(time).toBeLessThan(TIMEOUT + GRACE);
     }
@@ -222,14 +222,14 @@ describe.each(DEPLOYMENTS)('a slow Redis, with sessions in %s,', (where) => {
 });
 
 describe('a process that stands still for longer than redisTimeout', () => {
-  it('takes the answer that has come meanwhile', async () => {
+  it('takes the response that has come meanwhile', async () => {
     const application = await on.here({ options: { redisTimeout: TIMEOUT } });
     const browser = await application.loggedIn();
     const store = application.app.get<RedisSessionStore>(SESSION_STORE);
     const find = store.find.bind(store);
     store.find = (...args) => {
       const found = find(...args);
-      setImmediate(() => standStill(TIMEOUT + GRACE)); // The command has gone out, and no answer has been read.
+      setImmediate(() => standStill(TIMEOUT + GRACE)); // The command has gone out, and no reply has been read.
       return found;
     };
 
@@ -293,9 +293,9 @@ describe('a connection that is reset', () => {
     const before = listeners(application);
 
     for (let i = 0; i < 100; i++) {
-      const answers = Promise.all(Array.from({ length: 10 }, () => browser.get('/me')));
+      const responses = Promise.all(Array.from({ length: 10 }, () => browser.get('/me')));
       line.resetAll();
-      for (const { status } of await answers) expect([200, 503]).toContain(status);
+      for (const { status } of await responses) expect([200, 503]).toContain(status);
       await reconnected(browser, { within: 1_000 });
     }
 

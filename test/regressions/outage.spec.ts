@@ -19,25 +19,32 @@ const on = stage();
 describe.each(outagesOf(on))('while Redis %s', (_, outage) => {
   const { begin, end } = beginnings(outage);
 
-  it('control: requests get no answer within a second', async () => {
+  it('control: requests get no response within a second', async () => {
     const application = await on.handWired();
 
-    const { answers } = await askEverything(application, begin, 1_000);
-    expect(statuses(answers)).toMatchObject({ public: 'no answer', guarded: 'no answer', login: 'no answer' });
+    const { responses } = await askEverything(application, begin, 1_000);
+    expect(statuses(responses)).toMatchObject({ public: 'no response', guarded: 'no response', login: 'no response' });
   });
 
   it('each request is answered: public routes as ever, guarded ones and logins by 503', async () => {
     const application = await on.here({ options: { redisTimeout: TIMEOUT } });
 
-    const { answers, member } = await askEverything(application, begin);
+    const { responses, member } = await askEverything(application, begin);
 
-    expect(statuses(answers)).toEqual({ public: 200, guarded: 503, session: 503, login: 503, again: 503, logout: 503 });
-    expect(answers['public']!.answer!.json()).toEqual({ name: null });
-    for (const { answer } of Object.values(answers)) {
-      expect(answer!.setCookies).toEqual([]);
-      if (answer!.status === 503) {
-        expect(answer!.json()).toMatchObject({ statusCode: 503, code: 'session_store_unavailable' });
-        expect(answer!.headers['retry-after']).toBe('1');
+    expect(statuses(responses)).toEqual({
+      public: 200,
+      guarded: 503,
+      session: 503,
+      login: 503,
+      again: 503,
+      logout: 503,
+    });
+    expect(responses['public']!.response!.json()).toEqual({ name: null });
+    for (const { response } of Object.values(responses)) {
+      expect(response!.setCookies).toEqual([]);
+      if (response!.status === 503) {
+        expect(response!.json()).toMatchObject({ statusCode: 503, code: 'session_store_unavailable' });
+        expect(response!.headers['retry-after']).toBe('1');
       }
     }
     expect(member.cookies.has('sid')).toBe(true);
@@ -46,10 +53,17 @@ describe.each(outagesOf(on))('while Redis %s', (_, outage) => {
   it("onStoreError: 'anonymous' makes guarded routes 401, and logins are still 503", async () => {
     const application = await on.here({ options: { redisTimeout: TIMEOUT, onStoreError: 'anonymous' } });
 
-    const { answers } = await askEverything(application, begin);
+    const { responses } = await askEverything(application, begin);
 
-    expect(statuses(answers)).toEqual({ public: 200, guarded: 401, session: 503, login: 503, again: 503, logout: 503 });
-    expect(answers['guarded']!.answer!.setCookies).toEqual([]);
+    expect(statuses(responses)).toEqual({
+      public: 200,
+      guarded: 401,
+      session: 503,
+      login: 503,
+      again: 503,
+      logout: 503,
+    });
+    expect(responses['guarded']!.response!.setCookies).toEqual([]);
   });
 
   it('everything works again as soon as Redis does, without a restart', async () => {
@@ -101,9 +115,9 @@ describe('after a long time without Redis', () => {
 describe('a connection that is reset', () => {
   it('control: takes public routes down, too', async () => {
     const line = await on.line();
-    const { answer } = await resetMidCommand(await on.handWired({ redis: line }), line, '/public');
+    const { response } = await resetMidCommand(await on.handWired({ redis: line }), line, '/public');
 
-    expect(answer.status).toBe(500);
+    expect(response.status).toBe(500);
   });
 
   it('leaves public routes as they are, and is 503 on guarded ones; the next request works', async () => {
@@ -111,11 +125,11 @@ describe('a connection that is reset', () => {
     const application = await on.here({ options: { redis: line.options, redisTimeout: TIMEOUT } });
 
     const visit = await resetMidCommand(application, line, '/public');
-    expect(visit.answer.status).toBe(200);
+    expect(visit.response.status).toBe(200);
     await reconnected(visit.browser);
 
-    const { answer, browser } = await resetMidCommand(application, line, '/me');
-    expect(answer.json()).toMatchObject({ statusCode: 503, code: 'session_store_unavailable' });
+    const { response, browser } = await resetMidCommand(application, line, '/me');
+    expect(response.json()).toMatchObject({ statusCode: 503, code: 'session_store_unavailable' });
     await reconnected(browser);
   });
 });

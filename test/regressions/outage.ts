@@ -1,4 +1,4 @@
-import type { Answer, Browser } from '../support/browser.js';
+import type { BrowserResponse, Browser } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import type { RedisLine } from '../support/redis-line.js';
 import { ADA, type Application, isLoggedIn } from './scenario.js';
@@ -31,7 +31,7 @@ export async function askEverything(application: Application, begin: () => Promi
     await application.loggedIn(),
     await application.loggedIn(),
   ];
-  const requests: Record<string, () => Promise<Answer>> = {
+  const requests: Record<string, () => Promise<BrowserResponse>> = {
     public: () => visitor.get('/public', { timeout: limit }),
     guarded: () => member.get('/me', { timeout: limit }),
     session: () => member.tab().get('/session', { timeout: limit }),
@@ -40,18 +40,20 @@ export async function askEverything(application: Application, begin: () => Promi
     logout: () => leaver.post('/logout', { timeout: limit }),
   };
   await begin();
-  const answers = await Promise.all(
+  const responses = await Promise.all(
     Object.entries(requests).map(async ([name, send]) => {
       const start = performance.now();
-      const answer = await send().catch(() => undefined);
-      return [name, { answer, time: performance.now() - start }] as const;
+      const response = await send().catch(() => undefined);
+      return [name, { response, time: performance.now() - start }] as const;
     }),
   );
-  return { answers: Object.fromEntries(answers), member };
+  return { responses: Object.fromEntries(responses), member };
 }
 
-export function statuses(answers: Record<string, { answer?: Answer }>) {
-  return Object.fromEntries(Object.entries(answers).map(([name, { answer }]) => [name, answer?.status ?? 'no answer']));
+export function statuses(responses: Record<string, { response?: BrowserResponse }>) {
+  return Object.fromEntries(
+    Object.entries(responses).map(([name, { response }]) => [name, response?.status ?? 'no response']),
+  );
 }
 
 /** Begins and ends an outage; one that a test has left, ends with it. */
@@ -89,8 +91,8 @@ export async function resetMidCommand(application: Application, line: RedisLine,
   await eventually('the command to be on its way', () => line.held > 0, { interval: 1 });
   line.resetAll();
   line.resume();
-  const answer = await asked;
-  return { browser, answer, time: performance.now() - start };
+  const response = await asked;
+  return { browser, response, time: performance.now() - start };
 }
 
 export async function reconnected(browser: Browser, { within = 5_000 } = {}): Promise<void> {

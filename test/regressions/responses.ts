@@ -31,7 +31,7 @@ class RefusalFilter implements ExceptionFilter<Refusal> {
   }
 }
 
-/** Every way to answer. Each stores a token first, which the answer does not hold. */
+/** Every way to answer. Each stores a token first, which the response does not hold. */
 @Controller('responses')
 export class ResponsesController {
   constructor(private readonly gates: Gates) {}
@@ -134,7 +134,7 @@ export interface ResponseKind {
   method?: string;
   headers?: Record<string, string>;
   status: number;
-  /** Of the body, as `Content-Length` says; `undefined` for an answer in chunks. */
+  /** Of the body, as `Content-Length` says; `undefined` for a response in chunks. */
   length: number | undefined;
   location?: string;
 }
@@ -155,7 +155,7 @@ export const RESPONSES: ResponseKind[] = [
   { kind: 'filter', status: 418, length: LENGTH },
 ];
 
-/** Answers without a body: their head comes last on any stack. */
+/** Responses without a body: their head comes last on any stack. */
 export const BODILESS_RESPONSES: ResponseKind[] = [
   { kind: 'unchanged', status: 304, length: undefined, headers: { 'If-None-Match': '"constant"' } },
   { kind: 'send', method: 'HEAD', status: 200, length: LENGTH },

@@ -1,4 +1,4 @@
-import type { Answer } from '../support/browser.js';
+import type { BrowserResponse } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { DEPLOYMENTS } from '../support/redis-deployment.js';
 import type { RedisLine } from '../support/redis-line.js';
@@ -62,12 +62,12 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       const browser = await application.loggedIn();
       application.clock.advance('30m');
       const names = Array.from({ length: 20 }, (_, i) => `read ${i}`);
-      const answers = names.map((name) => browser.tab().get(`/gated/${name}`));
+      const responses = names.map((name) => browser.tab().get(`/gated/${name}`));
       await Promise.all(names.map((name) => gate(application, name).reached));
 
       const { pexpire } = await on.asked(async () => {
         for (const name of names) gate(application, name).open();
-        await Promise.all(answers);
+        await Promise.all(responses);
         await eventually('the activity to be written down', async () => (await lifeLeft()) > HOUR - MINUTE);
       });
 
@@ -81,7 +81,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       const browser = await application.loggedIn();
       application.clock.advance('30m');
       let answered = false;
-      const answer = browser.get('/gated/slow').then(({ status }) => {
+      const response = browser.get('/gated/slow').then(({ status }) => {
         answered = true;
         return status;
       });
@@ -89,29 +89,29 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       line.pause();
       gate(application, 'slow').open();
       await eventually('the activity to be on its way', () => line.held > 0);
-      return { answer, answered: () => answered };
+      return { response, answered: () => answered };
     }
 
-    on.single?.('control: holds the end of the answer back', async () => {
+    on.single?.('control: holds the end of the response back', async () => {
       const line = await on.line();
-      const { answer, answered } = await readWithTouchUnderWay(await on.handWired({ redis: line }), line);
+      const { response, answered } = await readWithTouchUnderWay(await on.handWired({ redis: line }), line);
 
       expect(answered()).toBe(false);
       line.resume();
-      expect(await answer).toBe(200);
+      expect(await response).toBe(200);
     });
 
-    it('does not hold the answer back', async () => {
+    it('does not hold the response back', async () => {
       const line = await on.line();
       const application = await on.here({ options: { redis: line.options, redisTimeout: '20s', lifetime: STILL } });
-      const { answer } = await readWithTouchUnderWay(application, line);
+      const { response } = await readWithTouchUnderWay(application, line);
 
-      expect(await answer).toBe(200);
+      expect(await response).toBe(200);
       line.resume();
       await eventually('the activity to be written down', async () => (await lifeLeft()) > HOUR - MINUTE);
     });
 
-    it('leaves the answer as it is when it fails, and says so as an event', async () => {
+    it('leaves the response as it is when it fails, and says so as an event', async () => {
       const application = await on.here({ options: { lifetime: STILL } });
       const browser = await application.loggedIn();
       application.clock.advance('30m');
@@ -124,7 +124,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       expect(event).toMatchObject({ handle: expect.stringMatching(/^[\w-]{20}$/), error: expect.any(Error) });
     });
 
-    on.single?.('leaves the answer as it is when Redis hangs just then', async () => {
+    on.single?.('leaves the response as it is when Redis hangs just then', async () => {
       const application = await on.here({ options: { redisTimeout: 100, lifetime: STILL } });
       const browser = await application.loggedIn();
       application.clock.advance('30m');
@@ -145,17 +145,17 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
     /** A request every five minutes for three hours. */
     async function threeBusyHours(application: Application) {
       const browser = await application.loggedIn();
-      const answers: Answer[] = [];
+      const responses: BrowserResponse[] = [];
       for (let minutes = 0; minutes < 180; minutes += 5) {
         application.clock.advance('5m');
-        answers.push(await browser.get('/public'));
+        responses.push(await browser.get('/public'));
       }
       return {
-        renewed: answers.filter(({ setCookies }) => setCookies.length > 0).length,
-        uncacheable: answers.filter(({ headers }) => headers['cache-control'] === 'no-store').length,
+        renewed: responses.filter(({ setCookies }) => setCookies.length > 0).length,
+        uncacheable: responses.filter(({ headers }) => headers['cache-control'] === 'no-store').length,
         loggedIn: await isLoggedIn(browser),
         sessions: (await on.sessions()).length,
-        answers,
+        responses,
       };
     }
 
@@ -165,7 +165,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       expect(await threeBusyHours(application)).toMatchObject({ renewed: 0, loggedIn: false, sessions: 1 });
     });
 
-    on.single?.('control: comes with every answer, for caches to keep (rolling: true)', async () => {
+    on.single?.('control: comes with every response, for caches to keep (rolling: true)', async () => {
       const application = await on.handWired({ session: { rolling: true, cookie: { maxAge: HOUR } } });
 
       expect(await threeBusyHours(application)).toMatchObject({ renewed: 36, uncacheable: 0, loggedIn: true });
@@ -174,10 +174,10 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
     it('is renewed when activity is noted, with Cache-Control: no-store, and by no other answer', async () => {
       const application = await on.here({ options: { lifetime: { idle: '1h', touchEvery: '20m' } } });
 
-      const { answers, ...seen } = await threeBusyHours(application);
+      const { responses, ...seen } = await threeBusyHours(application);
 
       expect(seen).toEqual({ renewed: 9, uncacheable: 9, loggedIn: true, sessions: 1 });
-      for (const { setCookies, headers } of answers) {
+      for (const { setCookies, headers } of responses) {
         expect(headers['cache-control']).toBe(setCookies.length > 0 ? 'no-store' : undefined);
       }
     });

@@ -44,9 +44,9 @@ describe.each(['memory', 'redis'])('The devices sample in %s', (where) => {
     const phone = await loggedIn(IPHONE);
 
     const [, { handle }] = (await devicesSeenBy(laptop)) as [Listed, Listed];
-    const answer = await laptop.post('/devices/sign-out', { form: { handle }, follow: true });
-    expect(messageOn(answer.text)).toBe('The device is signed out.');
-    expect(devicesOn(answer.text)).toMatchObject([{ name: 'Firefox on Linux', isThis: true }]);
+    const response = await laptop.post('/devices/sign-out', { form: { handle }, follow: true });
+    expect(messageOn(response.text)).toBe('The device is signed out.');
+    expect(devicesOn(response.text)).toMatchObject([{ name: 'Firefox on Linux', isThis: true }]);
 
     const turnedAway = await phone.get('/', { follow: true });
     expect(turnedAway.url.href).toBe(`${sample.process.url}/login?reason=revoked`);
@@ -62,8 +62,8 @@ describe.each(['memory', 'redis'])('The devices sample in %s', (where) => {
     const laptop = await loggedIn();
     const [{ handle }] = (await devicesSeenBy(laptop)) as [Listed];
 
-    const answer = await laptop.post('/devices/sign-out', { form: { handle }, follow: true });
-    expect(messageOn(answer.text)).toBe('You have logged out.');
+    const response = await laptop.post('/devices/sign-out', { form: { handle }, follow: true });
+    expect(messageOn(response.text)).toBe('You have logged out.');
     expect(laptop.cookies.size).toBe(0);
   });
 

@@ -170,13 +170,13 @@ describe.each(REDIS_PLACES)('what is stored in Redis (%s)', (_, start) => {
       const browser = await application.loggedIn();
       const key = (await redis.keys()).find((one) => /\}[\w-]{12}$/.test(one))!;
       await client.set(key, '{"seen":');
-      const answers = [await browser.get('/me'), await browser.get('/public'), await browser.get('/session')];
+      const responses = [await browser.get('/me'), await browser.get('/public'), await browser.get('/session')];
       const registry = application.app.get(SessionRegistry);
       const listed = await registry.list('1');
       const counted = await registry.count('1');
       await application.close();
 
-      expect(answers.map(({ status }) => status)).toEqual([401, 200, 200]);
+      expect(responses.map(({ status }) => status)).toEqual([401, 200, 200]);
       expect([listed, counted]).toEqual([[], 0]);
       expect(await redis.keys()).toEqual([`${key}:ended`]);
       expect(application.events.slice(1)).toEqual([

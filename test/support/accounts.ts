@@ -24,7 +24,7 @@ export class Accounts {
     ['1', { id: '1', name: 'ada', password: 'lovelace' }],
     ['2', { id: '2', name: 'grace', password: 'hopper' }],
   ]);
-  /** Where the look-up of a login waits with its answer, and that of a session. */
+  /** Where the look-up of a login waits with its response, and that of a session. */
   loginGate?: Gate;
   lookupGate?: Gate;
 

@@ -202,8 +202,8 @@ export class TestApplication {
   /** A browser on which this user has logged in. */
   async loggedIn(username = 'ada', password = 'lovelace'): Promise<Browser> {
     const browser = this.browser();
-    const answer = await browser.post('/login', { json: { username, password } });
-    if (answer.status !== 200) throw new Error(`login: ${answer.status} ${answer.text}`);
+    const response = await browser.post('/login', { json: { username, password } });
+    if (response.status !== 200) throw new Error(`login: ${response.status} ${response.text}`);
     return browser;
   }
 

@@ -3,7 +3,7 @@ import { text } from 'node:stream/consumers';
 import { CookieJar, type CookieJarOptions } from './cookie-jar.js';
 
 export interface BrowserOptions extends CookieJarOptions {
-  /** Milliseconds until an answer must be complete. Default 10000. */
+  /** Milliseconds until a response must be complete. Default 10000. */
   timeout?: number;
 }
 
@@ -18,8 +18,8 @@ export interface RequestOptions {
   timeout?: number;
 }
 
-/** An answer whose head has come and whose body may still be on its way. */
-export interface OpenAnswer {
+/** A response whose head has come and whose body may still be on its way. */
+export interface OpenResponse {
   url: URL;
   status: number;
   headers: IncomingHttpHeaders;
@@ -28,7 +28,7 @@ export interface OpenAnswer {
   body: IncomingMessage;
 }
 
-export interface Answer extends Omit<OpenAnswer, 'body'> {
+export interface BrowserResponse extends Omit<OpenResponse, 'body'> {
   text: string;
   json<T = unknown>(): T;
 }
@@ -46,23 +46,23 @@ export class Browser {
     readonly cookies: CookieJar = new CookieJar(new URL(baseUrl).hostname, options),
   ) {}
 
-  get(path: string, options?: RequestOptions): Promise<Answer> {
+  get(path: string, options?: RequestOptions): Promise<BrowserResponse> {
     return this.request('GET', path, options);
   }
 
-  post(path: string, options?: RequestOptions): Promise<Answer> {
+  post(path: string, options?: RequestOptions): Promise<BrowserResponse> {
     return this.request('POST', path, options);
   }
 
-  async request(method: string, path: string, options: RequestOptions = {}): Promise<Answer> {
+  async request(method: string, path: string, options: RequestOptions = {}): Promise<BrowserResponse> {
     const { body, ...head } = await this.open(method, path, options);
     const content = await text(body);
-    const answer: Answer = { ...head, text: content, json: <T>() => JSON.parse(content) as T };
+    const answer: BrowserResponse = { ...head, text: content, json: <T>() => JSON.parse(content) as T };
     return options.follow ? this.#follow(answer, method, options) : answer;
   }
 
-  /** Resolves as soon as the head of the answer is there; follows nothing. */
-  open(method: string, path: string, options: RequestOptions = {}): Promise<OpenAnswer> {
+  /** Resolves as soon as the head of the response is there; follows nothing. */
+  open(method: string, path: string, options: RequestOptions = {}): Promise<OpenResponse> {
     const url = new URL(path, this.baseUrl);
     const { body, type } = encode(options);
     const headers = {
@@ -106,7 +106,12 @@ export class Browser {
     this.#agent.destroy();
   }
 
-  async #follow(answer: Answer, method: string, options: RequestOptions, left = MOST_REDIRECTS): Promise<Answer> {
+  async #follow(
+    answer: BrowserResponse,
+    method: string,
+    options: RequestOptions,
+    left = MOST_REDIRECTS,
+  ): Promise<BrowserResponse> {
     const location = answer.headers.location;
     if (!location || !REDIRECTS.has(answer.status)) return answer;
     if (left === 0) throw new Error(`${method} ${answer.url.href} redirects on and on`);

@@ -189,11 +189,11 @@ export function cookieFor({ handle, secret }: { handle: string; secret: string }
 }
 
 /** What a guarded route answers to who shows this cookie: its status and, of a 401, the reason. */
-export async function answerTo(visitor: TestApplication | Browser, cookie: string, path = '/me') {
+export async function responseTo(visitor: TestApplication | Browser, cookie: string, path = '/me') {
   const browser = visitor instanceof TestApplication ? visitor.browser() : visitor;
-  const answer = await browser.get(path, { headers: { cookie } });
-  const { reason } = answer.json<{ reason?: string }>();
-  return { status: answer.status, ...(reason !== undefined && { reason }) };
+  const response = await browser.get(path, { headers: { cookie } });
+  const { reason } = response.json<{ reason?: string }>();
+  return { status: response.status, ...(reason !== undefined && { reason }) };
 }
 
 /** The handles of all sessions that the store holds. */

@@ -10,7 +10,7 @@ export interface EventuallyOptions {
 type Falsy = false | 0 | 0n | '' | null | undefined;
 
 /**
- * Probes until the answer is truthy and resolves with it. A probe that throws or rejects counts as "not yet"; the
+ * Probes until the result is truthy and resolves with it. A probe that throws or rejects counts as "not yet"; the
  * error at the deadline names `what` was awaited and carries what the last probe said. A probe that never settles
  * does not outlive the deadline.
  */
@@ -22,13 +22,13 @@ export async function eventually<T>(
   const settled = new AbortController();
   const deadline = sleep(timeout, 'deadline' as const, { signal: settled.signal });
   deadline.catch(() => undefined);
-  let last: unknown = 'the probe has not answered';
+  let last: unknown = 'the probe has not settled';
   try {
     for (;;) {
-      const answer = await Promise.race([tryOnce(probe), deadline]);
-      if (answer === 'deadline') break;
-      if ('value' in answer && answer.value) return answer.value as Exclude<T, Falsy>;
-      last = 'error' in answer ? answer.error : answer.value;
+      const result = await Promise.race([tryOnce(probe), deadline]);
+      if (result === 'deadline') break;
+      if ('value' in result && result.value) return result.value as Exclude<T, Falsy>;
+      last = 'error' in result ? result.error : result.value;
       if ((await Promise.race([sleep(interval), deadline])) === 'deadline') break;
     }
   } finally {

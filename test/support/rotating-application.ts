@@ -60,7 +60,7 @@ export class SlowController {
   }
 }
 
-/** Answers of every kind. */
+/** Responses of every kind. */
 @Controller('responses')
 export class ResponsesController {
   @Get('redirect')

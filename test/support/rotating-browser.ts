@@ -4,7 +4,7 @@ import { SESSION_STORE, type SessionEvent } from '../../lib/index.js';
 import type { SessionRecord } from '../../lib/session/session-record.js';
 import type { AtomicSessionStore } from '../../lib/session/session-store.js';
 import { SECRET, type TestApplication } from './application.js';
-import type { Answer, Browser, RequestOptions } from './browser.js';
+import type { BrowserResponse, Browser, RequestOptions } from './browser.js';
 
 export interface ShownId {
   handle: string;
@@ -28,9 +28,9 @@ export function shownBy(browser: Browser): ShownId {
   return idIn(browser.cookies.get('sid'));
 }
 
-/** The ids in the session cookies that answers set. */
-export function idsSetBy(...answers: Answer[]): ShownId[] {
-  return answers.flatMap(({ setCookies }) => setCookies.map(idIn));
+/** The ids in the session cookies that responses set. */
+export function idsSetBy(...responses: BrowserResponse[]): ShownId[] {
+  return responses.flatMap(({ setCookies }) => setCookies.map(idIn));
 }
 
 /** A session as it stands in the store, the hashes of its secrets included. */
@@ -43,15 +43,15 @@ export function eventsOf({ events }: TestApplication, { handle }: ShownId): Sess
   return events.filter((event) => event.handle === handle).map(({ type }) => type);
 }
 
-/** Ada is signed in on this browser, and the answer sets so many session cookies. */
-export async function expectSignedIn(browser: Browser, cookies = 0, at = browser.baseUrl): Promise<Answer> {
-  const answer = await browser.get(new URL('/me', at).href);
-  expect([answer.status, answer.json()]).toEqual([200, { id: '1', name: 'Ada' }]);
-  expect(idsSetBy(answer)).toHaveLength(cookies);
-  return answer;
+/** Ada is signed in on this browser, and the response sets so many session cookies. */
+export async function expectSignedIn(browser: Browser, cookies = 0, at = browser.baseUrl): Promise<BrowserResponse> {
+  const response = await browser.get(new URL('/me', at).href);
+  expect([response.status, response.json()]).toEqual([200, { id: '1', name: 'Ada' }]);
+  expect(idsSetBy(response)).toHaveLength(cookies);
+  return response;
 }
 
-/** A browser on a bad line: the test says when what an answer sets arrives in the jar, if ever. */
+/** A browser on a bad line: the test says when what a response sets arrives in the jar, if ever. */
 export class LateBrowser {
   readonly #line: Browser;
 
@@ -62,15 +62,15 @@ export class LateBrowser {
   /** Shows the cookie that the jar holds now. */
   async send(path: string, { method = 'GET', ...options }: RequestOptions & { method?: string } = {}) {
     const cookie = this.browser.cookies.headerFor(new URL(path, this.browser.baseUrl));
-    const answer = await this.#line.request(method, path, { headers: { cookie }, ...options });
+    const response = await this.#line.request(method, path, { headers: { cookie }, ...options });
     const arrive = (): void => {
-      for (const header of answer.setCookies) this.browser.cookies.receive(header, answer.url);
+      for (const header of response.setCookies) this.browser.cookies.receive(header, response.url);
     };
-    return { answer, arrive };
+    return { response, arrive };
   }
 }
 
-/** Sends a request and hangs up once `asked` has settled: the answer never arrives. */
+/** Sends a request and hangs up once `asked` has settled: the response never arrives. */
 export async function hangUp(browser: Browser, path: string, asked: Promise<unknown>): Promise<void> {
   const url = new URL(path, browser.baseUrl);
   const outgoing = httpRequest(url, { agent: false, headers: { cookie: browser.cookies.headerFor(url) } });

@@ -12,7 +12,7 @@ export class Stalls {
     this.#last = now;
   }, TICK);
 
-  /** What an answer took, without the time in which nothing could happen. */
+  /** What a response took, without the time in which nothing could happen. */
   timeOf({ start, end }: { start: number; end: number }): number {
     const stood = this.#stalls.reduce(
       (sum, { from, to }) => sum + Math.max(0, Math.min(to, end) - Math.max(from, start)),

@@ -143,7 +143,7 @@ describe('Browser', () => {
     return browser;
   }
 
-  /** `/?set=...` sets these cookies, every answer names the cookies that came. */
+  /** `/?set=...` sets these cookies, every response names the cookies that came. */
   const echoCookies: RequestListener = (request, response) => {
     const set = new URL(request.url ?? '', 'http://x').searchParams.getAll('set');
     response.setHeader('Set-Cookie', set).end(request.headers.cookie ?? 'none');
@@ -247,7 +247,7 @@ describe('Browser', () => {
     expect(ports.size).toBe(1);
   });
 
-  it('shows the head of an answer before its body has ended', async () => {
+  it('shows the head of a response before its body has ended', async () => {
     const browser = await browserOn((_request, response) => {
       response.setHeader('Set-Cookie', 'a=1').write('first');
     });

@@ -30,7 +30,7 @@ async function managed() {
       const [there, here] = [await on.info('replication'), await of.info('replication')];
       return there['master_link_status'] === 'up' && there['slave_repl_offset'] === here['master_repl_offset'];
     });
-  /** The two change places. Connections to the old master stay open, and there its answers say what it is now. */
+  /** The two change places. Connections to the old master stay open, and there its responses say what it is now. */
   const failover = async () => {
     await synced(replica, master);
     await replica.ask('REPLICAOF', 'NO', 'ONE');

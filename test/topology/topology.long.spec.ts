@@ -7,7 +7,7 @@ import { Stalls } from '../support/stalls.js';
 import { GLOB_PREFIX, type Masters, TOPOLOGIES, type Topology } from './topologies.js';
 
 const TIMEOUT = 500;
-/** What an answer may take beyond `redisTimeout`. */
+/** What a response may take beyond `redisTimeout`. */
 const GRACE = 250;
 /** How soon the application has to be of use again when there is a master again, in milliseconds. */
 const RECOVERS_WITHIN = 5_000;
@@ -173,7 +173,7 @@ function describeReplacements(topologyOf: () => Topology): void {
   });
 }
 
-/** Asks again and again who is logged in, and keeps each answer that came late or was neither 200 nor 503. */
+/** Asks again and again who is logged in, and keeps each response that came late or was neither 200 nor 503. */
 function ask(browser: Browser) {
   const failures: { status: number; time: number }[] = [];
   const isServed = async () => {

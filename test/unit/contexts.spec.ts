@@ -108,7 +108,7 @@ async function denial(context: ExecutionContext, by = guard): Promise<unknown> {
   );
 }
 
-it('responseOf finds the answer of a GraphQL context, by its request where it is not there itself', () => {
+it('responseOf finds the response of a GraphQL context, by its request where it is not there itself', () => {
   const res = {};
   const own = contextOf('graphql', [{}, {}, { req: ada, res }, info]);
   const ofRequest = contextOf('graphql', [{}, {}, { req: { ...ada, res } }, info]);

@@ -119,7 +119,7 @@ interface Move {
   readonly wait: number;
   /** Until the request comes to the server. */
   readonly there: number;
-  /** Until the answer comes to the browser; `undefined` where it is lost. */
+  /** Until the response comes to the browser; `undefined` where it is lost. */
   readonly back: number | undefined;
 }
 
@@ -174,7 +174,7 @@ class Play {
     });
   }
 
-  /** A request, as the server takes it; the secret that its answer offers. */
+  /** A request, as the server takes it; the secret that its response offers. */
   #serve(shown: string, now: number): string | undefined {
     const standing = standingOf(this.#session, shown, now);
     if (standing === undefined) {
@@ -238,7 +238,7 @@ describe('a browser that shows what it last received', () => {
     expect([play.refused, play.rotations]).toEqual([[], 1]);
   });
 
-  it('is not refused after a hundred answers in a row were lost', () => {
+  it('is not refused after a hundred responses in a row were lost', () => {
     const lost = Array.from({ length: 100 }, () => ({ wait: GRACE, there: 0, back: undefined }));
     const play = new Play(1).play([...lost, { wait: GRACE, there: 0, back: 5 }, { wait: 10, there: 0, back: 5 }]);
 

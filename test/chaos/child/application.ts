@@ -61,7 +61,7 @@ class ChildController {
     return {};
   }
 
-  /** An answer of so many bytes that has written to the session before. */
+  /** A response of so many bytes that has written to the session before. */
   @Get('large/:key')
   @UseGuards(SessionGuard)
   large(@CurrentSession() session: Record<string, unknown>, @Param('key') key: string, @Query('bytes') bytes: string) {
