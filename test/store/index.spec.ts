@@ -3,7 +3,6 @@ import { eventually } from '../support/eventually.js';
 import { gathered, handlesOf, type Made } from '../support/user-sessions.js';
 
 const SECOND = 1000;
-const REJECT = (limit: number) => ({ limit, overflow: 'reject' as const });
 
 describe.each(REDIS_PLACES)('the index in Redis of a user (%s)', (_, start) => {
   const users = usersIn(start);
@@ -167,12 +166,6 @@ describe.each(REDIS_PLACES)('the index in Redis of a user (%s)', (_, start) => {
       },
     );
 
-    it('rejects no login for very many of them', async () => {
-      await vanish(...(await users.manyLoggedIn(1200)));
-
-      expect((await users.tried({ limit: REJECT(3) })).outcome).toMatchObject({ outcome: 'created' });
-    });
-
     it('ends the others, and tells of them alone', async () => {
       const [vanished, alive] = (await users.manyLoggedIn(2)) as [Made, Made];
       await vanish(vanished);
@@ -209,31 +202,6 @@ describe.each(REDIS_PLACES)('the index in Redis of a user (%s)', (_, start) => {
       expect(entries).toContain(lasting.record.handle);
       expect(entries.length).toBeLessThanOrEqual(2);
       expect((await users.store.ids())!.sort()).toEqual(entries.sort());
-    });
-
-    it('though they are very many, some at each use', async () => {
-      await users.manyLoggedIn(3000, { ends: 1 });
-      const lasting = await users.loggedIn();
-      users.clock.advance('1m');
-      const left: number[] = [3001];
-      while (left.at(-1)! > 1) {
-        expect(await users.store.index.count('ada')).toBe(1);
-        left.push(Object.keys(await redis().entries('ada')).length);
-        expect(left.at(-1)).toBeLessThan(left.at(-2)!);
-      }
-
-      expect(left.length).toBeGreaterThan(2);
-      expect(await users.listed()).toEqual([lasting.record.handle]);
-    });
-
-    it('and that Redis has dropped, and lists none of very many', async () => {
-      await users.manyLoggedIn(1500, { ends: 200 / MINUTE });
-      const lasting = await users.loggedIn();
-      users.clock.advance(200);
-      await eventually('the sessions to run out', async () => (await users.store.ids())!.length === 1);
-
-      expect(await users.listed()).toEqual([lasting.record.handle]);
-      expect(Object.keys(await redis().entries('ada'))).toEqual([lasting.record.handle]);
     });
   });
 
