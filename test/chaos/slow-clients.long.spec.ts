@@ -82,7 +82,9 @@ it('clients that do not read their responses hold nobody up, and what these have
     client.send(client.request('GET', `/large/slow-${i}?bytes=${LARGE}`, cookie));
   }
 
-  await eventually('all to be written', async () => Object.keys(await data()).length === SLOW_CLIENTS);
+  await eventually('all to be written', async () => Object.keys(await data()).length === SLOW_CLIENTS, {
+    timeout: 20_000,
+  });
   expect(await slowestDuring(sleep(1_000))).toBeLessThan(QUICK);
   expect(clients.map(({ status }) => status)).toEqual(clients.map(() => 0));
 

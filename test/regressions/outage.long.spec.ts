@@ -95,7 +95,7 @@ describe('while Redis hangs', () => {
     },
   );
 
-  it('but answers reads from afar, what is no session is not waited for longer than anything else', async () => {
+  it('does not wait longer for what is no session than for anything else, where reads are answered from afar', async () => {
     const line = await on.line();
     const application = await on.here({ options: { redis: line.options, redisTimeout: TIMEOUT } });
     const browser = await application.loggedIn();
@@ -254,7 +254,7 @@ describe('a connection that is reset', () => {
     }
   });
 
-  it('and then accepted and not answered is given up for another', async () => {
+  it('and opened anew to nobody who replies is given up for another', async () => {
     const line = await on.line();
     const application = await on.here({ options: { redis: line.options, redisTimeout: TIMEOUT } });
     const browser = await application.loggedIn();
@@ -268,7 +268,7 @@ describe('a connection that is reset', () => {
     expect(await timeUntilServed(browser)).toBeLessThan(3_000);
   });
 
-  it('and accepted and not answered at boot is given up for another', async () => {
+  it('at boot, and opened to nobody who replies, is given up for another', async () => {
     const line = await on.line();
     line.pause();
     const application = await on.here({ options: { redis: line.options, redisTimeout: TIMEOUT } });
