@@ -1,6 +1,6 @@
 export { SessionAuthModule } from './session-auth.module.js';
-export { SESSION_AUTH_OPTIONS } from './session-auth.tokens.js';
-export { SESSION_STORE } from './session/session-store.js';
+export type { SessionAuthOptionsFactory } from './session-auth.module.js';
+export { SESSION_AUTH_OPTIONS } from './session-auth.options.js';
 export type {
   CookieOptions,
   Duration,
@@ -11,12 +11,10 @@ export type {
   RoutePattern,
   SessionAuthOptions,
 } from './session-auth.options.js';
-export type { SessionAuthOptionsFactory } from './session-auth.module.js';
-export type { RedisCommands, RedisOptions } from './redis/redis.options.js';
-export { RedisSessionStore } from './redis/redis-session.store.js';
-export type { RedisSessionStoreOptions } from './redis/redis-session.store.js';
-export type { Clock } from './session/clock.js';
-export type { LifetimePolicy } from './session/lifetime-policy.js';
+export type { RedisCommands, RedisOptions } from './redis/redis-options.js';
+export { SESSION_STORE } from './store/session-store.js';
+export { SESSION_CLOCK } from './model/clock.js';
+export type { Clock } from './model/clock.js';
 
 export { SessionGuard } from './access/session.guard.js';
 export { CurrentSession, CurrentUser, Public } from './access/decorators.js';
@@ -27,15 +25,16 @@ export { LoginGuard } from './login/login.guard.js';
 export type { LoginGuardOptions } from './login/login.guard.js';
 export { SessionAuthService } from './login/session-auth.service.js';
 export type { LogInOptions } from './login/session-auth.service.js';
-export { UserSerializer } from './serializer/user.serializer.js';
+export { UserSerializer } from './serializer/user-serializer.js';
 
-export { SessionRegistry } from './registry/session.registry.js';
-export type { RevokeOptions } from './registry/session.registry.js';
+export { SessionRegistry } from './registry/session-registry.js';
+export type { RevokeOptions } from './registry/session-registry.js';
 
 export { AuditLogger } from './events/audit-logger.js';
 export { SessionEvents } from './events/session-events.js';
-export type { RevocationReason, SessionEvent } from './events/session-events.js';
-export type { Device, SessionInfo, SessionRequest } from './session/session.types.js';
+export type { RevocationReason, SessionEvent } from './model/session-event.js';
+export type { Device, SessionInfo } from './model/session-info.js';
+export type { SessionRequest } from './http/session-request.js';
 
 export {
   CookieNotSendableException,

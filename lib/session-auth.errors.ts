@@ -7,7 +7,7 @@ import {
   UnauthorizedException,
 } from '@nestjs/common';
 
-/** Every way this module can fail, by a code that stays the same from version to version. */
+/** The code of every error of this module. Codes stay the same from version to version. */
 export type SessionAuthErrorCode =
   | 'invalid_option'
   | 'imported_twice'
@@ -26,7 +26,21 @@ export type SessionAuthErrorCode =
   | 'user_not_serializable'
   | 'cookie_not_sendable';
 
-/** A mistake in the application's set-up, thrown while it boots: says what is wrong, where, and what to do. */
+/**
+ * A mistake in the application's set-up, thrown while it boots. Its message says what is wrong, where, and what to do.
+ *
+ * @example
+ * ```ts
+ * try {
+ *   const app = await NestFactory.create(AppModule, { abortOnError: false });
+ *   await app.listen(3000);
+ * } catch (error) {
+ *   if (!(error instanceof SessionAuthConfigurationError)) throw error;
+ *   console.error(`${error.code}: ${error.message}`);
+ *   process.exitCode = 78; // EX_CONFIG: a restart would not help.
+ * }
+ * ```
+ */
 export class SessionAuthConfigurationError extends Error {
   override readonly name = 'SessionAuthConfigurationError';
 
@@ -38,9 +52,23 @@ export class SessionAuthConfigurationError extends Error {
   }
 }
 
-/** One option of `SessionAuthModule.forRoot()` is wrong. Code `invalid_option`. */
+/**
+ * An option of `SessionAuthModule.forRoot()` is wrong. Code `invalid_option`.
+ *
+ * @example
+ * ```ts
+ * it('refuses a cookie that browsers would not take', async () => {
+ *   const options: SessionAuthOptions = { secret: 'x'.repeat(32), cookie: { sameSite: 'none', secure: false } };
+ *   const boot = Test.createTestingModule({ imports: [SessionAuthModule.forRoot(options)] }).compile();
+ *
+ *   const error = await boot.catch((reason: unknown) => reason);
+ *   expect(error).toBeInstanceOf(InvalidOptionError);
+ *   expect(error).toHaveProperty('option', 'cookie.sameSite');
+ * });
+ * ```
+ */
 export class InvalidOptionError extends SessionAuthConfigurationError {
-  /** @param option path of the option, as `lifetime.idle` */
+  /** @param option path of the option, such as `lifetime.idle` */
   constructor(
     readonly option: string,
     problem: string,
@@ -50,21 +78,33 @@ export class InvalidOptionError extends SessionAuthConfigurationError {
   }
 }
 
-/** Why a session ended, as the holder of its cookie is told. */
-export type SignOutReason =
-  'idle_timeout' | 'absolute_timeout' | 'revoked' | 'limit' | 'credentials_changed' | 'logged_out' | 'reuse_detected';
+/**
+ * Why a session ended, as the browser that has its cookie is told.
+ *
+ * @example
+ * ```ts
+ * const TEXTS: Record<SignOutReason, string> = {
+ *   expired: 'You were away for too long.',
+ *   revoked: 'You signed this device out.',
+ *   limit: 'You logged in on another device.',
+ *   credentials_changed: 'Your password was changed.',
+ *   logged_out: 'You logged out.',
+ *   reuse_detected: 'Somebody used a copy of your cookie.',
+ * };
+ * ```
+ */
+export type SignOutReason = 'expired' | 'revoked' | 'limit' | 'credentials_changed' | 'logged_out' | 'reuse_detected';
 
 const SIGNED_OUT: Record<SignOutReason, string> = {
-  idle_timeout: 'Your session ended, for it was not used.',
-  absolute_timeout: 'Your session has reached its end.',
+  expired: 'Your session has expired.',
   revoked: 'Your session was ended.',
   limit: 'Your session was ended by a login on another device.',
-  credentials_changed: 'Your session was ended, for your credentials have changed.',
+  credentials_changed: 'Your session was ended because your credentials have changed.',
   logged_out: 'You have logged out.',
-  reuse_detected: 'Your session was ended, for an old copy of its cookie was used.',
+  reuse_detected: 'Your session was ended because an old copy of its cookie was used.',
 };
 
-/** The answer's body: what Nest sends for any exception, the code, and what else there is to know. */
+/** The body of a response: what Nest sends for any exception, the code, and details. */
 function body(
   statusCode: number,
   code: SessionAuthErrorCode,
@@ -75,8 +115,19 @@ function body(
 }
 
 /**
- * 401: the request carries no live login. Code `unauthenticated`; where the cookie is that of a session that has ended, the
- * body's `reason` says why.
+ * 401: nobody is logged in on the request. Code `unauthenticated`. When the cookie is that of a session that has ended, the
+ * body's `reason` tells why.
+ *
+ * @example
+ * ```ts
+ * @Catch(UnauthenticatedException)
+ * class LoginPageFilter implements ExceptionFilter<UnauthenticatedException> {
+ *   catch({ reason }: UnauthenticatedException, host: ArgumentsHost) {
+ *     const page = reason === undefined ? '/login' : `/login?ended=${reason}`;
+ *     host.switchToHttp().getResponse<Response>().redirect(303, page);
+ *   }
+ * }
+ * ```
  */
 export class UnauthenticatedException extends UnauthorizedException {
   readonly code: SessionAuthErrorCode = 'unauthenticated';
@@ -87,17 +138,30 @@ export class UnauthenticatedException extends UnauthorizedException {
   }
 }
 
-/** What it takes to pass a route marked `@RequireFreshLogin()`. */
+/** What a route marked `@RequireFreshLogin()` requires. */
 export interface FreshLoginChallenge {
-  /** Seconds that a login may be old (as `max_age` of RFC 9470, section 3). */
+  /** Longest time since the proof, in seconds (as `max_age` of RFC 9470, section 3). */
   readonly maxAge: number;
-  /** The methods that count, where not all do. */
+  /** The methods that count; all when absent. */
   readonly methods?: readonly string[];
   /** The proof is good for one request. */
   readonly once?: true;
 }
 
-/** 401: the login is not as fresh as the route asks. Code `fresh_login_required`; the body says what it takes. */
+/**
+ * 401: the login is not as fresh as the route requires. Code `fresh_login_required`; the body tells what it requires.
+ *
+ * @example
+ * ```ts
+ * @Catch(FreshLoginRequiredException)
+ * class ProofPageFilter implements ExceptionFilter<FreshLoginRequiredException> {
+ *   catch({ challenge }: FreshLoginRequiredException, host: ArgumentsHost) {
+ *     const { methods = ['password', 'webauthn'] } = challenge;
+ *     host.switchToHttp().getResponse<Response>().status(401).render('prove-again', { methods });
+ *   }
+ * }
+ * ```
+ */
 export class FreshLoginRequiredException extends UnauthorizedException {
   readonly code: SessionAuthErrorCode = 'fresh_login_required';
 
@@ -107,7 +171,30 @@ export class FreshLoginRequiredException extends UnauthorizedException {
   }
 }
 
-/** 409: the user has as many sessions as `maxSessions` allows, and a login of theirs is to be rejected. */
+/**
+ * 409: the user has as many sessions as `maxSessions` allows, and its `overflow` is `reject`. Code `too_many_sessions`.
+ *
+ * @example
+ * ```ts
+ * @Injectable()
+ * class LinkLogin {
+ *   constructor(
+ *     private readonly auth: SessionAuthService,
+ *     private readonly registry: SessionRegistry,
+ *   ) {}
+ *
+ *   async logIn(request: Request, user: User) {
+ *     try {
+ *       await this.auth.logIn(request, user);
+ *     } catch (error) {
+ *       if (!(error instanceof TooManySessionsException)) throw error;
+ *       const devices = await this.registry.list(String(user.id)); // The user chooses one to sign out.
+ *       throw new ConflictException({ code: error.code, devices });
+ *     }
+ *   }
+ * }
+ * ```
+ */
 export class TooManySessionsException extends ConflictException {
   readonly code: SessionAuthErrorCode = 'too_many_sessions';
 
@@ -118,7 +205,26 @@ export class TooManySessionsException extends ConflictException {
   }
 }
 
-/** 500: the store in use (option `store`) keeps no index of a user's sessions. */
+/**
+ * 500: the store in use (option `store`) keeps no index of a user's sessions. Code `registry_unavailable`.
+ *
+ * @example
+ * ```ts
+ * @Injectable()
+ * class Accounts {
+ *   constructor(private readonly registry: SessionRegistry) {}
+ *
+ *   async sessionCount(userId: string): Promise<number | 'unknown'> {
+ *     try {
+ *       return await this.registry.count(userId);
+ *     } catch (error) {
+ *       if (error instanceof RegistryUnavailableException) return 'unknown';
+ *       throw error;
+ *     }
+ *   }
+ * }
+ * ```
+ */
 export class RegistryUnavailableException extends InternalServerErrorException {
   readonly code: SessionAuthErrorCode = 'registry_unavailable';
 
@@ -128,7 +234,25 @@ export class RegistryUnavailableException extends InternalServerErrorException {
   }
 }
 
-/** 401: the strategy turned the credentials down. Code `login_failed`. */
+/**
+ * 401: the strategy refused the credentials. Code `login_failed`. A strategy may throw it with a message of its own.
+ *
+ * @example
+ * ```ts
+ * @Injectable()
+ * class LocalStrategy extends PassportStrategy(Strategy) {
+ *   constructor(private readonly users: UsersService) {
+ *     super();
+ *   }
+ *
+ *   async validate(username: string, password: string) {
+ *     const user = await this.users.verify(username, password);
+ *     if (user === null) throw new LoginFailedException('Wrong username or password.');
+ *     return user;
+ *   }
+ * }
+ * ```
+ */
 export class LoginFailedException extends UnauthorizedException {
   readonly code: SessionAuthErrorCode = 'login_failed';
 
@@ -137,7 +261,20 @@ export class LoginFailedException extends UnauthorizedException {
   }
 }
 
-/** 400 or another status of the strategy's own choice: the credentials could not be read. Code `login_failed`. */
+/**
+ * 400, or another status that the strategy has chosen: it could not read the credentials. Code `login_failed`.
+ *
+ * @example
+ * ```ts
+ * @Catch(LoginFailedException, MalformedLoginException)
+ * class LoginFormFilter implements ExceptionFilter<HttpException> {
+ *   catch(error: LoginFailedException | MalformedLoginException, host: ArgumentsHost) {
+ *     const response = host.switchToHttp().getResponse<Response>();
+ *     response.status(error.getStatus()).render('login', { problem: error.message });
+ *   }
+ * }
+ * ```
+ */
 export class MalformedLoginException extends HttpException {
   readonly code: SessionAuthErrorCode = 'login_failed';
 
@@ -146,7 +283,22 @@ export class MalformedLoginException extends HttpException {
   }
 }
 
-/** 503: the session store did not answer in time, or not at all. Nothing was lost or changed that was promised. */
+/**
+ * 503: the session store did not reply in time. Code `session_store_unavailable`. Its `cause` is the store's error, if any.
+ *
+ * @example
+ * ```ts
+ * @Catch(SessionStoreUnavailableException)
+ * class MaintenancePageFilter implements ExceptionFilter<SessionStoreUnavailableException> {
+ *   private readonly logger = new Logger('Sessions');
+ *
+ *   catch(error: SessionStoreUnavailableException, host: ArgumentsHost) {
+ *     this.logger.warn(`The session store failed: ${String(error.cause)}`);
+ *     host.switchToHttp().getResponse<Response>().status(503).render('maintenance');
+ *   }
+ * }
+ * ```
+ */
 export class SessionStoreUnavailableException extends ServiceUnavailableException {
   readonly code: SessionAuthErrorCode = 'session_store_unavailable';
 
@@ -162,7 +314,26 @@ export class SessionStoreUnavailableException extends ServiceUnavailableExceptio
   }
 }
 
-/** 503: other requests kept changing this session; nothing of this request's changes was stored. */
+/**
+ * 503: other requests kept changing the session, and nothing of this request was stored in it. Code `session_conflict`. The
+ * session is saved after the handler, so a filter for it has to be global.
+ *
+ * @example
+ * ```ts
+ * @Catch(SessionConflictException)
+ * class ConflictFilter extends BaseExceptionFilter {
+ *   private readonly logger = new Logger('Sessions');
+ *
+ *   override catch(error: SessionConflictException, host: ArgumentsHost) {
+ *     this.logger.warn(`Too many parallel changes: ${host.switchToHttp().getRequest<Request>().path}`);
+ *     super.catch(error, host);
+ *   }
+ * }
+ *
+ * @Module({ providers: [{ provide: APP_FILTER, useClass: ConflictFilter }] })
+ * class AppModule {}
+ * ```
+ */
 export class SessionConflictException extends ServiceUnavailableException {
   readonly code: SessionAuthErrorCode = 'session_conflict';
 
@@ -177,7 +348,23 @@ export class SessionConflictException extends ServiceUnavailableException {
   }
 }
 
-/** 503: `deserializeUser` failed, so nobody can say who this is. The session is kept. */
+/**
+ * 503: `deserializeUser` failed, so nobody knows who this is. The session is kept. Code `user_lookup_failed`. Its `cause` is
+ * the error of `deserializeUser`.
+ *
+ * @example
+ * ```ts
+ * @Injectable()
+ * class DirectoryGuard extends SessionGuard {
+ *   protected override async handleDenied(reason: HttpException, context: ExecutionContext): Promise<boolean> {
+ *     if (reason instanceof UserLookupFailedException) {
+ *       throw new ServiceUnavailableException('The directory is down. You stay logged in.', { cause: reason.cause });
+ *     }
+ *     return super.handleDenied(reason, context);
+ *   }
+ * }
+ * ```
+ */
 export class UserLookupFailedException extends ServiceUnavailableException {
   readonly code: SessionAuthErrorCode = 'user_lookup_failed';
 
@@ -188,7 +375,27 @@ export class UserLookupFailedException extends ServiceUnavailableException {
   }
 }
 
-/** 500: no serializer takes this user, or `userId` gave nothing to know them by. */
+/**
+ * 500: no serializer takes this user, or `userId` returned no id. Code `user_not_serializable`. The message names the method
+ * at fault; the response does not contain it.
+ *
+ * @example
+ * ```ts
+ * @Injectable()
+ * class RobotLogin {
+ *   constructor(private readonly auth: SessionAuthService) {}
+ *
+ *   async logIn(request: Request, robot: object) {
+ *     try {
+ *       await this.auth.logIn(request, robot);
+ *     } catch (error) {
+ *       if (!(error instanceof UserNotSerializableException)) throw error;
+ *       throw new ForbiddenException('Robots cannot log in here.', { cause: error }); // See error.message.
+ *     }
+ *   }
+ * }
+ * ```
+ */
 export class UserNotSerializableException extends InternalServerErrorException {
   readonly code: SessionAuthErrorCode = 'user_not_serializable';
 
@@ -200,7 +407,24 @@ export class UserNotSerializableException extends InternalServerErrorException {
   }
 }
 
-/** 500: the session holds a value JSON cannot carry (a BigInt, a circular value). What was stored before is unharmed. */
+/**
+ * 500: the session contains a value that JSON cannot carry (a BigInt, a circular value). What was stored before stays. Code
+ * `session_not_serializable`. The session is saved after the handler, so a filter for it has to be global.
+ *
+ * @example
+ * ```ts
+ * @Catch(SessionNotSerializableException)
+ * class DeveloperHintFilter implements ExceptionFilter<SessionNotSerializableException> {
+ *   catch({ key, code }: SessionNotSerializableException, host: ArgumentsHost) {
+ *     const hint = `Keep an id in session.${key}, not the object.`;
+ *     host.switchToHttp().getResponse<Response>().status(500).json({ code, hint });
+ *   }
+ * }
+ *
+ * const app = await NestFactory.create(AppModule);
+ * if (process.env.NODE_ENV !== 'production') app.useGlobalFilters(new DeveloperHintFilter());
+ * ```
+ */
 export class SessionNotSerializableException extends InternalServerErrorException {
   readonly code: SessionAuthErrorCode = 'session_not_serializable';
 
@@ -216,7 +440,21 @@ export class SessionNotSerializableException extends InternalServerErrorExceptio
   }
 }
 
-/** 500: a login was refused because its cookie could not have reached the browser. Nothing was stored. */
+/**
+ * 500: a login was refused because its cookie could not reach the browser. Nothing was stored. Code `cookie_not_sendable`. The
+ * message says why; the response does not contain it.
+ *
+ * @example
+ * ```ts
+ * @Catch(CookieNotSendableException)
+ * class HttpsFilter implements ExceptionFilter<CookieNotSendableException> {
+ *   catch(error: CookieNotSendableException, host: ArgumentsHost) {
+ *     console.warn(error.message); // For example: the cookie is Secure, and the request came by plain HTTP.
+ *     host.switchToHttp().getResponse<Response>().redirect(303, 'https://www.example.com/login');
+ *   }
+ * }
+ * ```
+ */
 export class CookieNotSendableException extends InternalServerErrorException {
   readonly code: SessionAuthErrorCode = 'cookie_not_sendable';
 
@@ -228,7 +466,28 @@ export class CookieNotSendableException extends InternalServerErrorException {
   }
 }
 
-/** 500: the route has no session: it is excluded, lies outside `cookie.path`, or the request is not one of this application. */
+/**
+ * 500: the route has no session because it is excluded, is outside `cookie.path`, or the request is not one of this
+ * application. Code `session_unavailable`.
+ *
+ * @example
+ * ```ts
+ * @Injectable()
+ * class AccessLog {
+ *   constructor(private readonly auth: SessionAuthService) {}
+ *
+ *   handleOf(request: Request): string {
+ *     try {
+ *       return this.auth.current(request).handle;
+ *     } catch (error) {
+ *       if (error instanceof SessionUnavailableException) return 'no session here';
+ *       if (error instanceof UnauthenticatedException) return 'anonymous';
+ *       throw error;
+ *     }
+ *   }
+ * }
+ * ```
+ */
 export class SessionUnavailableException extends InternalServerErrorException {
   readonly code: SessionAuthErrorCode = 'session_unavailable';
 

@@ -1,5 +1,3 @@
-import type { Server } from 'node:http';
-import { Server as TlsServer } from 'node:tls';
 import {
   ConfigurableModuleBuilder,
   Inject,
@@ -10,30 +8,42 @@ import {
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
 } from '@nestjs/common';
-import { type AbstractHttpAdapter, ApplicationConfig, DiscoveryModule, HttpAdapterHost } from '@nestjs/core';
+import {
+  type AbstractHttpAdapter,
+  ApplicationConfig,
+  DiscoveryModule,
+  HttpAdapterHost,
+  ModulesContainer,
+} from '@nestjs/core';
 import type { Store } from 'express-session';
 import { SessionEvents } from './events/session-events.js';
 import { logStoreErrors } from './events/store-error-log.js';
-import { lifetimePolicy } from './lifetime/lifetime.policy.js';
-import { equip, passportMethods, type PassportRequestMethods } from './login/passport-request.js';
+import { routeMatcher } from './http/route-matcher.js';
+import { SessionCookies } from './http/session-cookies.js';
+import { addPassportMethods, passportMethods, type PassportRequestMethods } from './login/passport-request.js';
 import { SessionAuthService } from './login/session-auth.service.js';
+import { MemorySessionStore } from './memory/memory-session-store.js';
+import { type Clock, SESSION_CLOCK, systemClock } from './model/clock.js';
+import { rotationKeys } from './model/rotation.js';
 import { ApplicationPassport } from './passport/application-passport.js';
-import { SessionRegistry } from './registry/session.registry.js';
+import { isExpress, prepareExpress, seesNoTls } from './platform/express.js';
+import { RedisConnection } from './redis/redis-connection.js';
+import { RedisSessionStore } from './redis/redis-session-store.js';
+import { SessionRegistry } from './registry/session-registry.js';
 import { UserSerializers } from './serializer/user-serializers.js';
 import { SessionAuthConfigurationError } from './session-auth.errors.js';
-import type { ResolvedSessionAuthOptions, SessionAuthOptions } from './session-auth.options.js';
-import { createKeeper, createStore, openConnection } from './session-auth.providers.js';
-import { SESSION_AUTH_OPTIONS } from './session-auth.tokens.js';
-import { resolveOptions } from './session-auth.validation.js';
-import { CLOCK, type Clock, systemClock } from './session/clock.js';
-import { prepareResponse } from './session/commit-first.js';
-import type { LifetimePolicy } from './session/lifetime-policy.js';
-import { prepareRequest, SESSION_PROPERTIES } from './session/request-properties.js';
-import { type RouteMatcher, routeMatcher } from './session/route-matcher.js';
-import { SessionCookies } from './session/session-cookies.js';
-import { SessionKeeper } from './session/session-keeper.js';
+import {
+  type ResolvedSessionAuthOptions,
+  SESSION_AUTH_OPTIONS,
+  type SessionAuthOptions,
+} from './session-auth.options.js';
+import { SessionReporter } from './session/session-reporter.js';
+import { SessionRepository } from './session/session-repository.js';
 import { SessionMiddleware } from './session/session.middleware.js';
-import { SESSION_STORE } from './session/session-store.js';
+import type { SessionRuntime } from './session/session-runtime.js';
+import { ForeignStoreAdapter } from './store/foreign-store-adapter.js';
+import { type AtomicSessionStore, SESSION_STORE } from './store/session-store.js';
+import { resolveOptions } from './validation/options.js';
 
 const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } = new ConfigurableModuleBuilder<SessionAuthOptions>()
   .setClassMethodName('forRoot')
@@ -41,20 +51,37 @@ const { ConfigurableModuleClass, MODULE_OPTIONS_TOKEN } = new ConfigurableModule
   .setExtras({}, (definition) => ({ ...definition, global: true }))
   .build();
 
-/** What the class of `forRootAsync({ useClass })` and `useExisting` implements. */
+/**
+ * The class of `forRootAsync({ useClass })` and `useExisting`.
+ *
+ * @example
+ * ```ts
+ * @Injectable()
+ * class SessionConfig implements SessionAuthOptionsFactory {
+ *   createSessionAuthOptions() {
+ *     return { secret: process.env.SESSION_SECRET, redis: { url: process.env.REDIS_URL } };
+ *   }
+ * }
+ *
+ * @Module({ imports: [SessionAuthModule.forRootAsync({ useClass: SessionConfig })] })
+ * class AppModule {}
+ * ```
+ */
 export interface SessionAuthOptionsFactory {
   createSessionAuthOptions(): SessionAuthOptions | Promise<SessionAuthOptions>;
 }
 
-const CONNECTION = Symbol('nestjs-session-auth:connection');
-const LIFETIME = Symbol('nestjs-session-auth:lifetime');
-
-/** The applications that have the module, by what each has one of. */
-const applications = new WeakSet<HttpAdapterHost>();
+const REDIS_CONNECTION = Symbol.for('nestjs-session-auth:redis-connection');
 
 /**
  * Cookie-session login by one import.
  *
+ * It is global: import it once, in the root module. Its middleware runs on every route before that of any other module,
+ * whatever the import order. `forRootAsync` takes `imports`, `inject` and one of `useFactory`, `useClass` and `useExisting`.
+ *
+ * @throws SessionAuthConfigurationError while the application boots, when an option or a provider is wrong or missing
+ *
+ * @example
  * ```ts
  * @Module({
  *   imports: [
@@ -65,14 +92,8 @@ const applications = new WeakSet<HttpAdapterHost>();
  *   ],
  *   providers: [AppUserSerializer, LocalStrategy],
  * })
- * export class AppModule {}
+ * class AppModule {}
  * ```
- *
- * Global, to be imported once, and mounted for every route before any other module's middleware, whatever the import
- * order. `forRootAsync` takes `imports`, `inject` and one of `useFactory`, `useClass` and `useExisting`; classes implement
- * `createSessionAuthOptions()`.
- *
- * @throws SessionAuthConfigurationError while the application boots, when an option or provider is wrong or missing
  */
 @Module({
   imports: [DiscoveryModule],
@@ -82,22 +103,17 @@ const applications = new WeakSet<HttpAdapterHost>();
       inject: [MODULE_OPTIONS_TOKEN],
       useFactory: (options: SessionAuthOptions) => resolveOptions(options, process.env['NODE_ENV']),
     },
-    { provide: CLOCK, useValue: systemClock },
-    {
-      provide: LIFETIME,
-      inject: [SESSION_AUTH_OPTIONS],
-      useFactory: ({ lifetime }: ResolvedSessionAuthOptions) => lifetimePolicy(lifetime),
-    },
-    { provide: CONNECTION, inject: [SESSION_AUTH_OPTIONS], useFactory: openConnection },
+    { provide: SESSION_CLOCK, useValue: systemClock },
+    { provide: REDIS_CONNECTION, inject: [SESSION_AUTH_OPTIONS], useFactory: openConnection },
     {
       provide: SESSION_STORE,
-      inject: [SESSION_AUTH_OPTIONS, LIFETIME, CLOCK, SessionEvents, CONNECTION],
+      inject: [SESSION_AUTH_OPTIONS, SESSION_CLOCK, SessionEvents, REDIS_CONNECTION],
       useFactory: createStore,
     },
     {
-      provide: SessionKeeper,
-      inject: [SESSION_AUTH_OPTIONS, LIFETIME, CLOCK, SessionEvents, SESSION_STORE],
-      useFactory: createKeeper,
+      provide: SessionRepository,
+      inject: [SESSION_AUTH_OPTIONS, SESSION_CLOCK, SessionEvents, SESSION_STORE],
+      useFactory: createRepository,
     },
     SessionEvents,
     UserSerializers,
@@ -108,8 +124,8 @@ const applications = new WeakSet<HttpAdapterHost>();
   exports: [
     SESSION_AUTH_OPTIONS,
     SESSION_STORE,
-    CLOCK,
-    SessionKeeper,
+    SESSION_CLOCK,
+    SessionRepository,
     SessionEvents,
     ApplicationPassport,
     SessionAuthService,
@@ -122,17 +138,18 @@ export class SessionAuthModule
 {
   private readonly logger = new Logger(SessionAuthModule.name);
 
+  /** @internal */
   constructor(
     @Inject(SESSION_AUTH_OPTIONS) private readonly options: ResolvedSessionAuthOptions,
     @Inject(SESSION_STORE) private readonly store: Store,
-    @Inject(SessionKeeper) private readonly keeper: SessionKeeper,
-    @Inject(LIFETIME) private readonly lifetime: LifetimePolicy,
-    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(SessionRepository) private readonly repository: SessionRepository,
+    @Inject(SESSION_CLOCK) private readonly clock: Clock,
     @Inject(SessionEvents) private readonly events: SessionEvents,
     @Inject(UserSerializers) private readonly users: UserSerializers,
     @Inject(SessionAuthService) private readonly service: SessionAuthService,
     @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
     @Inject(ApplicationConfig) private readonly application: ApplicationConfig,
+    @Inject(ModulesContainer) private readonly modules: ModulesContainer,
   ) {
     super();
     for (const warning of options.warnings) {
@@ -142,43 +159,26 @@ export class SessionAuthModule
   }
 
   /**
-   * Mounts the middleware. Nest calls every module's `configure()` before it mounts the middleware of any, so what goes
-   * straight to the adapter here comes first, whatever the import order (nest-session#276).
+   * Mounts the middleware. Nest calls every module's `configure()` before it mounts the middleware of any. So what is mounted
+   * on the adapter here runs first, whatever the import order (nest-session#276).
    */
   configure(_consumer: MiddlewareConsumer): void {
-    if (applications.has(this.host)) {
-      throw new SessionAuthConfigurationError(
-        'imported_twice',
-        'SessionAuthModule is imported twice, and each would have sessions of its own. It is global: import ' +
-          'SessionAuthModule.forRoot() once, in the root module, and nothing in the others.',
-      );
-    }
-    applications.add(this.host);
-    const isExcluded = routeMatcher(this.options.exclude, this.application.getGlobalPrefix());
-    const methods = passportMethods(this.service);
+    this.refuseSecondImport();
     const { httpAdapter } = this.host;
-    if (httpAdapter.getType() === 'express') {
-      // Each Express application has a prototype of its own for its requests: so many properties less to set on every one.
-      // What has to be each request's own is put there before Express gives it that prototype: see prepareResponse().
-      const { request } = httpAdapter.getInstance<{ request: object }>();
-      Object.defineProperties(Object.assign(request, methods), SESSION_PROPERTIES);
-      (httpAdapter.getHttpServer() as Server).prependListener('request', (request, response) => {
-        prepareRequest(request);
-        prepareResponse(response);
-      });
+    const methods = passportMethods(this.service);
+    if (isExpress(httpAdapter)) {
+      prepareExpress(httpAdapter, methods);
     }
-    httpAdapter.use(this.createMiddleware(isExcluded, methods).use);
+    const isExcluded = routeMatcher(this.options.exclude, this.application.getGlobalPrefix());
+    httpAdapter.use(new SessionMiddleware(this.createRuntime(methods), isExcluded).use);
   }
 
-  /** A Secure cookie and no TLS in sight: nobody will be able to log in (expressjs/session#281). */
+  /** Warns of a Secure cookie without TLS in sight, which keeps everybody from logging in (expressjs/session#281). */
   onApplicationBootstrap(): void {
     // Undefined in an application context, which serves nothing.
     const httpAdapter = this.host.httpAdapter as AbstractHttpAdapter | undefined;
-    if (this.options.cookie.secure !== true || httpAdapter?.getType() !== 'express') {
-      return;
-    }
-    const express = httpAdapter.getInstance<{ get(setting: string): unknown }>();
-    if (!(httpAdapter.getHttpServer() instanceof TlsServer) && express.get('trust proxy') === false) {
+    const isSecure = this.options.cookie.secure === true;
+    if (isSecure && httpAdapter !== undefined && isExpress(httpAdapter) && seesNoTls(httpAdapter)) {
       this.logger.warn(
         'The session cookie is Secure, but this server speaks plain HTTP and trusts no proxy: logins will fail with ' +
           'cookie_not_sendable. Behind a proxy that ends TLS: app.set("trust proxy", 1).',
@@ -190,30 +190,93 @@ export class SessionAuthModule
     this.events.close();
   }
 
-  private createMiddleware(isExcluded: RouteMatcher, methods: PassportRequestMethods): SessionMiddleware {
-    const { options, lifetime, clock, users, logger, keeper, store: expressStore } = this;
-    const logged = new Set<string>();
-    return new SessionMiddleware(
-      {
-        keeper,
-        expressStore,
-        cookies: new SessionCookies(options.secrets, options.cookie),
-        lifetime,
-        clock,
-        users,
-        logger,
-        logOnce: (message) => {
-          if (!logged.has(message)) {
-            logged.add(message);
-            logger.error(message);
-          }
-        },
-        options,
-        equip: (request) => {
-          equip(request, methods);
-        },
-      },
-      isExcluded,
-    );
+  private refuseSecondImport(): void {
+    const imported = [...this.modules.values()].filter(({ metatype }) => metatype === SessionAuthModule);
+    if (imported.length > 1) {
+      throw new SessionAuthConfigurationError(
+        'imported_twice',
+        'SessionAuthModule is imported twice, and each would have sessions of its own. It is global: import ' +
+          'SessionAuthModule.forRoot() once, in the root module, and nothing in the others.',
+      );
+    }
   }
+
+  private createRuntime(methods: PassportRequestMethods): SessionRuntime {
+    const { options, clock, users, logger, repository, store: expressStore } = this;
+    const logged = new Set<string>();
+    return {
+      repository,
+      expressStore,
+      cookies: new SessionCookies(options.secrets, options.cookie),
+      lifetime: options.lifetime,
+      rotationKeys: rotationKeys(options.secrets),
+      clock,
+      users,
+      logger,
+      logOnce: (message) => {
+        if (!logged.has(message)) {
+          logged.add(message);
+          logger.error(message);
+        }
+      },
+      options,
+      addPassportMethods: (request) => {
+        addPassportMethods(request, methods);
+      },
+    };
+  }
+}
+
+/** The connection to Redis, opened; `null` where sessions are stored elsewhere. */
+async function openConnection(options: ResolvedSessionAuthOptions): Promise<RedisConnection | null> {
+  if (options.redis === undefined) {
+    return null;
+  }
+  const connection = new RedisConnection(options.redis, options.redisTimeout);
+  await connection.open();
+  return connection;
+}
+
+/** The store that the options choose. */
+function createStore(
+  options: ResolvedSessionAuthOptions,
+  clock: Clock,
+  events: SessionEvents,
+  connection: RedisConnection | null,
+): Store {
+  if (options.store !== undefined) {
+    return options.store;
+  }
+  if (connection === null) {
+    new Logger(SessionAuthModule.name).log('Sessions are kept in memory: they end with this process.');
+    return new MemorySessionStore(clock, options.lifetime);
+  }
+  return new RedisSessionStore({
+    link: connection,
+    timeout: options.redisTimeout,
+    prefix: options.prefix,
+    clock,
+    lifetime: options.lifetime,
+    onUnreadable: (handle) => {
+      events.emit({ type: 'ended', handle, reason: 'unreadable' }, clock.now());
+    },
+  });
+}
+
+/** The store as requests use it. A foreign one is driven by express-session's contract. */
+function createRepository(
+  { lifetime, maxSessions, warnAtBytes, redisTimeout }: ResolvedSessionAuthOptions,
+  clock: Clock,
+  events: SessionEvents,
+  store: Store,
+): SessionRepository {
+  const reporter = new SessionReporter((event) => {
+    events.emit(event, clock.now());
+  }, warnAtBytes);
+  const atomic = isAtomic(store) ? store : new ForeignStoreAdapter(store, clock, redisTimeout);
+  return new SessionRepository(atomic, { lifetime, clock, reporter, maxSessions });
+}
+
+function isAtomic(store: Store): store is Store & AtomicSessionStore {
+  return store instanceof RedisSessionStore || store instanceof MemorySessionStore;
 }

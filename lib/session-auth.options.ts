@@ -1,61 +1,84 @@
 import type { RequestMethod, Type } from '@nestjs/common';
 import type { Store } from 'express-session';
-import type { RedisOptions } from './redis/redis.options.js';
-import type { UserSerializer } from './serializer/user.serializer.js';
-import type { Device, SessionRequest } from './session/session.types.js';
+import type { SessionRequest } from './http/session-request.js';
+import type { Device } from './model/session-info.js';
+import type { RedisOptions } from './redis/redis-options.js';
+import type { UserSerializer } from './serializer/user-serializer.js';
 
-/** Milliseconds, or a string the `ms` package reads: `'15m'`, `'1h'`, `'30 days'`. Always more than zero. */
+/** Milliseconds, or a string that the `ms` package reads: `'15m'`, `'1h'`, `'30 days'`. Always more than zero. */
 export type Duration = number | string;
 
-/** The session cookie's attributes. It is always HttpOnly; its expiry follows from {@link LifetimeOptions}. */
+/**
+ * The session cookie's attributes. It is always HttpOnly. Its expiry follows from {@link LifetimeOptions}.
+ *
+ * @example
+ * ```ts
+ * // One login for app.example.com and admin.example.com. The name cannot begin with `__Host-` then.
+ * const cookie: CookieOptions = { name: '__Secure-sid', domain: 'example.com', secure: true };
+ * ```
+ */
 export interface CookieOptions {
-  /** Default `__Host-sid` in production, `sid` elsewhere. The `__Host-` and `__Secure-` rules (RFC 6265bis) are checked at boot. */
+  /** Default: `__Host-sid` in production, `sid` elsewhere. The `__Host-` and `__Secure-` rules (RFC 6265bis) are checked at boot. */
   name?: string;
-  /** Default `/`. Matches on segment boundaries; requests outside it have no session. */
+  /** Default: `/`. It matches whole segments. Requests outside it have no session. */
   path?: string;
-  /** Default none: the cookie goes to this host alone. */
+  /** Default: none, so that browsers send the cookie to this host alone. */
   domain?: string;
-  /** Default `'lax'`. `'none'` needs `secure`. */
+  /** Default: `'lax'`. `'none'` requires `secure`. */
   sameSite?: 'lax' | 'strict' | 'none';
-  /** Default `true` in production, `'auto'` (secure when the request is) elsewhere. `false` is refused in production. */
+  /** Default: `true` in production, `'auto'` (secure when the request is) elsewhere. `false` is refused in production. */
   secure?: boolean | 'auto';
-  /** Default `false`. CHIPS: a cookie jar for each top-level site. Needs `secure`. */
+  /** CHIPS: a cookie jar for each top-level site. Default: `false`. Requires `secure`. */
   partitioned?: boolean;
 }
 
-/** How long a session lives: until the earlier of `seen + idle` and `created + absolute`. */
+/**
+ * How long a session lives: until the earlier of last activity plus `idle` and login plus `absolute`.
+ *
+ * @example
+ * ```ts
+ * const lifetime: LifetimeOptions = { idle: '30m', absolute: '12h' };
+ * const preset: LifetimePreset = 'aal2';
+ * ```
+ */
 export interface LifetimeOptions {
-  /** A session unused for so long ends (OWASP ASVS 7.3.1). Default `'1h'`. */
+  /** A session that goes unused for this long expires (OWASP ASVS 7.3.1). Default: `'1h'`. */
   idle?: Duration;
-  /** A session ends after so long, however busy (OWASP ASVS 7.3.2). Default `'24h'`. */
+  /** A session expires after this long in any case (OWASP ASVS 7.3.2). Default: `'24h'`. */
   absolute?: Duration;
-  /**
-   * How often activity is written down and the cookie renewed. Default a tenth of `idle`; a session may end by so much
-   * earlier than `idle` says.
-   */
+  /** How often activity is written down. A session may expire by this much before `idle` is over. Default: a tenth of `idle`. */
   touchEvery?: Duration;
   /**
-   * How often the secret in the cookie changes (OWASP Session Management, "Renew the Session ID"). Default `'15m'`; `false`
-   * for never. The handle, the login and the session's end stay.
+   * How often the secret in the cookie changes (OWASP Session Management, "Renew the Session ID"); `false` for never. The
+   * handle, the login and the session's end stay. Default: `'15m'`.
    */
   rotateEvery?: Duration | false;
-  /** For how long the old secret is good beside the new one, for requests that are under way. Default `'30s'`. */
+  /** How long the former secret stays good beside the new one, for requests that are under way. Default: `'30s'`. */
   rotationGrace?: Duration;
 }
 
 /**
- * Lifetimes by the assurance levels of NIST SP 800-63B-4, section 2: `aal1` 30 days over all; `aal2` 24 hours, idle 1
- * hour; `aal3` 12 hours, idle 15 minutes.
+ * Lifetimes by the assurance levels of NIST SP 800-63B-4, section 2: `aal1` 30 days in all; `aal2` 24 hours, 1 hour idle;
+ * `aal3` 12 hours, 15 minutes idle.
  */
 export type LifetimePreset = 'aal1' | 'aal2' | 'aal3';
 
-/** How many sessions one user may have at a time. */
+/**
+ * How many sessions one user may have at a time.
+ *
+ * @example
+ * ```ts
+ * // At most three devices. A login on a fourth fails with TooManySessionsException.
+ * const maxSessions: MaxSessionsOptions = { limit: 3, overflow: 'reject' };
+ * ```
+ */
 export interface MaxSessionsOptions {
+  /** Most sessions of one user: a whole number from 1. */
   limit: number;
   /**
-   * What becomes of one more: the user's least recently seen session ends for it (`'evict-oldest'`, the default), or the
-   * login answers 409, code `too_many_sessions` (`'reject'`). The session that a login replaces does not count. Of a user with
-   * more than 500 sessions, the least recently seen is chosen among the 500 that run out first.
+   * What happens to one more: it ends the user's least recently used session (`'evict-oldest'`, the default), or the login
+   * fails with 409, code `too_many_sessions` (`'reject'`). The session that a login replaces does not count. Of a user with more
+   * than 500 sessions, the least recently used is chosen among the 500 that expire first.
    */
   overflow?: 'evict-oldest' | 'reject';
 }
@@ -63,46 +86,61 @@ export interface MaxSessionsOptions {
 /** A route, as Nest's `MiddlewareConsumer.exclude()` takes it. */
 export type RoutePattern = string | { path: string; method: RequestMethod };
 
-/** Options of `SessionAuthModule.forRoot()`. Only `secret` is required. */
+/**
+ * Options of {@link SessionAuthModule.forRoot}. Only `secret` is required.
+ *
+ * @example
+ * ```ts
+ * const options: SessionAuthOptions = {
+ *   secret: process.env.SESSION_SECRET,
+ *   redis: { url: process.env.REDIS_URL },
+ *   lifetime: 'aal2',
+ *   maxSessions: { limit: 5 },
+ *   exclude: ['health', { path: 'assets/*path', method: RequestMethod.GET }],
+ * };
+ * ```
+ */
 export interface SessionAuthOptions {
   /**
-   * Signs the cookie. Of several, the first signs and all verify; a cookie signed by an older one is signed anew on its
-   * next use. At least 32 bytes each: a boot error in production, a warning elsewhere. Missing is a boot error, not a
-   * type error, so that `process.env.SESSION_SECRET` compiles.
+   * Signs the cookie. Of several, the first one signs and all verify. A cookie that an older one has signed is signed anew on
+   * its next use. Each has at least 32 bytes: less is a boot error in production, a warning elsewhere. A missing secret is a
+   * boot error and not a type error, so that `process.env.SESSION_SECRET` compiles.
    */
   secret: string | string[] | undefined;
-  /** Where sessions live. Absent, or `url` undefined: in this process's memory, refused in production. */
+  /** Where sessions are stored. Default, also when `url` is undefined: in this process's memory, which production refuses. */
   redis?: RedisOptions;
-  /** Any existing express-session store instead, with the weaker promises its contract allows. */
+  /** An express-session store instead of `redis`, with the weaker promises of that contract. */
   store?: Store;
-  /** Prefix of every key. Default `'sess:'`. Braces are refused: they would move the Redis Cluster hash tag. */
+  /** Prefix of every key. Default: `'sess:'`. Braces are refused: they would move the Redis Cluster hash tag. */
   prefix?: string;
+  /** The session cookie's attributes. Each has a default of its own. */
   cookie?: CookieOptions;
+  /** How long a session lives. Default: an hour without use, 24 hours in all. */
   lifetime?: LifetimeOptions | LifetimePreset;
-  /** Default: no limit. */
+  /** How many sessions a user may have at a time. Default: no limit. */
   maxSessions?: MaxSessionsOptions;
   /**
-   * What a request meets while the store is out of reach. It always goes on without `req.session` and `req.user`, and
-   * keeps its cookie; guarded routes answer 503 (`'fail'`, the default) or 401 (`'anonymous'`).
+   * What guarded routes respond while the store cannot be reached: 503 (`'fail'`, the default) or 401 (`'anonymous'`). Other
+   * routes go on without `req.session` and `req.user`. Browsers keep their cookies.
    */
   onStoreError?: 'fail' | 'anonymous';
   /**
-   * Longest wait for the store: a request's commands take no longer together, but for what each may have whatever came
-   * before it: 50 ms or, far from the store, twice its quickest answer (half of `redisTimeout` at the most). So does a call
-   * of `SessionRegistry`, but for walks over many sessions, which have it for each step. Default 500 ms, at most 24.8 days
-   * (2^31 - 1 ms). Nothing queues while disconnected.
+   * Longest time that all commands of one request together may take. Each command gets at least 50 ms or, far from the store,
+   * twice the time of its quickest reply (but at most half of `redisTimeout`). The same holds for a call of `SessionRegistry`;
+   * walks over many sessions get it for each step. Commands do not queue while the connection is down. Default: 500 ms, at most
+   * 24.8 days (2^31 - 1 ms).
    */
   redisTimeout?: Duration;
   /**
-   * Size of a session's data, in bytes of JSON, past which it is reported by an event `large-session`: each request has
-   * to load it. Default 65536 (64 kB); `Infinity` reports none.
+   * A session whose data grows past this many bytes of JSON is reported by an event `large-session`: each request has to load
+   * it. `Infinity` reports none. Default: 65536 (64 kB).
    */
   warnAtBytes?: number;
-  /** What to remember of the device that logs in. Default its ip and user agent; `false` remembers nothing. */
+  /** What is remembered of the device at a login; `false` for nothing. Default: its ip and user agent. */
   device?: false | ((request: SessionRequest) => Device);
-  /** The user serializers, where discovery among the providers is not wanted. */
+  /** The user serializers. Default: all that are among the application's providers. */
   serializers?: Type<UserSerializer>[];
-  /** Routes that never touch a session. */
+  /** Routes without a session. */
   exclude?: RoutePattern[];
 }
 
@@ -122,6 +160,23 @@ export interface ResolvedSessionAuthOptions {
   readonly device: false | ((request: SessionRequest) => Device);
   readonly serializers: readonly Type<UserSerializer>[] | undefined;
   readonly exclude: readonly RoutePattern[];
-  /** Things worth a warning that are no errors outside production. */
+  /** What is logged as a warning at boot, since it is no error outside production. */
   readonly warnings: readonly string[];
 }
+
+/**
+ * Injection token of the options with every default filled in: {@link ResolvedSessionAuthOptions}.
+ *
+ * @example
+ * ```ts
+ * @Injectable()
+ * class SessionPolicyPage {
+ *   constructor(@Inject(SESSION_AUTH_OPTIONS) private readonly options: ResolvedSessionAuthOptions) {}
+ *
+ *   text() {
+ *     return `Sessions end after ${this.options.lifetime.idle / 60_000} minutes without use.`;
+ *   }
+ * }
+ * ```
+ */
+export const SESSION_AUTH_OPTIONS = Symbol.for('nestjs-session-auth:options');

@@ -1,21 +1,37 @@
 import {
   createParamDecorator,
+  type CustomDecorator,
   type ExecutionContext,
   type PipeTransform,
   SetMetadata,
-  type CustomDecorator,
   type Type,
 } from '@nestjs/common';
 import { SessionUnavailableException } from '../session-auth.errors.js';
 import { requestSessionOf } from '../session/request-session.js';
-import { requestOf } from './request-of.js';
+import { requestOf } from './carrier.js';
 
 type Pipe = Type<PipeTransform> | PipeTransform;
 
 /** Metadata key of {@link Public}. */
 export const IS_PUBLIC = 'nestjs-session-auth:public';
 
-/** No login is needed here; `request.user` is still restored when there is one. For a class or a method. */
+/**
+ * Opens a route behind a `SessionGuard` to everybody. `request.user` is still restored when somebody is logged in. For a class
+ * or a method.
+ *
+ * @example
+ * ```ts
+ * @Controller('articles')
+ * @UseGuards(SessionGuard)
+ * class ArticlesController {
+ *   @Get()
+ *   @Public()
+ *   list(@CurrentUser() user: User | undefined) {
+ *     return user ? 'all articles' : 'free articles';
+ *   }
+ * }
+ * ```
+ */
 export const Public = (): CustomDecorator => SetMetadata(IS_PUBLIC, true);
 
 const currentUser = createParamDecorator((property: string | undefined, context: ExecutionContext): unknown => {
@@ -24,18 +40,50 @@ const currentUser = createParamDecorator((property: string | undefined, context:
 });
 
 /**
- * The user, or one property of theirs, in HTTP, GraphQL and WebSocket handlers. Composes with pipes:
- * `@CurrentUser('id', ParseIntPipe) id: number`. `undefined` where nobody is logged in.
+ * Injects the user, or one of the user's properties, into a handler: HTTP, GraphQL or WebSocket. `undefined` where nobody is
+ * logged in.
+ *
+ * @param property a property of the user, or the first pipe
+ * @param pipes applied to the value
+ *
+ * @example
+ * ```ts
+ * @Controller('me')
+ * @UseGuards(SessionGuard)
+ * class MeController {
+ *   @Get()
+ *   me(@CurrentUser() user: User) {
+ *     return user;
+ *   }
+ *
+ *   @Get('id')
+ *   id(@CurrentUser('id', ParseIntPipe) id: number) {
+ *     return { id };
+ *   }
+ * }
+ * ```
  */
 export function CurrentUser(property?: string | Pipe, ...pipes: Pipe[]): ParameterDecorator {
   return currentUser(...([property, ...pipes].filter((one) => one !== undefined) as [string, ...Pipe[]]));
 }
 
 /**
- * The live `request.session`, in HTTP, GraphQL and WebSocket handlers.
+ * Injects the live `request.session` into a handler: HTTP, GraphQL or WebSocket.
  *
  * @throws SessionStoreUnavailableException (503) when the store could not be reached
  * @throws SessionUnavailableException (500) on a route without a session
+ *
+ * @example
+ * ```ts
+ * @Controller('cart')
+ * class CartController {
+ *   @Post('items')
+ *   add(@CurrentSession() session: Session & { items?: string[] }, @Body('item') item: string) {
+ *     session.items = [...(session.items ?? []), item]; // Saved before the response goes out.
+ *     return session.items;
+ *   }
+ * }
+ * ```
  */
 export const CurrentSession: () => ParameterDecorator = createParamDecorator(
   (_: unknown, context: ExecutionContext) => {

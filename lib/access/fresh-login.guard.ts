@@ -1,31 +1,63 @@
 import { applyDecorators, type ExecutionContext, Inject, Injectable, SetMetadata, UseGuards } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
-import { type FreshnessRequirement, isFresh } from '../lifetime/freshness.js';
+import { type Clock, SESSION_CLOCK } from '../model/clock.js';
+import { type FreshnessRequirement, isFresh } from '../model/freshness.js';
 import { type FreshLoginChallenge, FreshLoginRequiredException } from '../session-auth.errors.js';
 import type { Duration } from '../session-auth.options.js';
-import { milliseconds } from '../validation/duration.js';
-import { CLOCK, type Clock } from '../session/clock.js';
 import { type RequestSession, requestSessionOf } from '../session/request-session.js';
+import { milliseconds } from '../validation/duration.js';
 import { SessionGuard } from './session.guard.js';
 
 const FRESHNESS = 'nestjs-session-auth:freshness';
 
-/** What else `@RequireFreshLogin()` asks. */
+/**
+ * Further requirements of `@RequireFreshLogin()`.
+ *
+ * @example
+ * ```ts
+ * // Each payment needs a new proof by passkey.
+ * const payment: RequireFreshLoginOptions = { methods: ['webauthn'], once: true };
+ *
+ * @Controller('payments')
+ * @UseGuards(SessionGuard)
+ * class PaymentsController {
+ *   @Post()
+ *   @RequireFreshLogin('2m', payment)
+ *   pay() {
+ *     return 'paid';
+ *   }
+ * }
+ * ```
+ */
 export interface RequireFreshLoginOptions {
-  /** Only logins by one of these methods count: the words given to `logIn()`, `LoginGuard()` or `reauthenticate()`. */
+  /** Only these methods count: the words given to `logIn()`, `LoginGuard()` or `reauthenticate()`. Default: all. */
   methods?: string[];
-  /** One proof is good for one request: of several at the same time, too. It is used up when the handler is reached. */
+  /** One proof is good for one request, even of several at the same time. It is used up when the handler is reached. */
   once?: boolean;
 }
 
 /**
- * Step-up: this handler, or each of this controller, is for users who proved who they are within this time, as in
- * `@RequireFreshLogin('5m')`. Others get 401, code `fresh_login_required`, with `maxAge` (seconds), `methods` and
- * `once` in the body: have them prove it, call `SessionAuthService.reauthenticate()` and try again. Without a login it
- * is 401, code `unauthenticated`.
+ * Step-up: the route is for users who proved who they are within this time. Others get 401, code `fresh_login_required`, with
+ * `maxAge` (in seconds), `methods` and `once` in the body. Let them prove it, call `SessionAuthService.reauthenticate()`, and
+ * send the request again. Without a login it is 401, code `unauthenticated`.
  *
- * Freshness counts from the login or step-up (OWASP ASVS 7.5.1), never from activity or rotation; a remembered login
- * (`remember`) is not fresh. A method's mark stands in place of its class's.
+ * Freshness counts from the login or the step-up (OWASP ASVS 7.5.1), never from activity or rotation. A remembered login
+ * (`remember`) is not fresh. For a class or a method; a method's mark replaces its class's.
+ *
+ * @param duration longest time since the proof
+ *
+ * @example
+ * ```ts
+ * @Controller('account')
+ * @UseGuards(SessionGuard)
+ * class AccountController {
+ *   @Delete()
+ *   @RequireFreshLogin('5m', { methods: ['password', 'webauthn'] })
+ *   close() {
+ *     return 'closed';
+ *   }
+ * }
+ * ```
  */
 export function RequireFreshLogin(
   duration: Duration,
@@ -35,27 +67,37 @@ export function RequireFreshLogin(
   return applyDecorators(SetMetadata(FRESHNESS, requirement), UseGuards(FreshLoginGuard));
 }
 
-/** The guard behind {@link RequireFreshLogin}. */
+/**
+ * The guard behind {@link RequireFreshLogin}. Where no mark stands, it is a `SessionGuard`.
+ *
+ * @example
+ * ```ts
+ * const moduleRef = await Test.createTestingModule({ imports: [AppModule] })
+ *   .overrideGuard(FreshLoginGuard)
+ *   .useValue({ canActivate: () => true })
+ *   .compile();
+ * ```
+ */
 @Injectable()
 export class FreshLoginGuard extends SessionGuard {
   constructor(
     @Inject(Reflector) reflector: Reflector,
-    @Inject(CLOCK) private readonly clock: Clock,
+    @Inject(SESSION_CLOCK) private readonly clock: Clock,
   ) {
     super(reflector);
   }
 
   override async canActivate(context: ExecutionContext): Promise<boolean> {
-    const loggedIn = await super.canActivate(context);
+    const isLoggedIn = await super.canActivate(context);
     const requirement = this.requirementOf(context);
     const session = requestSessionOf(this.requestOf(context));
     if (requirement === undefined || (session !== undefined && (await this.passes(session, requirement)))) {
-      return loggedIn;
+      return isLoggedIn;
     }
     return this.handleDenied(new FreshLoginRequiredException(challengeOf(requirement)), context);
   }
 
-  /** A route for fresh logins is for nobody without one. Where no mark stands, this is a `SessionGuard`. */
+  /** A route that asks for a fresh login is never public. */
   protected override isPublic(context: ExecutionContext): boolean {
     return this.requirementOf(context) === undefined && super.isPublic(context);
   }
@@ -67,20 +109,19 @@ export class FreshLoginGuard extends SessionGuard {
     ]);
   }
 
-  /** Whether the login is as fresh as that; where it is good for one request, it is used up by this one. */
+  /** Whether the login is as fresh as required. A proof that is good for one request is used up. */
   private async passes(session: RequestSession, requirement: FreshnessRequirement): Promise<boolean> {
-    const login = session.stored?.login;
-    const fresh = login !== undefined && isFresh(login, requirement, this.clock.now());
-    if (session.spentFor === requirement || !fresh || requirement.once !== true) {
-      return session.spentFor === requirement || fresh; // Marked at class and method, it is asked twice.
+    if (session.hasSpentProof(requirement)) {
+      return true; // Marked at class and method, the route is checked twice.
     }
-    const spent = await session.amend((current) =>
-      current.login && isFresh(current.login, requirement, this.clock.now())
-        ? { login: { ...current.login, spent: true } }
-        : undefined,
+    const login = session.record?.login;
+    const fresh = login !== undefined && isFresh(login, requirement, this.clock.now());
+    if (!fresh || requirement.once !== true) {
+      return fresh;
+    }
+    return session.spendProof(requirement, ({ login: current }) =>
+      current && isFresh(current, requirement, this.clock.now()) ? { login: { ...current, spent: true } } : undefined,
     );
-    session.spentFor = spent ? requirement : undefined;
-    return spent;
   }
 }
 

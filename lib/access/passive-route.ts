@@ -1,8 +1,8 @@
 import { applyDecorators, type CanActivate, type ExecutionContext, Injectable, UseGuards } from '@nestjs/common';
 import { requestSessionOf } from '../session/request-session.js';
-import { requestOf } from './request-of.js';
+import { requestOf } from './carrier.js';
 
-/** The guard behind {@link PassiveRoute}: it lets everybody through. */
+/** The guard behind {@link PassiveRoute}. It lets everybody through. */
 @Injectable()
 class PassiveRouteGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
@@ -12,7 +12,22 @@ class PassiveRouteGuard implements CanActivate {
 }
 
 /**
- * Requests to this handler, or to each of this controller, do not count as activity: they neither put the session's end
- * off nor renew its cookie's expiry. For what a page polls while its user may be away, such as the remaining time.
+ * Requests to this route do not count as activity: they do not postpone the session's end. For what a page polls while its
+ * user may be away. For a class or a method.
+ *
+ * @example
+ * ```ts
+ * @Controller('session')
+ * @UseGuards(SessionGuard)
+ * class SessionController {
+ *   constructor(private readonly auth: SessionAuthService) {}
+ *
+ *   @Get()
+ *   @PassiveRoute()
+ *   remaining(@Req() request: Request) {
+ *     return { endsAt: this.auth.current(request).expiresAt };
+ *   }
+ * }
+ * ```
  */
 export const PassiveRoute = (): ClassDecorator & MethodDecorator => applyDecorators(UseGuards(PassiveRouteGuard));

@@ -1,20 +1,33 @@
 import { type CanActivate, type ExecutionContext, type HttpException, Inject, Injectable } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
+import type { SessionRequest } from '../http/session-request.js';
 import { UnauthenticatedException } from '../session-auth.errors.js';
 import { requestSessionOf } from '../session/request-session.js';
-import type { SessionRequest } from '../session/session.types.js';
+import { requestOf } from './carrier.js';
 import { IS_PUBLIC } from './decorators.js';
-import { requestOf } from './request-of.js';
 
 /**
- * Lets a request through when its user was restored from its session. Use it on a class, on a method, or for every
- * route as `{ provide: APP_GUARD, useClass: SessionGuard }`; `@Public()` routes need no login.
+ * Lets a request through when its user was restored from its session. Use it on a class, on a method, or for every route as
+ * `{ provide: APP_GUARD, useClass: SessionGuard }`. Routes marked `@Public()` need no login.
  *
- * Answers 401 (code `unauthenticated`, and the `reason` where the cookie is that of a session that has ended) without a
- * login, and 503 when nobody can tell: code `session_store_unavailable` or `user_lookup_failed`. Over WebSocket the
- * same as a `WsException`; over GraphQL Nest turns it into its error form.
+ * Without a login it responds 401, code `unauthenticated`, with the `reason` when the cookie is that of a session that has
+ * ended. It responds 503 when that cannot be told: code `session_store_unavailable` or `user_lookup_failed`. Over WebSocket it
+ * throws the same as a `WsException`.
  *
- * To differ, extend it and override {@link requestOf} or {@link handleDenied}.
+ * To change it, extend it and override {@link requestOf} or {@link handleDenied}.
+ *
+ * @example
+ * ```ts
+ * @Injectable()
+ * class PageGuard extends SessionGuard {
+ *   protected override async handleDenied(reason: HttpException, context: ExecutionContext): Promise<boolean> {
+ *     if (context.switchToHttp().getRequest<Request>().accepts('html')) {
+ *       throw new HttpException('See the login page', 303, { cause: reason });
+ *     }
+ *     return super.handleDenied(reason, context);
+ *   }
+ * }
+ * ```
  */
 @Injectable()
 export class SessionGuard implements CanActivate {
@@ -29,11 +42,11 @@ export class SessionGuard implements CanActivate {
     if (session?.user !== undefined && request.user !== undefined && request.user !== null) {
       return true;
     }
-    const reason = session?.guardFailure ?? new UnauthenticatedException(await session?.whySignedOut());
+    const reason = session?.guardFailure ?? new UnauthenticatedException(session?.signOutReason);
     return this.handleDenied(reason, context);
   }
 
-  /** Whether the route needs no login: it is marked `@Public()`. */
+  /** Whether the route needs no login because it is marked `@Public()`. */
   protected isPublic(context: ExecutionContext): boolean {
     const marked = this.reflector.getAllAndOverride<boolean | undefined>(IS_PUBLIC, [
       context.getHandler(),
@@ -42,19 +55,20 @@ export class SessionGuard implements CanActivate {
     return marked === true;
   }
 
-  /** The HTTP request behind the context. Override it for a context of your own. */
+  /** The HTTP request behind the context. Override it for contexts of your own. */
   protected requestOf(context: ExecutionContext): SessionRequest {
     return requestOf(context);
   }
 
   /**
-   * Turns a request away. Override it to redirect, or to answer in another form; whatever it does, it must throw, or
-   * answer `true` to let the request through after all. An `UnauthenticatedException` says by its `reason` why the
-   * session has ended, where that is known.
+   * Refuses a request. Override it to redirect or to respond in another form. It must throw, or return `true` to let the request
+   * through after all.
+   *
+   * @param reason an `UnauthenticatedException`, whose `reason` tells why the session has ended, or the failure behind a 503
    */
   protected async handleDenied(reason: HttpException, context: ExecutionContext): Promise<boolean> {
     if (context.getType() === 'ws') {
-      // Installed wherever there is a WebSocket context; never loaded where there is none.
+      // An optional peer: installed wherever there is a WebSocket context, and not loaded elsewhere.
       const { WsException } = await import('@nestjs/websockets');
       throw new WsException(reason.getResponse());
     }

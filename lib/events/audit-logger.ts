@@ -1,7 +1,8 @@
 import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
-import { type SessionEvent, SessionEvents } from './session-events.js';
+import type { SessionEvent } from '../model/session-event.js';
+import { SessionEvents } from './session-events.js';
 
-/** What is worth a second look, and what is a failure; everything else is the usual course. */
+/** The log level of an event, where it is not the usual one. */
 const LEVELS: Partial<Record<SessionEvent['type'], 'warn' | 'error'>> = {
   'login-failed': 'warn',
   'reuse-detected': 'warn',
@@ -12,9 +13,19 @@ const LEVELS: Partial<Record<SessionEvent['type'], 'warn' | 'error'>> = {
 };
 
 /**
- * Writes each session event as one line of JSON through Nest's `Logger` (context `SessionAudit`). Switch it on by adding it
- * to the providers of any module. The lines name users and handles, never a secret or a cookie. To write elsewhere or
- * otherwise, extend it and override {@link write}.
+ * Writes each session event as one line of JSON to Nest's `Logger` (context `SessionAudit`). To enable it, add it to the
+ * providers of any module. The lines name users and handles, never a secret or a cookie. To write elsewhere or in another
+ * form, extend it and override {@link write}.
+ *
+ * @example
+ * ```ts
+ * @Injectable()
+ * class AuditTable extends AuditLogger {
+ *   protected override write(event: SessionEvent): void {
+ *     process.stdout.write(`${event.at.toISOString()} ${event.type} ${event.userId ?? '-'}\n`);
+ *   }
+ * }
+ * ```
  */
 @Injectable()
 export class AuditLogger implements OnModuleInit {
@@ -35,7 +46,7 @@ export class AuditLogger implements OnModuleInit {
   }
 }
 
-/** An error is its name and message: a stack is no use in an audit. */
+/** Writes an error as its name and message: its stack is of no use in an audit. */
 function plainErrors(_key: string, value: unknown): unknown {
   return value instanceof Error ? `${value.name}: ${value.message}` : value;
 }

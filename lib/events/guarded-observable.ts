@@ -1,8 +1,8 @@
 import { Observable, type Observer, type Operator, Subscriber, type Subscription } from 'rxjs';
 
 /**
- * An observable whose listeners may throw: the error is handed to `onError` and the listener goes on listening. RxJS
- * itself would throw it again from a timer, which ends the process. Holds for what is piped from it, too.
+ * An observable whose listeners may throw: the error is passed to `onError`, and the listener goes on listening. RxJS itself
+ * would throw it again from a timer, which ends the process. Observables that are piped from this one behave the same.
  */
 export class GuardedObservable<T> extends Observable<T> {
   constructor(
@@ -12,7 +12,7 @@ export class GuardedObservable<T> extends Observable<T> {
     super((subscriber) => source$.subscribe(subscriber));
   }
 
-  // RxJS 7 has no other way to know what is piped from here.
+  // RxJS 7 has no other way to find out what is piped from here.
   // eslint-disable-next-line @typescript-eslint/no-deprecated
   override lift<R>(operator?: Operator<T, R>): Observable<R> {
     // eslint-disable-next-line @typescript-eslint/no-deprecated
@@ -21,7 +21,7 @@ export class GuardedObservable<T> extends Observable<T> {
 
   override subscribe(listener?: Partial<Observer<T>> | ((value: T) => void) | null): Subscription {
     if (listener instanceof Subscriber) {
-      return super.subscribe(listener); // An operator's: its errors go down the pipe to a listener.
+      return super.subscribe(listener); // An operator's. It passes errors on to its listener.
     }
     const { next, error, complete } = typeof listener === 'function' ? { next: listener } : bound(listener ?? {});
     return super.subscribe({
@@ -42,7 +42,7 @@ export class GuardedObservable<T> extends Observable<T> {
     });
   }
 
-  /** An async listener's rejection counts as well. */
+  /** Runs a listener. An asynchronous one may reject. */
   #guard(listen: () => unknown): void {
     try {
       Promise.resolve(listen()).catch(this.onError);

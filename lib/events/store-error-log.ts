@@ -1,10 +1,10 @@
 import type { Logger } from '@nestjs/common';
 import type { SessionEvents } from './session-events.js';
 
-/** The least time between two lines in the log about a store that does not answer, in milliseconds. */
+/** Least time between two log lines about a store that fails, in milliseconds. */
 const STORE_ERROR_LOG_INTERVAL = 10_000;
 
-/** Logs that the store fails, once in a while: an outage fails every request. */
+/** Logs now and then that the store fails: during an outage every request does. */
 export function logStoreErrors({ events$ }: SessionEvents, logger: Logger): void {
   let loggedAt = -Infinity;
   events$.subscribe((event) => {

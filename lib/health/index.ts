@@ -1,2 +1,2 @@
-export { SessionHealthIndicator } from './session-health.indicator.js';
-export type { SessionHealthOptions } from './session-health.indicator.js';
+export { SessionHealthIndicator } from './session-health-indicator.js';
+export type { SessionHealthOptions } from './session-health-indicator.js';

@@ -18,43 +18,67 @@ import {
 } from '../session-auth.errors.js';
 import { SessionEvents } from '../events/session-events.js';
 import { ApplicationPassport, type Refusal } from '../passport/application-passport.js';
-import { requestOf, responseOf } from '../access/request-of.js';
-import { CLOCK, type Clock } from '../session/clock.js';
+import { requestOf, responseOf } from '../access/carrier.js';
+import { type Clock, SESSION_CLOCK } from '../model/clock.js';
 import { requestSessionOf } from '../session/request-session.js';
 import type { PassportLogInOptions } from './passport-request.js';
 
 const UNAUTHORIZED: number = HttpStatus.UNAUTHORIZED;
 
-/** Options of {@link LoginGuard}: those of the login, and whatever Passport and the strategy take. */
+/**
+ * Options of {@link LoginGuard}: those of the login, and all that Passport and the strategy take.
+ *
+ * @example
+ * ```ts
+ * const google: LoginGuardOptions = { scope: ['openid', 'email'], keep: ['returnTo'], successReturnToOrRedirect: '/' };
+ *
+ * @Controller('login/google')
+ * @UseGuards(LoginGuard('google', google))
+ * class GoogleLoginController {
+ *   @Get()
+ *   start() {} // Never runs: the strategy redirects to Google.
+ *
+ *   @Get('callback')
+ *   comeBack() {} // Never runs either: the option redirects after the login.
+ * }
+ * ```
+ */
 export interface LoginGuardOptions extends PassportLogInOptions {
   /** Redirects after a success, instead of going on to the handler. */
   successRedirect?: string;
-  /** Redirects to `session.returnTo` where that was kept (`keep: ['returnTo']`), else here. */
+  /** Redirects to `session.returnTo` if that was kept (`keep: ['returnTo']`), else to this path. */
   successReturnToOrRedirect?: string;
-  /** Redirects after a refusal, instead of answering 401. */
+  /** Redirects after a refusal, instead of responding 401. */
   failureRedirect?: string;
-  /** Keeps the refusal's message (or this one) in `session.messages`. */
+  /** Puts the refusal's message, or this one, into `session.messages`. */
   failureMessage?: boolean | string;
-  /** What the strategy asks of its provider, for OAuth. */
+  /** What an OAuth strategy requests from its provider. */
   scope?: string | string[];
   [strategyOption: string]: unknown;
 }
 
 /**
- * A guard that logs in: runs the named Passport strategy (of several, the first that succeeds) on this application's
- * own Passport, then opens the user's session. `request.user` is set and the session stored when the handler runs.
- * Strategies that redirect (OAuth) work: put the same guard on the route that starts and on the one that comes back.
+ * Creates a guard that logs users in. It runs the named Passport strategy on this application's own Passport (of several, the
+ * first that succeeds counts), then opens the user's session. When the handler runs, `request.user` is set and the session is
+ * stored. For a strategy that redirects (OAuth), put the same guard on the route that starts and on the one that comes back.
  *
+ * It responds 401 (code `login_failed`) with the strategy's message to credentials that the strategy refuses; 400 to
+ * credentials that it cannot read; 409 (code `too_many_sessions`) when `maxSessions` rejects the login; 503 when the session
+ * store does not reply; 500 (code `session_unavailable`) on a route without a session.
+ *
+ * @param strategy name of a strategy among the application's providers; an unknown one fails the boot
+ *
+ * @example
  * ```ts
- * @Post('login')
- * @UseGuards(LoginGuard('local', { keep: ['returnTo'] }))
- * login(@CurrentUser() user: User) { return user; }
+ * @Controller()
+ * class LoginController {
+ *   @Post('login')
+ *   @UseGuards(LoginGuard('local', { method: 'password', keep: ['returnTo'] }))
+ *   login(@CurrentUser() user: User) {
+ *     return user;
+ *   }
+ * }
  * ```
- *
- * A strategy that is no provider fails the boot. Answers 401 (code `login_failed`) to credentials the strategy turned
- * down, with the strategy's message; 400 to credentials it could not read; 409 (code `too_many_sessions`) where
- * `maxSessions` rejects the login; 503 when the session store does not answer; 500 (code `session_unavailable`) on a
- * route without a session.
  */
 export function LoginGuard(strategy: string | string[], options: LoginGuardOptions = {}): Type<CanActivate> {
   const names = [strategy].flat();
@@ -64,7 +88,7 @@ export function LoginGuard(strategy: string | string[], options: LoginGuardOptio
     constructor(
       @Inject(ApplicationPassport) private readonly passport: ApplicationPassport,
       @Inject(SessionEvents) private readonly events: SessionEvents,
-      @Inject(CLOCK) private readonly clock: Clock,
+      @Inject(SESSION_CLOCK) private readonly clock: Clock,
     ) {}
 
     onApplicationBootstrap(): void {
@@ -80,7 +104,7 @@ export function LoginGuard(strategy: string | string[], options: LoginGuardOptio
       if (session?.failure instanceof SessionStoreUnavailableException) {
         throw session.failure;
       }
-      const ended = await this.passport
+      const result = await this.passport
         .authenticate(names, options, request, responseOf(context), (refusal) => {
           this.report(exceptionFor(refusal).message);
         })
@@ -93,8 +117,8 @@ export function LoginGuard(strategy: string | string[], options: LoginGuardOptio
           }
           throw error;
         });
-      if (ended.outcome === 'refused') {
-        throw exceptionFor(ended.refusal);
+      if (result.outcome === 'refused') {
+        throw exceptionFor(result.refusal);
       }
       return true;
     }

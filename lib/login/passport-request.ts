@@ -1,25 +1,27 @@
-import { dataOf, type LiveSession } from '../session/live-session.js';
+/* `User` below is Express.User, which @types/passport declares. */
+/// <reference types="passport" preserve="true" />
+import { dataOf, type ExpressSession } from '../http/express-session.js';
+import type { SessionRequest } from '../http/session-request.js';
 import { requestSessionOf } from '../session/request-session.js';
-import type { SessionRequest } from '../session/session.types.js';
 import type { LogInOptions, SessionAuthService } from './session-auth.service.js';
 
 type Done = (error?: unknown) => void;
 
-/** What Passport's `request.logIn()` takes, and what this module's login takes. */
+/** Options of `request.logIn()`: Passport's, and those of this module's login. */
 export interface PassportLogInOptions extends LogInOptions {
   /** `false` sets `request.user` for this request alone. Default `true`. */
   session?: boolean;
-  /** Passport 0.6: carry everything over. The same as naming every key in `keep`. */
+  /** Passport 0.6: carries everything over, as if `keep` named every key. */
   keepSessionInfo?: boolean;
 }
 
-/** What Passport's `request.logOut()` takes. */
+/** Options of Passport's `request.logOut()`. */
 interface PassportLogOutOptions {
-  /** Passport 0.6: keep what the session holds besides the user. */
+  /** Passport 0.6: keeps what the session contains besides the user. */
   keepSessionInfo?: boolean;
 }
 
-/** Passport 0.7's methods of the request, each with a callback or, when none is given, a promise. */
+/** Passport 0.7's methods of a request. Each takes a callback or returns a promise. */
 export interface PassportRequestMethods {
   logIn(user: unknown, options?: PassportLogInOptions | Done, done?: Done): Promise<void> | undefined;
   login: PassportRequestMethods['logIn'];
@@ -29,16 +31,16 @@ export interface PassportRequestMethods {
   isUnauthenticated(): boolean;
 }
 
-/* Passport's types know its methods with a callback only. */
+/* Passport's own types have its methods with a callback only. */
 declare global {
   // eslint-disable-next-line @typescript-eslint/no-namespace -- Express's own way to add to its requests.
   namespace Express {
     interface Request {
-      /** Logs the user in on a new session, stored when it resolves. */
+      /** Logs the user in on a new session, which is stored when the promise resolves. */
       logIn(user: User, options?: PassportLogInOptions): Promise<void>;
       /** The same as `logIn`. */
       login(user: User, options?: PassportLogInOptions): Promise<void>;
-      /** Ends the session, in the store as well when it resolves. */
+      /** Ends the session. The store has ended it when the promise resolves. */
       logOut(options?: PassportLogOutOptions): Promise<void>;
       /** The same as `logOut`. */
       logout(options?: PassportLogOutOptions): Promise<void>;
@@ -47,8 +49,8 @@ declare global {
 }
 
 /**
- * Gives requests Passport's methods, by way of the service: code written for Passport works unchanged. The functions
- * are made once per application; a request is only handed them.
+ * Passport's request methods on top of the service: code written for Passport works unchanged. The functions are made once for
+ * an application and shared by all its requests.
  */
 export function passportMethods(service: SessionAuthService): PassportRequestMethods {
   function logIn(this: SessionRequest, user: unknown, options?: PassportLogInOptions | Done, done?: Done) {
@@ -62,8 +64,8 @@ export function passportMethods(service: SessionAuthService): PassportRequestMet
   return { logIn, login: logIn, logOut, logout: logOut, isAuthenticated, isUnauthenticated };
 }
 
-/** Gives a request the methods, unless it has them from its prototype. */
-export function equip(request: SessionRequest, methods: PassportRequestMethods): void {
+/** Gives a request the methods, unless its prototype has them. */
+export function addPassportMethods(request: SessionRequest, methods: PassportRequestMethods): void {
   if ((request as Partial<PassportRequestMethods>).logIn !== methods.logIn) {
     Object.assign(request, methods);
   }
@@ -79,7 +81,7 @@ async function passportLogIn(
     request.user = user;
     return;
   }
-  const everything = keepSessionInfo && request.session ? Object.keys(dataOf(request.session as LiveSession)) : [];
+  const everything = keepSessionInfo && request.session ? Object.keys(dataOf(request.session as ExpressSession)) : [];
   await service.logIn(request, user, { ...options, keep: [...(options.keep ?? []), ...everything] });
 }
 
@@ -87,7 +89,7 @@ async function passportLogOut(
   request: SessionRequest,
   { keepSessionInfo = false }: PassportLogOutOptions,
 ): Promise<void> {
-  const { passport: _passport, ...rest } = request.session ? dataOf(request.session as LiveSession) : {};
+  const { passport: _passport, ...rest } = request.session ? dataOf(request.session as ExpressSession) : {};
   request.user = null;
   await requestSessionOf(request)?.logOut(keepSessionInfo ? rest : {});
 }
@@ -100,7 +102,7 @@ function isUnauthenticated(this: SessionRequest): boolean {
   return !this.user;
 }
 
-/** Runs the work for a caller that gave options, a callback, both or neither. */
+/** Runs the work for a caller that has given options, a callback, both or neither. */
 function settle<Options extends object>(
   options: Options | Done | undefined,
   done: Done | undefined,
@@ -109,7 +111,7 @@ function settle<Options extends object>(
   const callback = typeof options === 'function' ? options : done;
   const running = work(typeof options === 'object' ? options : {});
   if (callback === undefined) {
-    // Passport 0.5's `req.logout();` waits for nothing: its failure is an event, and must not end the process.
+    // Nobody waits for Passport 0.5's `req.logout();`. A failure is an event, and must not end the process.
     running.catch(() => undefined);
     return running;
   }

@@ -1,51 +1,91 @@
 import { Inject, Injectable, InternalServerErrorException, Logger } from '@nestjs/common';
+import { dataOf, type ExpressSession } from '../http/express-session.js';
+import type { SessionRequest } from '../http/session-request.js';
+import { expiresAt } from '../model/lifetime.js';
+import type { Device, SessionInfo } from '../model/session-info.js';
+import { sessionInfo } from '../model/session-record.js';
 import {
   CookieNotSendableException,
   SessionUnavailableException,
   UnauthenticatedException,
   UserLookupFailedException,
 } from '../session-auth.errors.js';
-import type { Duration, ResolvedSessionAuthOptions } from '../session-auth.options.js';
+import { type Duration, type ResolvedSessionAuthOptions, SESSION_AUTH_OPTIONS } from '../session-auth.options.js';
 import { milliseconds } from '../validation/duration.js';
-import { SESSION_AUTH_OPTIONS } from '../session-auth.tokens.js';
 import { UserSerializers } from '../serializer/user-serializers.js';
-import { expiresAt } from '../lifetime/lifetime.policy.js';
-import { type LiveSession, dataOf } from '../session/live-session.js';
 import { type RequestSession, requestSessionOf } from '../session/request-session.js';
-import { sessionInfo } from '../session/session-record.js';
-import type { RestoredUser } from '../session/session.runtime.js';
-import type { Device, SessionInfo, SessionRequest } from '../session/session.types.js';
+import type { RestoredUser } from '../session/session-runtime.js';
 
-/** How to log a user in. */
+/**
+ * How a user is logged in.
+ *
+ * @example
+ * ```ts
+ * @Injectable()
+ * class PasswordLogin {
+ *   constructor(private readonly auth: SessionAuthService) {}
+ *
+ *   async logIn(request: Request, user: User, staySignedIn: boolean) {
+ *     const options: LogInOptions = { method: 'password', keep: ['cart'] };
+ *     await this.auth.logIn(request, user, staySignedIn ? { ...options, remember: '30d' } : options);
+ *   }
+ * }
+ * ```
+ */
 export interface LogInOptions {
   /**
-   * Top-level keys of the present session to carry into the new one, such as `['returnTo']`. Default none. Nothing is
-   * ever carried from one user's session into another's.
+   * Top-level keys of the present session to carry into the new one, such as `['returnTo']`. Default: none. Nothing is ever
+   * carried from one user's session into another's.
    */
   keep?: string[];
-  /** This session's own idle and absolute limit, for "remember me". Default those of `lifetime`. */
+  /** "Remember me": this session's own idle and absolute limit. Default: those of `lifetime`. */
   remember?: Duration;
   /** How the user proved who they are, in a word of your own: `'password'`, `'webauthn'`. */
   method?: string;
 }
 
-/** Logs users in and out, from anywhere that has the request. */
+/**
+ * Logs users in and out, wherever the request is at hand.
+ *
+ * @example
+ * ```ts
+ * @Controller()
+ * class LinkLoginController {
+ *   constructor(
+ *     private readonly auth: SessionAuthService,
+ *     private readonly users: UsersService,
+ *   ) {}
+ *
+ *   @Post('login/link')
+ *   async logIn(@Req() request: Request, @Body('token') token: string) {
+ *     const user = await this.users.findByLoginToken(token);
+ *     await this.auth.logIn(request, user, { method: 'link', remember: '30d' });
+ *   }
+ *
+ *   @Post('logout')
+ *   async logOut(@Req() request: Request) {
+ *     await this.auth.logOut(request);
+ *   }
+ * }
+ * ```
+ */
 @Injectable()
 export class SessionAuthService {
   readonly #logger = new Logger(SessionAuthService.name);
 
+  /** @internal */
   constructor(
     @Inject(UserSerializers) private readonly serializers: UserSerializers,
     @Inject(SESSION_AUTH_OPTIONS) private readonly options: ResolvedSessionAuthOptions,
   ) {}
 
   /**
-   * Logs this user in: a new session under a new id, committed to the store when it resolves; then the old session has
-   * ended and `request.user` is the user.
+   * Logs this user in on a new session under a new id. When it resolves, the session is stored, the former one has ended, and
+   * `request.user` is the user.
    *
-   * @throws SessionStoreUnavailableException (503) when the store does not answer
+   * @throws SessionStoreUnavailableException (503) when the store does not reply
    * @throws TooManySessionsException (409) when `maxSessions` is reached and `reject`s
-   * @throws CookieNotSendableException (500) when the cookie could not reach the browser; nothing is stored then
+   * @throws CookieNotSendableException (500) when the cookie could not reach the browser; then nothing is stored
    * @throws UserNotSerializableException (500) when no serializer takes the user
    * @throws SessionUnavailableException (500) on a route without a session
    */
@@ -54,7 +94,7 @@ export class SessionAuthService {
     try {
       await this.#logIn(session, request, user, options);
     } catch (error) {
-      // Nest logs no HTTP exception, and the client is told only that it failed. (An unsendable cookie is logged once.)
+      // Nest does not log HTTP exceptions, and the client is not told the cause. (An unsendable cookie is logged elsewhere.)
       if (error instanceof InternalServerErrorException && !(error instanceof CookieNotSendableException)) {
         this.#logger.error(error.message);
       }
@@ -77,11 +117,11 @@ export class SessionAuthService {
   }
 
   /**
-   * Logs out: the session has ended in the store when it resolves, nothing in flight can bring it back, and the answer
-   * has the browser forget the cookie. Does nothing for a request without a session.
+   * Logs out. When it resolves, the store has ended the session, no request that is under way can bring it back, and the
+   * response makes the browser forget the cookie. Does nothing for a request without a login.
    *
-   * @throws SessionStoreUnavailableException (503) when the store does not answer: the cookie stays, and the user is logged
-   * in still, unless the store does it when it wakes
+   * @throws SessionStoreUnavailableException (503) when the store does not reply: the cookie stays, and the user is still
+   * logged in unless the store carries it out later
    */
   async logOut(request: SessionRequest): Promise<void> {
     await sessionOf(request).logOut();
@@ -89,13 +129,13 @@ export class SessionAuthService {
   }
 
   /**
-   * The user has proved again who they are (you have checked how): their session goes on under a new id, with its data
-   * and its own limits, and the old id has ended when it resolves. The login is fresh now and the absolute limit counts
-   * anew (OWASP ASVS 7.2.4). The user is restored anew too, so that changed credentials hold from here.
+   * Call it after the user has proved again who they are. Their session goes on under a new id, with its data and its own
+   * limits; when it resolves, the former id has ended. The login is fresh then, and the absolute limit counts anew (OWASP ASVS
+   * 7.2.4). The user is restored anew too, so that changed credentials count from here.
    *
-   * @param method how they proved it, in a word of your own; see `@RequireFreshLogin()`
+   * @param method how the user proved it, in a word of your own; see `@RequireFreshLogin()`
    * @throws UnauthenticatedException (401) when the caller is not logged in (any more)
-   * @throws SessionStoreUnavailableException (503) when the store does not answer
+   * @throws SessionStoreUnavailableException (503) when the store does not reply
    */
   async reauthenticate(request: SessionRequest, method?: string): Promise<void> {
     const session = sessionOf(request);
@@ -108,22 +148,24 @@ export class SessionAuthService {
     await session.reauthenticate(proof, user);
   }
 
-  async #restoreAnew({ passport, stored }: RequestSession, request: SessionRequest): Promise<RestoredUser | undefined> {
-    try {
-      return stored?.login && (await this.serializers.restore(passport, stored.login.userId, request));
-    } catch (error) {
-      throw new UserLookupFailedException(error);
+  async #restoreAnew({ passport, record }: RequestSession, request: SessionRequest): Promise<RestoredUser | undefined> {
+    if (record?.login === undefined) {
+      return undefined;
     }
+    const restored = await this.serializers.restore(passport, request).catch((error: unknown) => {
+      throw new UserLookupFailedException(error);
+    });
+    return restored?.userId === record.login.userId ? restored : undefined;
   }
 
   /**
-   * The caller's own session: what it is called, when it ends. Asks the store nothing and extends nothing; a route that
-   * a page polls for the remaining time is a `@PassiveRoute()` besides, for requests count as activity.
+   * The caller's own session: its handle, its device, when it ends. Sends no command to the store and extends nothing. Since
+   * requests count as activity, mark a route that a page polls for the remaining time as `@PassiveRoute()`.
    *
    * @throws UnauthenticatedException (401) when the caller is not logged in
    */
   current(request: SessionRequest): SessionInfo {
-    const record = sessionOf(request).stored;
+    const record = sessionOf(request).record;
     if (record?.login === undefined) {
       throw new UnauthenticatedException();
     }
@@ -131,7 +173,7 @@ export class SessionAuthService {
   }
 }
 
-/** What the application's function may say of a device, and nothing else. Only texts: others could not be read back. */
+/** The known properties of a device, and of these only strings: others could not be read back. */
 function onlyDevice({ ip, userAgent, label }: Device = {}): Device {
   return Object.fromEntries(
     Object.entries({ ip, userAgent, label }).filter(([, value]: [string, unknown]) => typeof value === 'string'),
@@ -147,7 +189,7 @@ function sessionOf(request: SessionRequest): RequestSession {
   return session;
 }
 
-/** What a login keeps of the session before it: the named keys, unless they are another user's. */
+/** What a login keeps of the former session: the named keys, unless they are another user's. */
 function kept(
   request: SessionRequest,
   { owner }: RequestSession,
@@ -157,6 +199,6 @@ function kept(
   if ((owner !== undefined && owner !== userId) || request.session === undefined) {
     return {};
   }
-  const data = dataOf(request.session as LiveSession);
+  const data = dataOf(request.session as ExpressSession);
   return Object.fromEntries(keys.filter((key) => Object.hasOwn(data, key)).map((key) => [key, data[key]]));
 }

@@ -1,42 +1,45 @@
-import type { Clock } from '../session/clock.js';
-import type { Expiry } from '../session/lifetime-policy.js';
-import { secretsOf } from '../session/rotation.js';
-import type { SessionRecord } from '../session/session-record.js';
-import { type Ending, ENDED_REMEMBERED_FOR, RUN_OUT_REMEMBERED_FOR } from '../session/session-store.js';
+import type { Clock } from '../model/clock.js';
+import { type EndedSession, type Ending, endedSession, rememberedFor } from '../model/session-end.js';
+import type { SessionRecord } from '../model/session-record.js';
 
+/** A live session. */
 export interface Entry {
   readonly record: SessionRecord;
-  readonly expiry: Expiry;
+  readonly expiresAt: number;
 }
 
-/** What is remembered of a session that is no more. */
-export interface Tombstone {
-  readonly reason: Ending | Expiry['reason'];
-  /** Hashes of the secrets whose holders may know. */
-  readonly secrets: readonly string[];
+/** What remains of a session that was ended. */
+interface Remains {
+  readonly ended: EndedSession;
   readonly until: number;
 }
 
-/** After so many new sessions the ones that have run out are swept away. */
+/** After so many new sessions, expired ones are removed. */
 const SWEEP_EVERY = 1000;
 
-/** The sessions, those of each user, and what is remembered of ended ones. Nothing here waits, so each call is one step. */
+/** The sessions, those of each user, and what remains of ended ones. No method waits, so each call is one atomic step. */
 export class SessionTable {
   readonly #entries = new Map<string, Entry>();
   readonly #ofUser = new Map<string, Set<string>>();
-  readonly #tombstones = new Map<string, Tombstone>();
+  readonly #remains = new Map<string, Remains>();
   #added = 0;
 
   constructor(private readonly clock: Clock) {}
 
+  /** The live session of this handle. */
   get(handle: string): Entry | undefined {
     const entry = this.#entries.get(handle);
-    if (entry !== undefined && entry.expiry.at <= this.clock.now()) {
+    if (entry !== undefined && entry.expiresAt <= this.clock.now()) {
       this.#forget(entry.record);
-      this.#remember(entry.record, entry.expiry.reason, entry.expiry.at + RUN_OUT_REMEMBERED_FOR);
       return undefined;
     }
     return entry;
+  }
+
+  /** What remains of the session of this handle. */
+  ended(handle: string): EndedSession | undefined {
+    const remains = this.#remains.get(handle);
+    return remains !== undefined && this.clock.now() < remains.until ? remains.ended : undefined;
   }
 
   put(entry: Entry): void {
@@ -51,24 +54,18 @@ export class SessionTable {
     }
   }
 
-  /** Ends a session. False when there was none. */
-  end(handle: string, ending: Ending, shown: string[] = []): boolean {
-    const entry = this.get(handle);
-    if (entry !== undefined) {
-      this.#forget(entry.record);
-      this.#remember(entry.record, ending, this.clock.now() + ENDED_REMEMBERED_FOR, shown);
+  /** Ends a session. Returns false when there was none. */
+  end(handle: string, ending: Ending, shownHash?: string): boolean {
+    const record = this.get(handle)?.record;
+    if (record === undefined) {
+      return false;
     }
-    return entry !== undefined;
-  }
-
-  note(handle: string, tombstone: Tombstone): void {
-    this.#tombstones.set(handle, tombstone);
-  }
-
-  tombstone(handle: string): Tombstone | undefined {
-    this.get(handle);
-    const tombstone = this.#tombstones.get(handle);
-    return tombstone !== undefined && this.clock.now() < tombstone.until ? tombstone : undefined;
+    this.#forget(record);
+    const keepFor = rememberedFor(record, ending);
+    if (keepFor > 0) {
+      this.#remains.set(handle, { ended: endedSession(record, ending, shownHash), until: this.clock.now() + keepFor });
+    }
+    return true;
   }
 
   /** The live sessions of a user. */
@@ -80,6 +77,7 @@ export class SessionTable {
     return [...this.#ofUser.keys()];
   }
 
+  /** The handles of all live sessions. */
   handles(): string[] {
     this.sweep();
     return [...this.#entries.keys()];
@@ -88,16 +86,17 @@ export class SessionTable {
   clear(): void {
     this.#entries.clear();
     this.#ofUser.clear();
-    this.#tombstones.clear();
+    this.#remains.clear();
   }
 
+  /** Removes what has expired. */
   sweep(): void {
     for (const handle of this.#entries.keys()) {
       this.get(handle);
     }
-    for (const [handle, { until }] of this.#tombstones) {
+    for (const [handle, { until }] of this.#remains) {
       if (until <= this.clock.now()) {
-        this.#tombstones.delete(handle);
+        this.#remains.delete(handle);
       }
     }
   }
@@ -108,12 +107,6 @@ export class SessionTable {
     handles?.delete(handle);
     if (login !== undefined && handles?.size === 0) {
       this.#ofUser.delete(login.userId);
-    }
-  }
-
-  #remember(record: SessionRecord, reason: Tombstone['reason'], until: number, shown: string[] = []): void {
-    if (record.login !== undefined) {
-      this.#tombstones.set(record.handle, { reason, secrets: [...secretsOf(record), ...shown], until });
     }
   }
 }

@@ -2,33 +2,33 @@ import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
 import passport from 'passport';
 import { SessionAuthConfigurationError } from '../session-auth.errors.js';
-import type { SessionRequest, SessionResponse } from '../session/session.types.js';
+import type { SessionRequest, SessionResponse } from '../http/session-request.js';
 import { nameOfStrategy } from './strategy-names.js';
 
-/** What a strategy said of credentials it turned down. */
+/** Why a strategy refused the credentials. */
 export interface Refusal {
   /** The strategy's own words, where it has any. */
   readonly message: string | undefined;
-  /** The status it asked for; 401 unless it did. */
+  /** The status that the strategy has chosen; 401 if none. */
   readonly status: number;
 }
 
-/** How an authentication ended. A strategy that redirected or answered by itself never ends. */
+/** The result of an authentication. There is none where the strategy redirects or responds by itself. */
 type Authentication = { readonly outcome: 'passed' } | { readonly outcome: 'refused'; readonly refusal: Refusal };
 
-/** A strategy while it runs: Passport has lent it its actions. */
+/** A strategy while it runs: Passport has given it the actions below. */
 type Strategy = Record<'authenticate', (this: Strategy, ...args: unknown[]) => unknown> & {
   fail(challenge?: unknown, status?: number): void;
   pass(): void;
   error(error: unknown): void;
 };
 
-/** Passport's default, for an application whose strategies say nothing. */
+/** Passport's default status of a refusal. */
 const UNAUTHORIZED = 401;
 
 /**
- * This application's own Passport: its own Authenticator with the strategies found among its providers, so that two
- * applications in one process never meet.
+ * This application's own Passport: an Authenticator with the strategies among its providers, so that two applications in one
+ * process do not share them.
  */
 @Injectable()
 export class ApplicationPassport implements OnModuleInit {
@@ -50,11 +50,11 @@ export class ApplicationPassport implements OnModuleInit {
   }
 
   /**
-   * Runs the named strategies, the first that succeeds logging the user in by `request.logIn`. All of Passport's options
-   * hold, redirects included: then the answer has been given and the promise stays open, as the request is over.
+   * Runs the named strategies. The first that succeeds logs the user in by `request.logIn`. All of Passport's options work. When
+   * one redirects, the response has been sent, the request is over, and the promise never settles.
    *
-   * @param onRefusal told when the last of them has refused, also where Passport then redirects (`failureRedirect`)
-   * @throws what a strategy or the login failed with
+   * @param onRefusal called when the last strategy has refused, even where Passport then redirects (`failureRedirect`)
+   * @throws the error of a strategy or of the login
    */
   authenticate(
     names: readonly string[],
@@ -67,7 +67,7 @@ export class ApplicationPassport implements OnModuleInit {
     const refuse = (refusal: Refusal): void => {
       refusals.push(refusal);
       if (refusals.length === names.length) {
-        onRefusal(telling(refusals));
+        onRefusal(firstWithMessage(refusals));
       }
     };
     return new Promise((resolve, reject) => {
@@ -81,7 +81,7 @@ export class ApplicationPassport implements OnModuleInit {
         if (error === undefined || error === null) {
           resolve({ outcome: 'passed' });
         } else if (isRefusal(error)) {
-          resolve({ outcome: 'refused', refusal: telling(refusals) });
+          resolve({ outcome: 'refused', refusal: firstWithMessage(refusals) });
         } else {
           reject(error instanceof Error ? error : new Error('A Passport strategy failed.', { cause: error }));
         }
@@ -89,7 +89,7 @@ export class ApplicationPassport implements OnModuleInit {
     });
   }
 
-  /** The strategy for one run, with its refusals overheard: Passport keeps their words to itself. */
+  /** The strategy for one run. Its refusals are noted, since Passport does not pass on their messages. */
   private listening(name: string, refuse: (refusal: Refusal) => void): Strategy {
     const registered = this.strategy(name) as unknown as Strategy;
     const strategy = Object.create(registered) as Strategy;
@@ -99,11 +99,11 @@ export class ApplicationPassport implements OnModuleInit {
         refuse({ message: messageOf(challenge), status: statusOf(challenge, status) });
         fail(challenge, status);
       };
-      // A strategy that abstains (as 'session' always does) has logged nobody in (nestjs/passport#1505).
+      // A strategy that passes (as 'session' always does) has logged nobody in (nestjs/passport#1505).
       this.pass = () => {
         this.fail();
       };
-      // Passport waits for nothing: an async strategy's rejection would leave the request open and end the process.
+      // Passport does not wait for a strategy: a rejection would leave the request open and end the process.
       const authenticate = async (): Promise<void> => {
         await registered.authenticate.apply(this, args);
       };
@@ -115,13 +115,13 @@ export class ApplicationPassport implements OnModuleInit {
   }
 
   private strategy(name: string): passport.Strategy | undefined {
-    // Passport's own look-up; its types leave it out.
+    // Passport's own lookup, which its types leave out.
     return (this.authenticator as unknown as { _strategy(name: string): passport.Strategy | undefined })._strategy(
       name,
     );
   }
 
-  /** @throws SessionAuthConfigurationError for a name that no provider goes by */
+  /** @throws SessionAuthConfigurationError for a name that no provider has */
   refuseUnknown(names: readonly string[]): void {
     const unknown = names.find((name) => this.strategy(name) === undefined);
     if (unknown !== undefined) {
@@ -137,7 +137,7 @@ export class ApplicationPassport implements OnModuleInit {
 function isStrategy(instance: unknown): instance is passport.Strategy {
   return (
     instance instanceof passport.Strategy ||
-    // Of another copy of passport-strategy, as each strategy package may bring.
+    // Strategy packages may bring another copy of passport-strategy.
     (typeof instance === 'object' &&
       instance !== null &&
       'authenticate' in instance &&
@@ -146,8 +146,8 @@ function isStrategy(instance: unknown): instance is passport.Strategy {
   );
 }
 
-/** Of several refusals the first that has something to say. */
-function telling(refusals: readonly Refusal[]): Refusal {
+/** Of several refusals, the first that has a message. */
+function firstWithMessage(refusals: readonly Refusal[]): Refusal {
   const refusal = refusals.find(({ message }) => message !== undefined) ?? refusals[0];
   return refusal ?? { message: undefined, status: UNAUTHORIZED };
 }

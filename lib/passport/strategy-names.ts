@@ -1,25 +1,33 @@
 import passport from 'passport';
 
 type Strategy = passport.Strategy;
+type StrategyNames = WeakMap<Strategy, string>;
+
+/** Where Passport's process-wide singleton keeps the names: both builds of this package find the same ones there. */
+const NAMES = Symbol.for('nestjs-session-auth:strategy-names');
 
 /**
- * Under which names strategies were registered on passport's process-wide singleton.
+ * The names under which strategies were registered on Passport's process-wide singleton.
  *
- * `@nestjs/passport` tells a strategy's name (`PassportStrategy(Strategy, 'name')`) to that singleton alone, where the
- * strategy of a second application displaces it. So each registration is noted as it happens; nothing else changes.
+ * `@nestjs/passport` gives a strategy's name (`PassportStrategy(Strategy, 'name')`) to that singleton alone, where the strategy
+ * of a second application replaces it. So each registration is noted as it happens. Nothing else changes.
  */
-const names = new WeakMap<Strategy, string>();
+const names = ((passport as { [NAMES]?: StrategyNames })[NAMES] ??= noteRegistrations());
 
-const use = passport.use.bind(passport) as (...args: unknown[]) => typeof passport;
-passport.use = function (...args: [Strategy] | [string, Strategy]) {
-  const [name, strategy] = args.length === 1 ? [args[0].name, args[0]] : args;
-  if (name !== undefined) {
-    names.set(strategy, name);
-  }
-  return use(...args);
-};
+function noteRegistrations(): StrategyNames {
+  const noted: StrategyNames = new WeakMap();
+  const use = passport.use.bind(passport) as (...args: unknown[]) => typeof passport;
+  passport.use = function (...args: [Strategy] | [string, Strategy]) {
+    const [name, strategy] = args.length === 1 ? [args[0].name, args[0]] : args;
+    if (name !== undefined) {
+      noted.set(strategy, name);
+    }
+    return use(...args);
+  };
+  return noted;
+}
 
-/** The name a strategy goes by: the one it was registered under, else its own. */
+/** The name of a strategy: the one it was registered under, else its own. */
 export function nameOfStrategy(strategy: Strategy): string | undefined {
   return names.get(strategy) ?? strategy.name;
 }

@@ -1,10 +1,10 @@
 /**
- * An `AbortSignal` for sockets that come and go for as long as a process lives. Node leaves a listener, and with it the
- * socket, at the signal for each that it opens (`net.Socket`'s constructor); here they are held weakly. Node asks nothing
- * more of a signal than this.
+ * An `AbortSignal` for sockets that come and go for as long as a process lives. `net.Socket`'s constructor adds a listener to
+ * the signal for each socket and never removes it, which keeps the socket in memory. Here listeners are held weakly. Node
+ * uses nothing else of a signal.
  */
 export class EndOfSockets {
-  /** Never: a socket made by an aborted signal is destroyed in its constructor, and comes to life again as it connects. */
+  /** Always false: a socket made with an aborted signal is destroyed in its constructor and yet connects afterwards. */
   readonly aborted = false;
   readonly #listeners = new Set<WeakRef<() => void>>();
   #isOver = false;
@@ -30,7 +30,7 @@ export class EndOfSockets {
     }
   }
 
-  /** Ends every socket that there is, and any that is opened yet. */
+  /** Destroys every socket, and any that is opened later. */
   end(): void {
     this.#isOver = true;
     for (const reference of this.#listeners) {

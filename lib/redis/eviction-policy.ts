@@ -1,9 +1,10 @@
-/** Policies under which no live session goes while there is another way: reads go on, or what ends soonest goes first. */
+/** Policies that spare live sessions: writes fail instead, or what expires soonest is evicted first. */
 const SOUND = ['noeviction', 'volatile-ttl'];
 
 /**
- * What is wrong with how a server makes room when its memory is full, by its `INFO memory`; `undefined` when nothing is, or
- * when it has no limit.
+ * A warning when a server evicts live sessions once its memory is full; `undefined` when it does not, or has no limit.
+ *
+ * @param info the reply to `INFO memory`
  */
 export function evictionWarning(info: string): string | undefined {
   const limit = /^maxmemory:(\d+)/m.exec(info)?.[1] ?? '0';

@@ -1,45 +1,42 @@
-import { createHash } from 'node:crypto';
-import { tagOfHandle, tagOfUser } from '../session/session-id.js';
+import { splitHandle } from '../model/session-id.js';
 
-/** What the keys of all that shares a slot tag begin with: the tag in braces, so that they lie in one Redis Cluster slot. */
-export function slotBase(prefix: string, tag: string): string {
+/*
+ * The keys in Redis. The tag in braces is the Redis Cluster hash tag: everything that belongs to a user is in one slot.
+ *
+ *     sess:{TAG}REST   a session, or what remains of one that was ended
+ *     sess:{TAG}       a user's index: a sorted set of the RESTs of their sessions, scored by expiry in milliseconds
+ */
+
+/** The keys of a session: its own, that of its user's index, which it starts with, and its member of that index. */
+export function keysOf(prefix: string, handle: string): { session: string; index: string; rest: string } {
+  const { tag, rest } = splitHandle(handle);
+  const index = `${prefix}{${tag}}`;
+  return { session: index + rest, index, rest };
+}
+
+/** The key of the index of the user with this tag. */
+export function indexKey(prefix: string, tag: string): string {
   return `${prefix}{${tag}}`;
 }
 
-/** The key of a session. */
-export function sessionKey(prefix: string, handle: string): string {
-  const tag = tagOfHandle(handle);
-  return slotBase(prefix, tag) + handle.slice(tag.length);
-}
-
-/** The key of what is remembered of a session's end. */
-export function endedKey(prefix: string, handle: string): string {
-  return `${sessionKey(prefix, handle)}:ended`;
-}
-
-/** The key of a user's index: a sorted set of the handles of their sessions, scored by when these run out. */
-export function indexKey(prefix: string, userId: string): string {
-  return `${slotBase(prefix, tagOfUser(userId))}:user:${createHash('sha256').update(userId).digest('hex')}`;
-}
-
-/** The handle that a session's key names, or `undefined` for a key of another kind. */
+/** The handle in a session's key, or `undefined` for a key of another kind. */
 export function handleOfKey(prefix: string, key: string): string | undefined {
-  const match = /^\{([\w-]{8})\}([\w-]{12})$/.exec(key.slice(prefix.length));
+  const match = /^\{([\w-]{12}|[\w-]{16})\}([\w-]{12})$/.exec(key.slice(prefix.length));
   return match && key.startsWith(prefix) ? `${match[1]}${match[2]}` : undefined;
 }
 
-/** The slot base of a user's index, or `undefined` for a key of another kind. */
-export function baseOfIndexKey(prefix: string, key: string): string | undefined {
-  const match = /^(\{[\w-]{8}\}):user:[0-9a-f]{64}$/.exec(key.slice(prefix.length));
-  return match && key.startsWith(prefix) ? `${prefix}${match[1]}` : undefined;
+/** The tag in the key of a user's index, or `undefined` for a key of another kind. */
+export function tagOfIndexKey(prefix: string, key: string): string | undefined {
+  const match = /^\{([\w-]{16})\}$/.exec(key.slice(prefix.length));
+  return key.startsWith(prefix) ? match?.[1] : undefined;
 }
 
-/** The pattern that SCAN finds all keys of this prefix by, with the prefix taken literally. */
+/** The SCAN pattern of all keys with this prefix, which is taken literally. */
 export function scanPattern(prefix: string): string {
   return `${prefix.replace(/[*?[\]\\^-]/g, '\\$&')}{*`;
 }
 
-/** The pattern of all users' indexes. */
+/** The SCAN pattern of all users' indexes. */
 export function indexPattern(prefix: string): string {
-  return `${scanPattern(prefix)}}:user:*`;
+  return `${scanPattern(prefix)}}`;
 }

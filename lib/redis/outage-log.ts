@@ -1,9 +1,9 @@
 import type { Logger } from '@nestjs/common';
 
-/** What an outage's log has between two lines, in milliseconds. */
+/** Least time between two lines about one outage, in milliseconds. */
 const REPORT_EVERY = 10_000;
 
-/** Says that Redis is out of reach, again and again as long as that lasts: what comes later may tell more; and when it is over. */
+/** Logs an outage of Redis now and then while it lasts, since later errors may tell more, and its end. */
 export class OutageLog {
   #reportedAt: number | undefined;
 
@@ -13,7 +13,7 @@ export class OutageLog {
     const now = performance.now();
     if (now - (this.#reportedAt ?? -Infinity) >= REPORT_EVERY) {
       this.#reportedAt = now;
-      this.logger.error(`Redis cannot be reached; trying on. (${describe(error)})`);
+      this.logger.error(`Redis cannot be reached; still trying. (${describe(error)})`);
     }
   }
 
@@ -25,7 +25,7 @@ export class OutageLog {
   }
 }
 
-/** Without the url: it may hold a password. */
+/** Leaves the url out: it may hold a password. */
 function describe(error: unknown): string {
   const { code, message } = error as NodeJS.ErrnoException;
   return [code, message].filter(Boolean).join(' ') || String(error);

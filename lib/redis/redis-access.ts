@@ -1,26 +1,25 @@
-import { type Patience, within } from '../session/deadline.js';
-import { serversOf } from './redis.client.js';
-import type { LuaScript } from './lua-script.js';
-import type { RedisCommands } from './redis.options.js';
+import { type TimeBudget, within } from '../store/time-budget.js';
+import { serversOf } from './redis-client.js';
+import type { LuaScript, ScriptArguments, ScriptKeys } from './lua-script.js';
+import type { RedisCommands } from './redis-options.js';
 
-/** How the stores reach Redis. */
-export interface RedisAccessOptions {
+/** The connection that commands are sent by. */
+export interface RedisLink {
+  /** May be replaced at any time. */
   readonly client: RedisCommands;
-  /** Longest wait for a command, in milliseconds. */
-  readonly timeout: number;
-  /** The client may hold commands back and send them later: they are called off when their time is over. */
-  readonly holdsBack?: boolean;
-  /** Redis is known not to answer: it is not to be asked. */
+  /** The client may queue commands and send them later. Those that are late are then cancelled. */
+  readonly mayQueue?: boolean;
+  /** True while the connection is down: commands would fail or wait in vain. */
   readonly isDown?: boolean;
-  /** Told why a command was not answered as it should be: not in time, or with an error. */
-  readonly onFailure?: (error: Error) => void;
+  /** Called when a command got no reply in time, or an error. */
+  suspect?(error: Error): void;
 }
 
 interface Cancellable {
   withCommandOptions(options: { timeout: undefined; typeMapping: object; abortSignal: AbortSignal }): RedisCommands;
 }
 
-/** Whether a client's commands can be called off. */
+/** Whether a client's commands can be cancelled. */
 export function isCancellable(client: RedisCommands | undefined): boolean {
   return typeof (client as Partial<Cancellable> | undefined)?.withCommandOptions === 'function';
 }
@@ -29,59 +28,75 @@ interface ServerClient {
   scanIterator(options: { MATCH: string; COUNT: number }): AsyncIterable<string | string[]>;
 }
 
-/** Keys asked for in one SCAN step. */
+/** Keys that one SCAN asks for. */
 const SCAN_COUNT = 100;
 
-/** Commands and scripts, each within its deadline, and walks over all keys, on one server or on all masters of a cluster. */
+/** Sends commands and scripts, each within its deadline, and walks over all keys of a server or of a cluster's masters. */
 export class RedisAccess {
-  constructor(private readonly options: RedisAccessOptions) {}
+  /** @param timeout longest wait for a command, in milliseconds */
+  constructor(
+    private readonly link: RedisLink,
+    private readonly timeout: number,
+  ) {}
 
-  command<T>(run: (client: RedisCommands) => Promise<T>, patience?: Patience): Promise<T> {
-    const { client, timeout, holdsBack, isDown, onFailure } = this.options;
+  private readonly onFailure = (error: Error): void => {
+    this.link.suspect?.(error);
+  };
+
+  command<T>(run: (client: RedisCommands) => Promise<T>, budget?: TimeBudget): Promise<T> {
+    const { timeout, onFailure } = this;
+    const { client, mayQueue, isDown } = this.link;
     if (isDown === true) {
-      return Promise.reject(silence());
+      return Promise.reject(downError());
     }
-    if (holdsBack !== true) {
-      return within(timeout, run(client), { patience, onFailure });
+    if (mayQueue !== true) {
+      return within(timeout, run(client), { budget, onFailure });
     }
     const late = new AbortController();
-    const bound = (client as RedisCommands & Cancellable).withCommandOptions({
+    const cancellable = (client as RedisCommands & Cancellable).withCommandOptions({
       timeout: undefined,
-      typeMapping: {}, // Texts, whatever else a given client is used for.
+      typeMapping: {}, // Replies are strings, whatever else a given client is used for.
       abortSignal: late.signal,
     });
-    return within(timeout, run(bound), {
-      patience,
+    return within(timeout, run(cancellable), {
+      budget,
       onFailure: (error) => {
         late.abort();
-        onFailure?.(error);
+        onFailure(error);
       },
     });
   }
 
-  script(script: LuaScript, keys: string[], args: (string | number)[], patience?: Patience): Promise<unknown> {
-    return this.command((client) => script.run(client, keys, args), patience);
+  /** Runs a script. `more` are keys and arguments after the named ones. */
+  script<Key extends string, Argument extends string>(
+    script: LuaScript<Key, Argument>,
+    keys: ScriptKeys<Key>,
+    args: ScriptArguments<Argument>,
+    { budget, more }: { budget?: TimeBudget | undefined; more?: { keys: string[]; args: string[] } } = {},
+  ): Promise<unknown> {
+    return this.command((client) => script.run(client, keys, args, more), budget);
   }
 
-  /** The keys that match, in batches, each within the deadline; one that stays throughout comes at least once. */
+  /** The keys that match, in batches, each within the deadline. A key that is there throughout comes at least once. */
   async *scan(pattern: string): AsyncGenerator<string[]> {
-    const { client, timeout, isDown, onFailure } = this.options;
+    const { timeout, onFailure } = this;
+    const { client, isDown } = this.link;
     if (isDown === true) {
-      throw silence();
+      throw downError();
     }
     for (const server of await within(timeout, Promise.all(serversOf<ServerClient>(client)), { onFailure })) {
-      const steps = server.scanIterator({ MATCH: pattern, COUNT: SCAN_COUNT })[Symbol.asyncIterator]();
+      const batches = server.scanIterator({ MATCH: pattern, COUNT: SCAN_COUNT })[Symbol.asyncIterator]();
       for (;;) {
-        const step = await within(timeout, steps.next(), { onFailure });
-        if (step.done === true) {
+        const batch = await within(timeout, batches.next(), { onFailure });
+        if (batch.done === true) {
           break;
         }
-        yield [step.value].flat().map(String);
+        yield [batch.value].flat().map(String);
       }
     }
   }
 }
 
-function silence(): Error {
-  return new Error('Redis does not answer.');
+function downError(): Error {
+  return new Error('Redis does not reply.');
 }

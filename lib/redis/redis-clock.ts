@@ -1,21 +1,22 @@
 /**
- * Redis's time as this process knows it from answers, so that nobody's clocks need to agree. It is ahead by what the
- * question took that was answered so: nothing that is in time is taken to be late.
+ * Redis's time, as its replies tell it, so that nobody's clocks need to agree. The estimate is ahead by what the command
+ * took that was replied to so: nothing that is in time counts as late.
  */
 export class RedisClock {
   #ahead: number | undefined;
 
   /**
-   * Redis's time, in milliseconds, as an answer has just told it; 0 where it does not tell.
+   * Sets the clock by a reply.
    *
-   * @param askedAt by `performance.now()`
+   * @param time Redis's time in milliseconds; 0 where it did not tell
+   * @param sentAt when the command was sent, by `performance.now()`
    */
-  set(time: number, askedAt: number): void {
-    this.#ahead = time > 0 ? time - askedAt : undefined;
+  set(time: number, sentAt: number): void {
+    this.#ahead = time > 0 ? time - sentAt : undefined;
   }
 
-  /** By when, in Redis's time, something must be done that is asked for now and waited for so long; 0 where nobody knows. */
-  until(milliseconds: number): number {
+  /** Redis's time in so many milliseconds; 0 while it is not known. */
+  in(milliseconds: number): number {
     return this.#ahead === undefined ? 0 : Math.ceil(this.#ahead + performance.now() + milliseconds);
   }
 }

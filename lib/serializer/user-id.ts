@@ -1,6 +1,6 @@
-/** A user's id as the store knows it: its text. '' where there is none: a plain object's would be everybody's. */
+/** The text of a user's id, as the store knows it; '' for what is no id. A plain object's text would be every user's. */
 export function textOfUserId(id: string | number | bigint | null | undefined): string {
   const text = String(id ?? '');
-  // An object with a text of its own (an ObjectId) is as good as a string.
+  // An object with a text of its own (an ObjectId) counts as that.
   return text === '[object Object]' ? '' : text;
 }

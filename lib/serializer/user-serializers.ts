@@ -1,17 +1,16 @@
 import { Inject, Injectable, type OnModuleInit, type Type } from '@nestjs/common';
 import { DiscoveryService, ModuleRef } from '@nestjs/core';
 import { SessionAuthConfigurationError, UserNotSerializableException } from '../session-auth.errors.js';
-import { SESSION_AUTH_OPTIONS } from '../session-auth.tokens.js';
-import type { ResolvedSessionAuthOptions } from '../session-auth.options.js';
-import { hashSecret } from '../session/session-id.js';
-import type { RestoredUser, UserRestorer } from '../session/session.runtime.js';
-import type { SessionRequest } from '../session/session.types.js';
-import { UserSerializer } from './user.serializer.js';
+import type { SessionRequest } from '../http/session-request.js';
+import { hashSecret } from '../model/session-id.js';
+import { type ResolvedSessionAuthOptions, SESSION_AUTH_OPTIONS } from '../session-auth.options.js';
+import type { RestoredUser, UserRestorer } from '../session/session-runtime.js';
+import { UserSerializer } from './user-serializer.js';
 
-/** What the session keeps under `passport`: the payload where Passport keeps it, and which serializer made it. */
+/** What the session keeps under `passport`: the payload, where Passport keeps it, and which of several serializers made it. */
 interface SerializedUser {
   readonly user: unknown;
-  readonly serializer: string;
+  readonly serializer?: string;
 }
 
 /** The application's {@link UserSerializer}s, found among its providers. */
@@ -32,7 +31,7 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
     this.serializers = inOrder(found);
   }
 
-  /** What the session is to keep of this user, and by what the store knows them. */
+  /** What the session keeps of this user, the user's id, and the hash of their credential stamp. */
   async serialize(user: unknown): Promise<{ userId: string; passport: SerializedUser; stamp: string | undefined }> {
     if (user === undefined || user === null) {
       throw new UserNotSerializableException('There is no user to log in.');
@@ -52,26 +51,24 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
     if (payload === undefined || payload === null) {
       throw new UserNotSerializableException(`${name}.serializeUser(user) gave nothing to keep.`);
     }
-    return { userId, passport: { user: payload, serializer: name }, stamp: stampOf(serializer, user) };
+    const isOnly = this.serializers.length === 1;
+    const passport = { user: payload, ...(!isOnly && { serializer: name }) };
+    return { userId, passport, stamp: stampOf(serializer, user) };
   }
 
-  async restore(passport: unknown, userId: string, request: SessionRequest): Promise<RestoredUser | undefined> {
+  async restore(passport: unknown, request: SessionRequest): Promise<RestoredUser | undefined> {
     const { user, serializer: name } = passport as SerializedUser;
-    const maker = this.serializers.find((one) => nameOf(one) === name);
-    // With one kind of user the class may be renamed; with several, a wrong guess would be another user.
-    const serializer = maker ?? (this.serializers.length === 1 ? this.serializers[0] : undefined);
+    // Of several serializers, a wrong guess could restore another user. Of one, the class may have been renamed.
+    const isOnly = this.serializers.length === 1;
+    const serializer = isOnly ? this.serializers[0] : this.serializers.find((one) => nameOf(one) === name);
     if (serializer === undefined) {
-      throw unknown(name);
+      throw unknownSerializer(name);
     }
     const restored = await serializer.deserializeUser(user, request);
     if (restored === undefined || restored === null || restored === false) {
       return undefined;
     }
-    // Not renamed, but of a kind of user that is no more: its payload means somebody else to the one that is left.
-    if (maker === undefined && serializer.userId(restored) !== userId) {
-      throw unknown(name);
-    }
-    return { user: restored, stamp: stampOf(serializer, restored) };
+    return { user: restored, userId: serializer.userId(restored), stamp: stampOf(serializer, restored) };
   }
 
   private discover(): UserSerializer[] {
@@ -90,14 +87,14 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
     return [...new Set(instances.filter((instance) => instance instanceof UserSerializer))];
   }
 
-  /** The provider of this class; made here when it is named in the options but a provider nowhere. */
+  /** The provider of this class, or a new instance when no module provides it. */
   private instanceOf(type: Type<UserSerializer>): Promise<UserSerializer> {
     const provider = this.discovery.getProviders().find((wrapper) => wrapper.metatype === type);
     return provider ? Promise.resolve(provider.instance as UserSerializer) : this.moduleRef.create(type);
   }
 }
 
-/** Those that choose their users first, the one that takes any user last. */
+/** The serializers that choose their users, then the one that takes any user. */
 function inOrder(found: readonly UserSerializer[]): readonly UserSerializer[] {
   if (found.length === 0) {
     throw new SessionAuthConfigurationError(
@@ -125,16 +122,16 @@ function inOrder(found: readonly UserSerializer[]): readonly UserSerializer[] {
   return [...found.filter((one) => !takesAny(one)), ...found.filter(takesAny)];
 }
 
-/** What a session remembers a serializer by. */
+/** The name by which a session remembers its serializer. */
 function nameOf(serializer: UserSerializer): string {
   return serializer.constructor.name;
 }
 
-function unknown(name: string): Error {
-  return new Error(`No provider is the UserSerializer "${name}" that this session was made by.`);
+function unknownSerializer(name = '(the only one at that time)'): Error {
+  return new Error(`No provider is the UserSerializer ${name} that made this session.`);
 }
 
-/** A hash, for a stamp may be something that is not to stand in a session: a piece of the password's hash, say. */
+/** The hash of a user's credential stamp. The stamp itself may be part of a password's hash and is not stored. */
 function stampOf(serializer: UserSerializer, user: unknown): string | undefined {
   return serializer.credentialStamp && hashSecret(serializer.credentialStamp(user));
 }

@@ -1,80 +1,69 @@
 import type { HttpException } from '@nestjs/common';
 import type { Store } from 'express-session';
-import {
-  CookieNotSendableException,
-  SessionStoreUnavailableException,
-  type SignOutReason,
-  UnauthenticatedException,
-} from '../session-auth.errors.js';
-import { LiveSession, type SessionOwner } from './live-session.js';
-import { attach, isPresent, present, attachedTo, type AttachedSession } from './request-properties.js';
-import { ResponseCookie } from './response-cookie.js';
-import type { PresentedId } from './session-cookies.js';
-import { SessionDraft, type Shown } from './session-draft.js';
-import { formatSessionId, newSessionId, type SessionId, tagOfUser } from './session-id.js';
-import { EMPTY } from './session-json.js';
-import type { Amendment, SessionKeeper } from './session-keeper.js';
+import type { ExpressSession } from '../http/express-session.js';
+import { attach, type AttachedSession, attachedTo, isSessionExposed } from '../http/request-properties.js';
+import { ResponseCookie } from '../http/response-cookie.js';
+import type { SessionRequest, SessionResponse } from '../http/session-request.js';
+import { parseData } from '../model/session-data.js';
+import { newUserSessionId, type SessionId } from '../model/session-id.js';
 import {
   type LoginRecord,
   type NewLogin,
   recordOfLogin,
   recordOfStepUp,
   type SessionRecord,
-} from './session-record.js';
-import type { FoundSession } from './session-store.js';
-import { SessionWriter } from './session-writer.js';
-import type { SessionRuntime } from './session.runtime.js';
-import type { SessionRequest, SessionResponse } from './session.types.js';
-import { Turns } from './turns.js';
+} from '../model/session-record.js';
+import {
+  CookieNotSendableException,
+  SessionStoreUnavailableException,
+  type SignOutReason,
+  UnauthenticatedException,
+  UserLookupFailedException,
+} from '../session-auth.errors.js';
+import type { FoundSession } from '../store/session-store.js';
+import { ExposedSession } from './exposed-session.js';
+import { LoadedSession } from './loaded-session.js';
+import type { Amendment, SessionRepository } from './session-repository.js';
+import type { SessionRuntime } from './session-runtime.js';
 
-/** Seconds after which a client may try again, when it was the store or the user database that failed. */
+/** Seconds after which a client may try again when the store or the user database has failed. */
 const RETRY_AFTER = 1;
 
-/** The session of a request (Node's or Express's own, or Fastify's with it at `raw`), if it has one. */
+/** The session of a request, if it has one: of Node's or Express's own, or of a request that has Node's at `raw`. */
 export function requestSessionOf(request: unknown): RequestSession | undefined {
   return attachedTo(request) as RequestSession | undefined; // Nothing else is ever attached.
 }
 
 /**
- * One request's dealings with its session: how it begins, what is asked of it meanwhile, and what must be written
- * before the answer goes. `session.middleware.ts` calls it in the order in which a request lives.
+ * What one request does with its session and its user. The methods stand in the order in which a request calls them: the
+ * loader's, then those of the services and guards, then the commit.
  */
-export class RequestSession implements SessionOwner, AttachedSession {
-  /** The user restored from, or logged in on, this very session. Never what other code put at `req.user`. */
-  user: unknown;
-  /** Why nobody can tell whose request this is. Logins answer it, and guarded routes unless `onStoreError` differs. */
-  failure: HttpException | undefined;
-  /** Why the session is no more that the request came with, where that came out while it was taken up. */
-  reason: SignOutReason | undefined;
-  /** What of the login's freshness this request has used up. */
-  spentFor: object | undefined;
-
-  #draft: SessionDraft | undefined;
-  /** The session of a login on this request. */
-  #begun: SessionRecord | undefined;
-  /** What this request asks of the store, one after the other. */
-  readonly #turns = new Turns();
-  /** The store, as far as this request has time for it. */
-  readonly keeper: SessionKeeper;
+export class RequestSession implements AttachedSession {
+  /** The store, for the time that this request may still wait for it. */
+  readonly repository: SessionRepository;
+  readonly #session: ExposedSession;
   readonly #cookie: ResponseCookie;
-  readonly #writer: SessionWriter;
+  #user: unknown;
+  #failure: HttpException | undefined;
+  /** The session that a login on this request has opened. */
+  #opened: SessionRecord | undefined;
+  /** The requirement that the login's proof has been used up for. */
+  #spentFor: object | undefined;
 
   constructor(
     private readonly request: SessionRequest,
     private readonly response: SessionResponse,
     private readonly runtime: SessionRuntime,
-    /** The ids in the request's cookies. */
-    private readonly presented: readonly PresentedId[],
   ) {
-    this.keeper = runtime.keeper.withOneDeadline();
+    this.repository = runtime.repository.withTimeBudget();
     this.#cookie = new ResponseCookie(request, response, runtime);
-    this.#writer = new SessionWriter(runtime, this.keeper, this.#cookie);
+    this.#session = new ExposedSession(request, runtime, this.repository, this.#cookie);
     attach(request, this);
   }
 
-  /** `req.sessionID`. */
-  get id(): string | undefined {
-    return this.#draft && formatSessionId(this.#draft.id);
+  /** `req.sessionID` and `req.session.id`: the public name of the session, which stays the same when its secret changes. */
+  get handle(): string | undefined {
+    return this.#session.loaded?.id.handle;
   }
 
   /** `req.sessionStore`. */
@@ -82,314 +71,215 @@ export class RequestSession implements SessionOwner, AttachedSession {
     return this.runtime.expressStore;
   }
 
-  /** What the session keeps of its user. */
+  /** Makes `req.session`, unless that has been done. */
+  expressSession(): ExpressSession | undefined {
+    return this.#session.expressSession();
+  }
+
+  /** The version in the store; `undefined` while the store has none. */
+  get record(): SessionRecord | undefined {
+    return this.#session.record;
+  }
+
+  /** The value of `session.passport`: the user's payload. */
   get passport(): { readonly user?: unknown } | undefined {
-    return this.#draft?.passport;
+    return this.#session.loaded?.passport;
   }
 
-  /** The user whose data the session holds, logged in or (where it was kept) logged out. */
+  /** The user whose data the session has: who is logged in or, where the data was kept at a logout, who was. */
   get owner(): string | undefined {
-    return this.#draft?.owner;
+    return this.#session.loaded?.owner;
   }
 
-  /** What the store holds of this session. */
-  get stored(): SessionRecord | undefined {
-    return this.#draft?.stored;
+  /** The user who was restored from this very session or logged in on it. Never what other code has put at `req.user`. */
+  get user(): unknown {
+    return this.record?.login === undefined ? undefined : this.#user;
   }
 
-  /** What a guarded route answers a request without a user, where that is not 401. */
+  /** Why it cannot be told now whose request this is: the store or the user database has failed. */
+  get failure(): HttpException | undefined {
+    return this.#failure;
+  }
+
+  /** What a guarded route responds to a request without a user, if that is not 401. */
   get guardFailure(): HttpException | undefined {
-    const tolerated =
-      this.failure instanceof SessionStoreUnavailableException && this.runtime.options.onStoreError === 'anonymous';
-    return tolerated ? undefined : this.failure;
+    const isTolerated =
+      this.#failure instanceof SessionStoreUnavailableException && this.runtime.options.onStoreError === 'anonymous';
+    return isTolerated ? undefined : this.#failure;
   }
 
-  /** Why the session is no more that the request's cookie names; `undefined` where nobody knows, or it lives. */
-  async whySignedOut(): Promise<SignOutReason | undefined> {
-    const [id] = this.presented; // Of several dead cookies only the first: a request is not to cost many commands.
-    const unknown = this.reason === undefined && this.failure === undefined && this.stored === undefined;
-    return unknown && id ? this.keeper.whyEnded(id) : this.reason;
+  /** Why the session of the request's cookie is not live any more; `undefined` where it is, or nobody knows. */
+  get signOutReason(): SignOutReason | undefined {
+    return this.#session.signOutReason;
   }
 
-  /** `req.session`, made now if nobody has asked for it before. */
-  show(): LiveSession | undefined {
-    return this.#draft && this.#show(this.#draft);
+  // For the loader. ------------------------------------------------------------------------------------------------
+
+  /** A new, empty session. */
+  begin(): void {
+    this.#session.begin();
   }
 
-  /** The route does not count as activity. */
-  markPassive(): void {
-    this.#writer.passive = true;
+  /** The session that the request's cookie names. */
+  resume({ record, values }: FoundSession, id: SessionId, hasOlderSignature: boolean): void {
+    this.#cookie.leave();
+    this.#session.expose(new LoadedSession(id, record, values, hasOlderSignature));
   }
 
-  // How a request begins. ------------------------------------------------------------------------------------------
-
-  /** A new, empty session, of which nothing is stored until something is put into it. */
-  begin(): SessionDraft {
-    return this.#present(undefined, undefined, {});
+  /** The session's user has been restored. */
+  restored(user: unknown): void {
+    this.#user = this.request.user = user;
   }
 
-  /** Takes up the session that the store holds under the cookie's id. */
-  resume({ record, values }: FoundSession, id: SessionId, shown: Shown): void {
-    this.#cookie.keep();
-    this.#present(id, record, values, shown);
-  }
-
-  /** The store is out of reach: the request goes on with no session at all. */
-  giveUp(error: unknown): void {
-    this.failure =
-      error instanceof SessionStoreUnavailableException ? error : new SessionStoreUnavailableException(error);
-    this.#draft = undefined;
-    delete this.request.session;
+  /** The session of one of the request's cookies is not live any more. */
+  noteSignOut(reason: SignOutReason | undefined): void {
+    this.#session.noteSignOut(reason);
   }
 
   /**
-   * The session that the request came with is no more: it goes on as anybody's.
+   * The request's session is over, so it goes on as an anonymous one.
    *
-   * @param here it was this request that ended it; a login of the same browser may have replaced it before
+   * @param wasLive this request has ended it, for this reason; else the browser may have a newer cookie, from another tab
    */
-  signedOut(reason: SignOutReason, here: boolean): void {
+  signedOut(reason: SignOutReason, wasLive: boolean): void {
     this.begin();
-    if (here) {
-      this.reason = reason;
-      this.#cookie.forget();
+    if (wasLive) {
+      this.noteSignOut(reason);
+      this.#cookie.clear();
     }
   }
 
-  // What `req.session`, `SessionAuthService` and the guards ask for. -----------------------------------------------
-
-  /** Asked to, writes a session that has not changed as well. */
-  save(session: LiveSession): Promise<void> {
-    return this.#save(session, () => true);
+  /** The store has failed: the request goes on without any session. */
+  giveUp(error: unknown): void {
+    this.#failure =
+      error instanceof SessionStoreUnavailableException ? error : new SessionStoreUnavailableException(error);
+    this.#session.remove();
   }
 
-  async reload(session: LiveSession): Promise<void> {
-    const draft = this.#live(session);
-    const found = draft && (await this.keeper.find(draft.id.handle));
-    if (draft === undefined || found === undefined) {
-      throw new Error('failed to load session');
-    }
-    this.#present(draft.id, found.record, found.values, { ...draft.shown, outdated: false });
+  /** The user could not be looked up: the request goes on without a user. */
+  userLookupFailed(error: unknown): void {
+    this.#failure = new UserLookupFailedException(error);
   }
 
-  destroy(session: LiveSession): Promise<void> {
-    const draft = this.#live(session);
-    delete this.request.session;
-    return this.#turns.take(async () => {
-      await (draft && this.#endStored(draft));
-    });
+  // For services and guards. ---------------------------------------------------------------------------------------
+
+  /** The request does not count as activity. */
+  markPassive(): void {
+    this.#session.markPassive();
   }
 
-  regenerate(session: LiveSession): Promise<void> {
-    return this.#turns.take(async () => {
-      const draft = this.#live(session);
-      await (draft && this.#endStored(draft));
-      const there = this.request.session as LiveSession | undefined;
-      if (there === session || there === undefined) {
-        this.begin();
-      }
-    });
-  }
-
-  /** A new session under a new id for this user, stored when it resolves; the old one has ended then. */
+  /** Opens a session for this user under a new id. When it resolves, that is stored and the former session has ended. */
   logIn(newLogin: NewLogin, user: unknown): Promise<void> {
-    return this.#turns.take(async () => {
-      this.#refuseLogInIfVain();
+    return this.#session.run(async () => {
+      this.#checkLogInPossible();
       const { userId } = newLogin.login;
-      const id = newSessionId(tagOfUser(userId));
+      const id = newUserSessionId(userId);
       const record = recordOfLogin(id, newLogin, this.runtime.clock.now());
-      await this.keeper.logIn(record, userId, this.stored);
-      this.#loggedIn(id, record, user);
+      await this.repository.logIn(record, userId, this.record);
+      this.#open(id, record, user);
     });
   }
 
-  /** The same session under a new id, with its data and its limits and a new proof of who the user is. */
+  /** Gives the session a new id after a new proof of who the user is. It keeps its data and its limits. */
   reauthenticate(proof: Pick<LoginRecord, 'method' | 'stamp'>, user: unknown): Promise<void> {
-    return this.#turns.take(async () => {
-      this.#refuseLogInIfVain();
-      const { stored, data = EMPTY } = this.#draft ?? {};
-      if (stored?.login === undefined) {
+    return this.#session.run(async () => {
+      this.#checkLogInPossible();
+      const { loaded } = this.#session;
+      const former = loaded?.record;
+      if (loaded === undefined || former?.login === undefined) {
         throw new UnauthenticatedException();
       }
-      const { userId, device } = stored.login;
-      const id = newSessionId(tagOfUser(userId));
+      const { userId, device } = former.login;
+      const id = newUserSessionId(userId);
       const login = { ...proof, userId, ...(device !== undefined && { device }) };
-      const record = await this.keeper.reauthenticate(stored, data, (next) =>
-        recordOfStepUp(id, next, stored, login, this.runtime.clock.now()),
+      const result = await this.repository.reauthenticate(former, loaded.data, (data) =>
+        recordOfStepUp(id, data, former, login, this.runtime.clock.now()),
       );
-      if (typeof record === 'string') {
-        this.#lose(stored, record);
-        this.user = this.request.user = undefined;
-        throw new UnauthenticatedException(await this.whySignedOut());
+      if (result.outcome === 'ended') {
+        this.#session.lose(loaded, result);
+        this.restored(undefined);
+        throw new UnauthenticatedException(this.signOutReason);
       }
-      this.#loggedIn(id, record, user);
+      this.#open(id, result.record, user);
     });
   }
 
-  /** Ends the session and has the browser forget the cookie; resolved means that the store has forgotten it. */
+  /** Ends the session. When it resolves, the store has ended it, and the response makes the browser forget the cookie. */
   logOut(keep: Record<string, unknown> = {}): Promise<void> {
-    return this.#turns.take(async () => {
-      if (this.failure instanceof SessionStoreUnavailableException) {
-        throw this.failure;
+    return this.#session.run(async () => {
+      if (this.#failure instanceof SessionStoreUnavailableException) {
+        throw this.#failure;
       }
-      const { owner } = this;
-      const ended = this.#draft !== undefined && (await this.#endStored(this.#draft));
-      this.begin().inheritedFrom = owner;
+      const { loaded } = this.#session;
+      const owner = loaded?.owner;
+      const wasLive = loaded !== undefined && (await this.#session.end(loaded));
+      this.#session.begin().inherit(owner);
       if (Object.keys(keep).length > 0) {
         Object.assign(this.request.session ?? {}, keep);
       }
-      // One that had ended before has left the browser, or was replaced there by a login in another tab.
-      if (ended) {
-        this.#cookie.forget();
+      // A session that had ended before left the browser then, or a login in another tab has replaced its cookie.
+      if (wasLive) {
+        this.#cookie.clear();
       }
     });
   }
 
-  /** Changes what the store keeps beside the session's data. False when that was not, or no longer, to be changed. */
-  async amend(amendment: Amendment): Promise<boolean> {
-    const draft = this.#draft;
-    const amended = draft?.stored && (await this.keeper.amend(draft.stored, amendment));
-    if (amended !== undefined) {
-      draft?.takeIn(amended, draft.stored?.data ?? EMPTY);
-    }
-    return amended !== undefined;
+  /** Changes what is stored beside the session's data. Returns false when nothing was changed. */
+  amend(amendment: Amendment): Promise<boolean> {
+    return this.#session.amend(amendment);
   }
 
-  // How a request ends. --------------------------------------------------------------------------------------------
+  /** Uses up the login's proof for a requirement, once on this request. Returns false when that was not possible. */
+  async spendProof(requirement: object, amendment: Amendment): Promise<boolean> {
+    if (!this.hasSpentProof(requirement) && (await this.amend(amendment))) {
+      this.#spentFor = requirement;
+    }
+    return this.hasSpentProof(requirement);
+  }
 
-  /** What has to reach the store before the answer may go; `undefined` when that is nothing. */
+  /** Whether this request has used up the login's proof for this requirement. */
+  hasSpentProof(requirement: object): boolean {
+    return this.#spentFor === requirement;
+  }
+
+  // The commit. ----------------------------------------------------------------------------------------------------
+
+  /** Stores what has to be stored before the response may go out; `undefined` when that is nothing. */
   commit(): Promise<void> | undefined {
-    const { underWay } = this.#turns;
-    if (underWay !== undefined) {
-      return underWay.then(() => this.commit()); // A save or a logout that the handler did not wait for.
-    }
-    const draft = this.#current();
-    if (draft === undefined) {
-      return undefined;
-    }
-    return this.#mustSave(draft)
-      ? this.#save(this.#show(draft), (data) => draft.differs(data))
-      : this.#writer.renew(draft);
+    return this.#session.commit();
   }
 
-  /** Adds to the answer's headers: the cookie, when it is sent, renewed or taken back; on a 503, when to return. */
+  /** Sets the response's headers: the cookie and, on a 503, when to try again. */
   writeHeaders(): void {
-    if (this.response.statusCode === 503 && (this.#turns.failed || this.failure !== undefined)) {
+    if (this.response.statusCode === 503 && (this.#session.hasFailed || this.#failure !== undefined)) {
       this.response.setHeader('Retry-After', RETRY_AFTER);
     }
-    this.#cookie.write(isPresent(this.request) ? this.#draft : undefined);
+    this.#cookie.writeHeader(isSessionExposed(this.request));
   }
 
-  /** The answer failed: whatever cookie was to go with it does not. A login on it ends, for nobody will ever show its id. */
-  dropCookie(): void {
-    this.#cookie.keep();
-    if (this.#begun !== undefined) {
-      this.keeper.logOut(this.#begun).catch(() => undefined); // What is left of it then runs out unused.
+  /** The response failed, so its cookie is not sent. A session that was opened on it ends: no browser has its id. */
+  discard(): void {
+    this.#cookie.leave();
+    if (this.#opened !== undefined) {
+      this.repository.logOut(this.#opened).catch(() => undefined); // Otherwise it expires unused.
     }
   }
 
   // ----------------------------------------------------------------------------------------------------------------
 
-  /** What this object is the request's present session of; `undefined` when it is not, or that has ended. */
-  #live(session: LiveSession): SessionDraft | undefined {
-    const draft = this.#draft;
-    const { id } = this;
-    const stands = this.request.session === session && session.id === id && this.request.sessionID === id;
-    if (!stands || draft?.ended !== false) {
-      return undefined;
+  #open(id: SessionId, record: SessionRecord, user: unknown): void {
+    this.#session.expose(new LoadedSession(id, record, parseData(record.data)));
+    this.#cookie.issue(id, record);
+    this.#opened = record;
+    this.restored(user);
+  }
+
+  #checkLogInPossible(): void {
+    if (this.#failure instanceof SessionStoreUnavailableException) {
+      throw this.#failure;
     }
-    draft.adopt(session);
-    return draft;
-  }
-
-  /** The session that stands at `req.session`, unless that was taken away or has ended. */
-  #current(): SessionDraft | undefined {
-    const draft = this.#draft;
-    if (!isPresent(this.request) || draft?.ended !== false) {
-      return undefined;
-    }
-    return draft.live === undefined ? draft : this.#live(this.request.session as LiveSession);
-  }
-
-  /** Puts a session under this id at `req.session`. */
-  #present(
-    id: SessionId | undefined,
-    stored: SessionRecord | undefined,
-    values: Record<string, unknown>,
-    shown?: Shown,
-  ): SessionDraft {
-    present(this.request);
-    this.#draft = new SessionDraft(id, stored, values, shown);
-    return this.#draft;
-  }
-
-  #show(draft: SessionDraft): LiveSession {
-    return draft.show((values) => {
-      const now = this.runtime.clock.now();
-      const session = new LiveSession(this.request, this, values);
-      session.cookie = this.#cookie.of(draft.stored ?? { createdAt: now, seenAt: now });
-      return session;
-    });
-  }
-
-  #loggedIn(id: SessionId, record: SessionRecord, user: unknown): void {
-    this.#present(id, record, JSON.parse(record.data) as Record<string, unknown>);
-    this.#cookie.issue(id);
-    this.#begun = record;
-    this.user = this.request.user = user;
-  }
-
-  #save(session: LiveSession, worthwhile: (data: string) => boolean): Promise<void> {
-    return this.#turns.take(async () => {
-      const draft = this.#live(session);
-      if (draft === undefined) {
-        return;
-      }
-      const { data, stored } = draft;
-      if (stored === undefined) {
-        await this.#writer.create(draft, data);
-      } else if (worthwhile(data)) {
-        const ended = await this.#writer.update(draft, data, stored);
-        if (ended !== undefined) {
-          this.#lose(stored, ended);
-        }
-      }
-    });
-  }
-
-  #mustSave(draft: SessionDraft): boolean {
-    try {
-      return draft.differs(draft.data);
-    } catch {
-      return true; // Which then fails, and says why.
-    }
-  }
-
-  /** The session ended while this request ran. The handler's answer goes out; its writes do not. */
-  #lose({ login }: SessionRecord, how: 'gone' | 'replaced'): void {
-    this.#draft?.end();
-    // Replaced by a login in another tab, the browser has a newer cookie; an anonymous session may have been.
-    if (login !== undefined && how === 'gone') {
-      this.#cookie.forget();
-    }
-  }
-
-  /** False when the store had nothing of the session to end. */
-  async #endStored(draft: SessionDraft): Promise<boolean> {
-    if (draft.stored === undefined) {
-      return false;
-    }
-    const ended = await this.keeper.logOut(draft.stored);
-    draft.end();
-    this.user = undefined;
-    return ended;
-  }
-
-  #refuseLogInIfVain(): void {
-    if (this.failure instanceof SessionStoreUnavailableException) {
-      throw this.failure;
-    }
-    if (this.#cookie.forNobody) {
-      // It would end the browser's session, or others of the user's by `maxSessions`, for one that nobody gets.
+    if (this.#cookie.isAbandoned) {
+      // The login would end other sessions of this browser or user, for one whose id no browser gets.
       throw new CookieNotSendableException('The client has hung up.');
     }
     const unsendable = this.#cookie.whyUnsendable();

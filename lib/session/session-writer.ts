@@ -1,39 +1,34 @@
-import { within } from './deadline.js';
-import type { ResponseCookie } from './response-cookie.js';
-import { offered } from './rotation.js';
-import type { SessionDraft } from './session-draft.js';
-import { hashSecret, newSecret, type SessionId } from './session-id.js';
-import { EMPTY } from './session-json.js';
-import type { SessionKeeper } from './session-keeper.js';
-import { newRecord, type SessionRecord } from './session-record.js';
-import type { SessionRuntime } from './session.runtime.js';
+import type { ResponseCookie } from '../http/response-cookie.js';
+import { isRotationDue, isTouchDue } from '../model/lifetime.js';
+import { nextSecret, type Offer } from '../model/rotation.js';
+import { EMPTY } from '../model/session-data.js';
+import { newRecord, type SessionRecord } from '../model/session-record.js';
+import type { EndedResult } from '../store/session-store.js';
+import type { LoadedSession } from './loaded-session.js';
+import type { SessionRepository } from './session-repository.js';
+import type { SessionRuntime } from './session-runtime.js';
 
 /**
- * For so long after it was loaded, a session is taken to be alive still, in milliseconds. Later, a cookie that would
- * only be renewed needs the store's word: a login in another tab may have replaced it (expressjs/session#923).
+ * Writes what a request made of its session: its data, its activity, the next secret. The cookie is only set after the store
+ * has confirmed that the request's secret is still the current one. So a late response cannot put an old id over a new one.
  */
-const RECENT = 50;
-/** So long is that word waited for at the most; without it, the cookie is left as it is. */
-const LONGEST_CONFIRMATION = 20;
-
-/** Writes what a request made of its session: its data, that it was used, a new secret; and has the cookie say so. */
 export class SessionWriter {
-  /** The route does not count as activity. */
-  passive = false;
-
-  readonly #begunAt: number;
+  #isPassive = false;
 
   constructor(
     private readonly runtime: SessionRuntime,
-    private readonly keeper: SessionKeeper,
+    private readonly repository: SessionRepository,
     private readonly cookie: ResponseCookie,
-  ) {
-    this.#begunAt = runtime.clock.now();
+  ) {}
+
+  /** The request does not count as activity. */
+  markPassive(): void {
+    this.#isPassive = true;
   }
 
-  /** Stores a new session, unless nothing is in it, or its cookie could not be sent. */
-  async create(draft: SessionDraft, data: string): Promise<void> {
-    if (data === EMPTY) {
+  /** Stores a new session, unless it is empty or its cookie cannot be sent. */
+  async create(session: LoadedSession, data: string): Promise<void> {
+    if (data === EMPTY || this.cookie.isAbandoned) {
       return;
     }
     const unsendable = this.cookie.whyUnsendable();
@@ -41,110 +36,124 @@ export class SessionWriter {
       this.runtime.logOnce(unsendable);
       return;
     }
-    const { wishedIdle: idle, owner } = draft;
-    const { clock } = this.runtime;
+    const { id, owner, newMaxAge: maxAge } = session;
     const record = {
-      ...newRecord(draft.id, data, clock.now()),
-      ...(idle !== undefined && { idle }),
+      ...newRecord(id, data, this.runtime.clock.now()),
+      ...(maxAge !== undefined && { maxAge }),
       ...(owner !== undefined && { owner }),
     };
-    await this.keeper.insert(record);
-    draft.written(record, data);
-    this.cookie.issue(draft.id);
+    await this.repository.insert(record);
+    session.saved(record, data);
+    this.cookie.issue(id, record);
   }
 
   /**
    * Saves a session's data and, in the same step, whatever else is due.
    *
-   * @returns how the session has ended meanwhile, if it has: nothing was written then
+   * @returns how the session has ended meanwhile, if it has: then nothing was written
    */
-  async update(draft: SessionDraft, data: string, loaded: SessionRecord): Promise<'gone' | 'replaced' | undefined> {
+  async update(session: LoadedSession, loaded: SessionRecord, data: string): Promise<EndedResult | undefined> {
     const { lifetime, clock } = this.runtime;
     const now = clock.now();
-    const { wishedIdle: idle } = draft;
-    const renew = idle !== undefined || (!this.passive && lifetime.touchDue(loaded, now));
-    const offer = this.#offerDue(draft, loaded, now) ? newSecret() : undefined;
-    const saved = await this.keeper.save(loaded, data, (current) => ({
-      ...(renew && { seenAt: now }),
-      ...(idle !== undefined && { idle }),
-      ...(offer && this.#offerDue(draft, current, now) && offered(current, offer.hash, now)),
-    }));
-    if (typeof saved === 'string') {
-      return saved;
+    const { newMaxAge: maxAge } = session;
+    const isActivity = maxAge !== undefined || (!this.#isPassive && isTouchDue(loaded, lifetime, now));
+    const needsCookie = maxAge !== undefined || session.hasOlderSignature;
+    let offer: Offer | undefined;
+    const result = await this.repository.save(loaded, data, (current) => {
+      offer = this.#offerDue(session, current, now, needsCookie);
+      return { ...(isActivity && { seenAt: now }), ...(maxAge !== undefined && { maxAge }), ...offer?.change };
+    });
+    if (result.outcome === 'ended') {
+      return result;
     }
-    draft.written(saved, data);
-    if (offer !== undefined && saved.rotation?.offers.includes(offer.hash) === true) {
-      this.cookie.issue({ handle: draft.id.handle, secret: offer.secret });
-    } else if ((renew || draft.shown.outdated) && this.#mayRenew(draft, saved, now)) {
-      this.cookie.issue(draft.id);
+    session.saved(result.record, data);
+    if (offer !== undefined) {
+      this.#issueNext(session, result.record, offer);
+    } else if (needsCookie && session.hasCurrentSecret(result.record)) {
+      this.cookie.issue(session.id, result.record);
     }
     return undefined;
   }
 
   /**
-   * For a session whose data is as it was: offers a new secret when that is due. Notes activity once in a while, off
-   * the answer's path, and renews the cookie with it; signs it anew where that is due.
+   * For a session whose data has not changed: offers the next secret or signs the cookie anew, if that is due, and writes
+   * activity down now and then. The response waits for none of this but the first two.
    */
-  renew(draft: SessionDraft): Promise<void> | undefined {
+  keepAlive(session: LoadedSession): Promise<void> | undefined {
     const { lifetime, clock } = this.runtime;
-    const { stored, shown } = draft;
+    const { record } = session;
+    if (record === undefined) {
+      return undefined;
+    }
     const now = clock.now();
-    if (stored === undefined) {
-      return undefined;
+    const offer = this.#offerDue(session, record, now, session.hasOlderSignature);
+    if (offer !== undefined) {
+      return this.#offerNext(session, record, offer, now);
     }
-    if (this.#offerDue(draft, stored, now)) {
-      return this.#offer(draft, stored, now);
+    if (session.hasOlderSignature && !this.cookie.isSent) {
+      return this.#signAnew(session, record, now);
     }
-    let alive: Promise<boolean> | undefined;
-    if (!this.passive && lifetime.touchDue(stored, now)) {
-      alive = this.keeper.touch(stored, now);
-      draft.seen(now);
+    if (!this.#isPassive && isTouchDue(record, lifetime, now)) {
+      void this.repository.touch(record, now);
+      session.touched(now);
     }
-    if (this.cookie.gone || (alive === undefined && !shown.outdated) || !this.#mayRenew(draft, stored, now)) {
-      return undefined;
-    }
-    if (now - this.#begunAt < RECENT) {
-      this.cookie.issue(draft.id);
-      return undefined;
-    }
-    return alive && this.#issueOnceConfirmed(alive, draft.id);
+    return undefined;
   }
 
-  async #offer(draft: SessionDraft, stored: SessionRecord, now: number): Promise<void> {
-    const { secret, hash } = newSecret();
-    const { lifetime } = this.runtime;
-    const saved = await this.keeper.offer(stored, hash, this.passive ? {} : { seenAt: now });
-    if (saved !== undefined) {
-      draft.takeIn(saved, stored.data);
-      this.cookie.issue({ handle: draft.id.handle, secret });
-    } else if (!this.passive && lifetime.touchDue(stored, now)) {
-      void this.keeper.touch(stored, now); // The request that was faster need not have been activity.
+  async #offerNext(session: LoadedSession, loaded: SessionRecord, due: Offer, now: number): Promise<void> {
+    if (due.change === undefined) {
+      if (await this.#confirm(session, loaded, now)) {
+        this.#issueNext(session, loaded, due);
+      }
+      return;
+    }
+    let offer: Offer | undefined;
+    const result = await this.repository
+      .amend(loaded, (current) => {
+        offer = this.#offerDue(session, current, now, session.hasOlderSignature);
+        return offer?.change && { ...(!this.#isPassive && { seenAt: now }), ...offer.change };
+      })
+      .catch(() => undefined); // An event has reported it. The next request offers again.
+    if (result === undefined || result.outcome === 'ended') {
+      return;
+    }
+    session.merge(result.record, loaded.data);
+    // "Unchanged": a parallel request was faster, but perhaps its request was no activity.
+    if (offer !== undefined && (result.outcome === 'saved' || (await this.#confirm(session, result.record, now)))) {
+      this.#issueNext(session, result.record, offer);
     }
   }
 
-  async #issueOnceConfirmed(alive: Promise<boolean>, id: SessionId): Promise<void> {
-    if (await within(LONGEST_CONFIRMATION, alive).catch(() => false)) {
-      this.cookie.issue(id);
+  async #signAnew(session: LoadedSession, record: SessionRecord, now: number): Promise<void> {
+    if (session.hasCurrentSecret(record) && (await this.#confirm(session, record, now))) {
+      this.cookie.issue(session.id, record);
     }
   }
 
-  /** Whether this answer is to offer a new secret: only the holder of the current one is offered another. */
-  #offerDue(draft: SessionDraft, record: SessionRecord, now: number): boolean {
-    return !this.cookie.gone && this.runtime.lifetime.offerDue(record, now) && isCurrent(draft, record);
+  /** Writes activity down, and tells whether the store still has the record's secret for the current one. */
+  async #confirm(session: LoadedSession, record: SessionRecord, now: number): Promise<boolean> {
+    const seenAt = this.#isPassive ? record.seenAt : now;
+    const isCurrent = await this.repository.confirm(record, seenAt);
+    if (isCurrent) {
+      session.touched(seenAt);
+    }
+    return isCurrent;
   }
 
   /**
-   * Whether the cookie may go out again as it is. Not while a new secret is on offer, nor shortly before: the answer
-   * may arrive late, and must not put the old secret over the new one.
+   * The next secret, if it is due: for the holder of the current one, and while a cookie can still be set.
+   *
+   * @param needsCookie the response sets the cookie anyway. Then a rotation that is due soon is not waited for: its cookie could
+   * be overtaken by one with the present secret.
    */
-  #mayRenew(draft: SessionDraft, record: SessionRecord, now: number): boolean {
-    const { lifetime } = this.runtime;
-    const onOffer = (record.rotation?.offeredAt ?? 0) > 0;
-    return !onOffer && !lifetime.offerDue(record, now + lifetime.rotationGrace) && isCurrent(draft, record);
+  #offerDue(session: LoadedSession, record: SessionRecord, now: number, needsCookie: boolean): Offer | undefined {
+    const { lifetime, rotationKeys } = this.runtime;
+    const at = needsCookie ? now + lifetime.rotationGrace : now;
+    const isDue = isRotationDue(record, lifetime, at) && !this.cookie.isSent && session.hasCurrentSecret(record);
+    return isDue ? nextSecret(record, session.id.secret, rotationKeys) : undefined;
   }
-}
 
-/** Whether the secret that the request works with is the one that the store holds for current. */
-function isCurrent({ id, shown }: SessionDraft, record: SessionRecord): boolean {
-  return shown.standing === 'current' && record.secretHash === hashSecret(id.secret);
+  #issueNext({ id }: LoadedSession, record: SessionRecord, { secret }: Offer): void {
+    this.cookie.issue({ handle: id.handle, secret }, record);
+  }
 }

@@ -16,9 +16,9 @@ export function isObject(value: unknown): value is object {
 }
 
 /**
- * Refuses a key that is no option: a slip of the pen would be a default in silence.
+ * Refuses a key that is no option. A typing mistake would otherwise mean the default, silently.
  *
- * @param known has the keys that are
+ * @param known an object with the known options as its keys
  */
 export function refuseUnknown(options: object, known: object, path: string): void {
   const unknown = Object.keys(options).find((key) => !Object.hasOwn(known, key));

@@ -2,13 +2,13 @@ import ms from 'ms';
 import type { Duration } from '../session-auth.options.js';
 import { demand } from './checks.js';
 
-/** Beyond it, dates cannot be written in a cookie any more. */
+/** A century. Much later dates cannot be written in a cookie. */
 const LONGEST_DURATION = 100 * 365 * 24 * 3600 * 1000;
 
 /**
  * A duration in milliseconds.
  *
- * @throws InvalidOptionError for anything but a whole or broken number above zero
+ * @throws InvalidOptionError for anything but a number above zero
  */
 export function milliseconds(option: string, duration: Duration): number {
   const value = typeof duration === 'string' && duration !== '' ? ms(duration as ms.StringValue) : duration;

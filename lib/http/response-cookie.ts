@@ -1,0 +1,99 @@
+import { cookieExpiresAt, expiresAt, idleLimit, type Lifetime, type Lived } from '../model/lifetime.js';
+import type { SessionId } from '../model/session-id.js';
+import type { Clock } from '../model/clock.js';
+import type { Cookie } from './express-session.js';
+import type { SessionCookies } from './session-cookies.js';
+import type { SessionRequest, SessionResponse } from './session-request.js';
+
+/** What a {@link ResponseCookie} works with. */
+export interface CookieRuntime {
+  readonly cookies: SessionCookies;
+  readonly lifetime: Lifetime;
+  readonly clock: Clock;
+}
+
+/** What one response does with the session cookie: by default nothing. */
+export class ResponseCookie {
+  #action: { id: SessionId; session: Lived } | 'clear' | undefined;
+  #isSent = false;
+
+  constructor(
+    private readonly request: SessionRequest,
+    private readonly response: SessionResponse,
+    private readonly runtime: CookieRuntime,
+  ) {}
+
+  /** The response sets the cookie to this id of this session. */
+  issue(id: SessionId, session: Lived): void {
+    this.#action = { id, session };
+  }
+
+  /** The response clears the cookie. */
+  clear(): void {
+    this.#action = 'clear';
+  }
+
+  /** The response leaves the cookie as it is. */
+  leave(): void {
+    this.#action = undefined;
+  }
+
+  /** `req.session.cookie` of a session: the configured attributes, and the session's own end. */
+  describe(session: Lived): Cookie {
+    const { cookies, lifetime } = this.runtime;
+    const cookie = cookies.cookieFor(this.request);
+    cookie.expires = session.maxAge === null ? null : new Date(expiresAt(session, lifetime));
+    cookie.originalMaxAge = session.maxAge === null ? null : idleLimit(session, lifetime);
+    return cookie;
+  }
+
+  /**
+   * Sets the header. Called once, right before the headers go out.
+   *
+   * @param isExposed false when a handler has taken `req.session` away: then no id is issued
+   */
+  writeHeader(isExposed: boolean): void {
+    this.#isSent = true;
+    const value = this.#headerValue(isExposed);
+    if (value === undefined) {
+      return;
+    }
+    const others = [this.response.getHeader('Set-Cookie') ?? []].flat().map(String);
+    this.response.setHeader('Set-Cookie', [...others, value]);
+    // No cache may give this response, and the cookie in it, to anybody else (RFC 6265, section 8.1; RFC 9111, 7.3).
+    this.response.setHeader('Cache-Control', 'no-store');
+  }
+
+  /** The headers have gone out: a cookie issued now does not reach the browser. */
+  get isSent(): boolean {
+    return this.#isSent;
+  }
+
+  /** The client has hung up: nobody waits for the response any more. */
+  get isAbandoned(): boolean {
+    return this.response.destroyed;
+  }
+
+  /** Why a cookie issued now would not reach the browser; `undefined` when it would. */
+  whyUnsendable(): string | undefined {
+    if (this.#isSent) {
+      return 'The session cookie cannot be sent any more: the response has begun. Log in before it does.';
+    }
+    return this.runtime.cookies.isSendable(this.request)
+      ? undefined
+      : 'The session cookie is Secure, but this connection is not, so it cannot be sent and nothing is stored. Behind ' +
+          'a proxy that ends TLS, tell Express to trust it: app.set("trust proxy", 1).';
+  }
+
+  #headerValue(isExposed: boolean): string | undefined {
+    const { cookies, lifetime, clock } = this.runtime;
+    if (this.#action === undefined || !cookies.isSendable(this.request)) {
+      return undefined;
+    }
+    if (this.#action === 'clear') {
+      return cookies.clear(this.request);
+    }
+    const { id, session } = this.#action;
+    return isExposed ? cookies.issue(this.request, id, cookieExpiresAt(session, lifetime, clock.now())) : undefined;
+  }
+}

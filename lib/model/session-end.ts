@@ -1,0 +1,65 @@
+import type { SignOutReason } from '../session-auth.errors.js';
+import { hashSecret, isUserHandle, sameHash, type SessionId } from './session-id.js';
+import { secretHashesOf } from './rotation.js';
+import type { SessionRecord } from './session-record.js';
+
+/** Why a session was ended. One that expires is not ended by anybody. */
+export type EndReason = Exclude<SignOutReason, 'expired'>;
+
+/** How a session is ended: for a reason, or because a login of the same browser replaces it. */
+export type Ending = EndReason | 'replaced';
+
+/** What a store still knows of a session that was ended. */
+export interface EndedSession {
+  readonly reason: EndReason;
+  /** A login of the same browser replaced the session: that browser has a newer cookie by now. */
+  readonly replaced: boolean;
+  /** Hashes of the secrets whose holders may learn the reason. */
+  readonly secretHashes: readonly string[];
+}
+
+/** How long a store remembers why a user's session was ended: 24 h, in milliseconds. */
+export const ENDED_REMEMBERED_FOR = 24 * 3_600_000;
+/** How long it remembers that a login replaced an anonymous session: longer than requests run. In milliseconds. */
+export const REPLACED_REMEMBERED_FOR = 60_000;
+
+/** How long a store remembers the end of this session, in milliseconds; 0 for not at all. */
+export function rememberedFor({ login }: Pick<SessionRecord, 'login'>, ending: Ending): number {
+  if (login !== undefined) {
+    return ENDED_REMEMBERED_FOR;
+  }
+  return ending === 'replaced' ? REPLACED_REMEMBERED_FOR : 0;
+}
+
+/** What remains of a session when it is ended. */
+export function endedSession(
+  record: Pick<SessionRecord, 'secretHash' | 'rotation'>,
+  ending: Ending,
+  shownHash?: string,
+): EndedSession {
+  return {
+    reason: ending === 'replaced' ? 'logged_out' : ending,
+    replaced: ending === 'replaced',
+    secretHashes: [...secretHashesOf(record), ...(shownHash === undefined ? [] : [shownHash])],
+  };
+}
+
+/**
+ * What the holder of this id is told about a session that is not live any more.
+ *
+ * @param ended what the store still knows of it; `undefined` when that is nothing, as after its expiry
+ * @returns `undefined` for an anonymous session, and for who shows a secret that the session never had
+ */
+export function signOutReason(
+  { handle, secret }: SessionId,
+  ended: EndedSession | undefined,
+): SignOutReason | undefined {
+  if (!isUserHandle(handle)) {
+    return undefined;
+  }
+  if (ended === undefined) {
+    return 'expired';
+  }
+  const shown = hashSecret(secret);
+  return ended.secretHashes.some((hash) => sameHash(hash, shown)) ? ended.reason : undefined;
+}

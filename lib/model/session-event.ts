@@ -1,0 +1,65 @@
+/** What every event says. The handle names the session; no event ever carries its secret. */
+interface EventBase {
+  /** When it happened. */
+  readonly at: Date;
+  readonly userId?: string;
+  readonly handle?: string;
+}
+
+/** Who or what had a session end: its user (on another device, say), an administrator, `maxSessions`, new credentials. */
+export type RevocationReason = 'user' | 'admin' | 'limit' | 'credentials_changed';
+
+/**
+ * Something that happened to a session. `type` tells the kinds apart.
+ *
+ * @example
+ * ```ts
+ * function describe(event: SessionEvent): string {
+ *   switch (event.type) {
+ *     case 'logged-in':
+ *       return `${event.userId} logged in by ${event.method ?? 'an unnamed method'}`;
+ *     case 'revoked':
+ *       return `session ${event.handle} was ended: ${event.reason}`;
+ *     default:
+ *       return event.type;
+ *   }
+ * }
+ * ```
+ */
+export type SessionEvent = EventBase &
+  (
+    | { readonly type: 'logged-in'; readonly userId: string; readonly handle: string; readonly method?: string }
+    | { readonly type: 'logged-out'; readonly userId: string; readonly handle: string }
+    /** The user proved again who they are. The session goes on under a new handle. */
+    | {
+        readonly type: 'reauthenticated';
+        readonly handle: string;
+        readonly previous: string;
+        readonly method?: string;
+      }
+    /** Somebody else than its own request ended the session. `userId` is missing where everybody's sessions were ended. */
+    | { readonly type: 'revoked'; readonly handle: string; readonly reason: RevocationReason }
+    /** The browser has shown the next secret of its session for the first time. */
+    | { readonly type: 'rotated'; readonly handle: string }
+    /** A request showed a secret that is no longer good: somebody has a copy of the cookie. The session was ended. */
+    | { readonly type: 'reuse-detected'; readonly handle: string }
+    /** A strategy refused the credentials. */
+    | { readonly type: 'login-failed'; readonly strategy: string; readonly reason: string }
+    /** The module ended the session: its user is gone or is not that of the login, or its value in the store was unreadable. */
+    | { readonly type: 'ended'; readonly handle: string; readonly reason: 'user_gone' | 'user_mismatch' | 'unreadable' }
+    /** A request's session ended while the request ran. What it wanted to save was dropped. */
+    | { readonly type: 'save-dropped'; readonly handle: string }
+    /** A session's data has grown past `warnAtBytes`. Each request has to load it. */
+    | { readonly type: 'large-session'; readonly handle: string; readonly bytes: number }
+    /** An operation of the store failed. */
+    | { readonly type: 'store-error'; readonly operation: string; readonly error: unknown }
+    /** Activity could not be written down. The response went out regardless. */
+    | { readonly type: 'touch-failed'; readonly handle: string; readonly error: unknown }
+  );
+
+/** An event before it has its time. */
+export type NewSessionEvent = SessionEvent extends infer Event
+  ? Event extends SessionEvent
+    ? Omit<Event, 'at'>
+    : never
+  : never;

@@ -1,0 +1,41 @@
+/**
+ * The device that a user logged in on.
+ *
+ * @example
+ * ```ts
+ * SessionAuthModule.forRoot({
+ *   secret: process.env.SESSION_SECRET,
+ *   device: ({ headers }): Device => ({ userAgent: headers['user-agent'] }), // Remembers no address.
+ * });
+ * ```
+ */
+export interface Device {
+  ip?: string;
+  userAgent?: string;
+  /** A name of your own, such as "Ada's phone". */
+  label?: string;
+}
+
+/**
+ * What a user may see of one of their sessions. Nothing in it opens the session.
+ *
+ * @example
+ * ```ts
+ * function line({ device, seenAt, expiresAt }: SessionInfo): string {
+ *   return `${device.label ?? device.userAgent}: last used ${seenAt.toISOString()}, ends ${expiresAt.toISOString()}`;
+ * }
+ * ```
+ */
+export interface SessionInfo {
+  /** Public name of the session: for device lists, logs and revocation. */
+  readonly handle: string;
+  /** When this session was opened. */
+  readonly createdAt: Date;
+  /** When the user last proved who they are. */
+  readonly authenticatedAt: Date;
+  /** When the session was last used, to the precision of `lifetime.touchEvery`. */
+  readonly seenAt: Date;
+  /** When the session ends unless it is used before. */
+  readonly expiresAt: Date;
+  readonly device: Device;
+}

@@ -1,0 +1,109 @@
+import type { Device, SessionInfo } from './session-info.js';
+import { stringify } from './session-data.js';
+import { hashSecret, type SessionId } from './session-id.js';
+
+/** Who is logged in on a session. */
+export interface LoginRecord {
+  readonly userId: string;
+  /** When the user proved who they are. */
+  readonly at: number;
+  /** How they did, in the application's own word. */
+  readonly method?: string;
+  readonly device?: Device;
+  /** A login by "remember me" is never fresh. */
+  readonly remembered?: true;
+  /** A route that asks for a proof `once` has used up this one. */
+  readonly spent?: true;
+  /** Hash of the credential stamp at the login. `null`: the next stamp seen is to be taken over. */
+  readonly stamp?: string | null;
+}
+
+/**
+ * The secrets of a session beside its current one. From `rotateEvery` on, each response to the holder of the current secret
+ * offers the next one. That is derived from the current one, so that all responses offer the same, and only its hash is
+ * stored. It is promoted when a request first shows it. The secret before it then stays good for `rotationGrace`.
+ */
+export interface Rotation {
+  /** When the current secret was promoted, in milliseconds since 1970. */
+  readonly since: number;
+  /** Hash of the secret that is offered and was not shown yet. */
+  readonly pending?: string;
+  /** Former secrets, as long as requests that are under way may still show them. */
+  readonly grace: readonly { readonly hash: string; readonly until: number }[];
+}
+
+/** A session as a store keeps it. Times are milliseconds since 1970. */
+export interface SessionRecord {
+  readonly handle: string;
+  /** Hash of the current secret. */
+  readonly secretHash: string;
+  /** The other secrets, from the first rotation on. */
+  readonly rotation?: Rotation;
+  /** Counts the writes of `data`. A save names the version that it was made from. */
+  readonly version: number;
+  readonly createdAt: number;
+  readonly seenAt: number;
+  /** "Remember me": the session's own idle and absolute limit, in milliseconds. */
+  readonly remember?: number;
+  /**
+   * The cookie's age as the application has set it by `req.session.cookie.maxAge`, which is the session's idle limit too.
+   * `null`: the cookie ends with the browser.
+   */
+  readonly maxAge?: number | null;
+  readonly login?: LoginRecord;
+  /** The user who logged out of the session before this one and kept its data. Another user's login may not take it. */
+  readonly owner?: string;
+  /** What the application keeps in `req.session`: a JSON object, as text. */
+  readonly data: string;
+}
+
+/** The first version of a new session. */
+export function newRecord({ handle, secret }: SessionId, data: string, now: number): SessionRecord {
+  return { handle, secretHash: hashSecret(secret), version: 1, createdAt: now, seenAt: now, data };
+}
+
+/** What a new login is made of. */
+export interface NewLogin {
+  readonly login: Omit<LoginRecord, 'at' | 'remembered' | 'spent'>;
+  /** The new session's data. */
+  readonly data: Record<string, unknown>;
+  /** This session's own idle and absolute limit, in milliseconds. */
+  readonly remember: number | undefined;
+}
+
+/** The record of the session that a login opens. */
+export function recordOfLogin(id: SessionId, { login, data, remember }: NewLogin, now: number): SessionRecord {
+  return {
+    ...newRecord(id, stringify(data), now),
+    ...(remember !== undefined && { remember }),
+    login: { ...login, at: now, ...(remember !== undefined && { remembered: true }) },
+  };
+}
+
+/** The record of a session after a step-up. It keeps its own limits, which count anew. */
+export function recordOfStepUp(
+  id: SessionId,
+  data: string,
+  { remember, maxAge }: SessionRecord,
+  login: Omit<LoginRecord, 'at'>,
+  now: number,
+): SessionRecord {
+  return {
+    ...newRecord(id, data, now),
+    ...(remember !== undefined && { remember }),
+    ...(maxAge !== undefined && { maxAge }),
+    login: { ...login, at: now },
+  };
+}
+
+/** What the session's own user may see of it. */
+export function sessionInfo(record: SessionRecord, login: LoginRecord, expiresAt: number): SessionInfo {
+  return {
+    handle: record.handle,
+    createdAt: new Date(record.createdAt),
+    authenticatedAt: new Date(login.at),
+    seenAt: new Date(record.seenAt),
+    expiresAt: new Date(expiresAt),
+    device: login.device ?? {},
+  };
+}

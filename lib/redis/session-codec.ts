@@ -1,0 +1,200 @@
+import { type EndedSession, type Ending, endedSession, type EndReason } from '../model/session-end.js';
+import type { LoginRecord, Rotation, SessionRecord } from '../model/session-record.js';
+import type { Device } from '../model/session-info.js';
+import type { FoundSession } from '../store/session-store.js';
+
+/**
+ * A session in Redis is one JSON text:
+ *
+ *     {"seen":1767225600000,"v":3,"secret":"<hash>",...,"created":...,"user":"42",...,"data":{...}}
+ *
+ * What remains of one that was ended is another:
+ *
+ *     {"ended":"revoked","secret":"<hash>",...}
+ *
+ * `seen` and `v` come first, then the secrets, then `created`, and `data` comes last. So the Lua scripts find each part without
+ * decoding the whole: cjson would turn the application's empty arrays into objects and round its large numbers. Names are
+ * short and a login's parts stand beside the rest, since Redis keeps this text for every user.
+ */
+interface StoredSession extends StoredSecrets {
+  seen: number;
+  v: number;
+  created: number;
+  remember?: number | undefined;
+  maxAge?: number | null | undefined;
+  owner?: string | undefined;
+  /** The id of the user who is logged in. The following are of that login. */
+  user?: string | undefined;
+  /** Left out where it is `created`. */
+  loginAt?: number | undefined;
+  method?: string | undefined;
+  ip?: string | undefined;
+  agent?: string | undefined;
+  label?: string | undefined;
+  remembered?: true | undefined;
+  spent?: true | undefined;
+  stamp?: string | null | undefined;
+}
+
+interface StoredSecrets {
+  secret: string;
+  rotation?: Rotation | undefined;
+}
+
+interface StoredRemains extends StoredSecrets {
+  ended: EndReason;
+  replaced?: true;
+  /** Hash of a secret that was not of the session and whose holder may learn the reason. */
+  shown?: string;
+}
+
+const DATA = ',"data":';
+/** How a live session begins, so that the Lua scripts find their way. */
+const LIVE = /^\{"seen":\d{13},"v":\d+,"secret":"/;
+const ENDED = '{"ended":"';
+
+export function encodeSession(record: SessionRecord): string {
+  const { seenAt: seen, version: v, secretHash: secret, rotation, createdAt: created } = record;
+  const { remember, maxAge, owner, login } = record;
+  const head: StoredSession = {
+    seen,
+    v,
+    secret,
+    rotation,
+    created,
+    remember,
+    maxAge,
+    owner,
+    ...encodeLogin(login, created),
+  };
+  return `${JSON.stringify(head).slice(0, -1)}${DATA}${record.data}}`;
+}
+
+function encodeLogin(login: LoginRecord | undefined, created: number): Partial<StoredSession> {
+  if (login === undefined) {
+    return {};
+  }
+  const { userId: user, at, method, device, remembered, spent, stamp } = login;
+  const { ip, userAgent: agent, label } = device ?? {};
+  return { user, loginAt: at === created ? undefined : at, method, ip, agent, label, remembered, spent, stamp };
+}
+
+/** How the remains of a session begin that is ended so. The scripts append its secrets. */
+export function remainsPrefix(ending: Ending): string {
+  return ending === 'replaced' ? '{"ended":"logged_out","replaced":true,' : `{"ended":"${ending}",`;
+}
+
+/** What the scripts append to the secrets in a session's remains. */
+export function remainsSuffix(shownHash: string | undefined): string {
+  return shownHash === undefined ? '' : `,"shown":"${shownHash}"`;
+}
+
+/** What a value holds: a session, or what remains of one. `undefined` for broken JSON, or JSON of another shape. */
+export function decodeSession(handle: string, text: string): FoundSession | EndedSession | undefined {
+  if (text.startsWith(ENDED)) {
+    return decodeRemains(text);
+  }
+  // Inside a JSON string the quotes of DATA would be escaped. So its first occurrence is the key.
+  const end = text.indexOf(DATA);
+  if (end === -1 || !LIVE.test(text) || !text.endsWith('}')) {
+    return undefined;
+  }
+  const head = parse(`${text.slice(0, end)}}`);
+  const data = text.slice(end + DATA.length, -1);
+  const values = parse(data);
+  if (!isStoredSession(head) || !isObject(values)) {
+    return undefined;
+  }
+  const { seen, v, created, secret, rotation, remember, maxAge, owner } = head;
+  const record: Mutable<SessionRecord> = {
+    handle,
+    secretHash: secret,
+    version: v,
+    createdAt: created,
+    seenAt: seen,
+    data,
+  };
+  // One by one: each read of a session comes here, and a spread for each costs more than all the rest.
+  if (rotation !== undefined) record.rotation = rotation;
+  if (remember !== undefined) record.remember = remember;
+  if (maxAge !== undefined) record.maxAge = maxAge;
+  if (owner !== undefined) record.owner = owner;
+  if (head.user !== undefined) record.login = decodeLogin(head.user, head);
+  return { record, values };
+}
+
+function decodeLogin(userId: string, head: StoredSession): LoginRecord {
+  const { method, ip, agent, label, remembered, spent, stamp } = head;
+  const login: Mutable<LoginRecord> = { userId, at: head.loginAt ?? head.created };
+  if (method !== undefined) login.method = method;
+  if (ip !== undefined || agent !== undefined || label !== undefined) {
+    const device: Device = (login.device = {});
+    if (ip !== undefined) device.ip = ip;
+    if (agent !== undefined) device.userAgent = agent;
+    if (label !== undefined) device.label = label;
+  }
+  if (remembered !== undefined) login.remembered = remembered;
+  if (spent !== undefined) login.spent = spent;
+  if (stamp !== undefined) login.stamp = stamp;
+  return login;
+}
+
+function decodeRemains(text: string): EndedSession | undefined {
+  const remains = parse(text);
+  if (!isStoredRemains(remains)) {
+    return undefined;
+  }
+  const { ended, replaced, secret, rotation, shown } = remains;
+  const ending = replaced === true ? 'replaced' : ended;
+  return endedSession({ secretHash: secret, ...(rotation && { rotation }) }, ending, shown);
+}
+
+type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
+
+function parse(text: string): unknown {
+  try {
+    return JSON.parse(text);
+  } catch {
+    return undefined;
+  }
+}
+
+function isObject(value: unknown): value is Record<string, unknown> {
+  return typeof value === 'object' && value !== null && !Array.isArray(value);
+}
+
+function isStoredSession(value: unknown): value is StoredSession {
+  if (!isObject(value)) {
+    return false;
+  }
+  const { seen, v, created, remember = 0, maxAge = null, user = '', loginAt = 0, stamp = null } = value;
+  return (
+    hasSecrets(value) &&
+    Number.isSafeInteger(seen) &&
+    Number.isSafeInteger(v) &&
+    Number.isSafeInteger(created) &&
+    Number.isFinite(remember) &&
+    (maxAge === null || Number.isFinite(maxAge)) &&
+    typeof user === 'string' &&
+    Number.isSafeInteger(loginAt) &&
+    (stamp === null || typeof stamp === 'string')
+  );
+}
+
+function isStoredRemains(value: unknown): value is StoredRemains {
+  return isObject(value) && hasSecrets(value) && typeof value['ended'] === 'string';
+}
+
+function hasSecrets({ secret, rotation }: Record<string, unknown>): boolean {
+  return typeof secret === 'string' && (rotation === undefined || isRotation(rotation));
+}
+
+function isRotation(value: unknown): boolean {
+  const { since, pending = '', grace }: Record<string, unknown> = isObject(value) ? value : {};
+  return (
+    Number.isSafeInteger(since) &&
+    typeof pending === 'string' &&
+    Array.isArray(grace) &&
+    grace.every((former) => isObject(former) && typeof former['hash'] === 'string')
+  );
+}

@@ -1,0 +1,226 @@
+import { ExpressSession, type SessionOwner } from '../http/express-session.js';
+import { exposeSession, isSessionExposed } from '../http/request-properties.js';
+import type { ResponseCookie } from '../http/response-cookie.js';
+import type { SessionRequest } from '../http/session-request.js';
+import { signOutReason } from '../model/session-end.js';
+import type { SessionRecord } from '../model/session-record.js';
+import type { SignOutReason } from '../session-auth.errors.js';
+import { type EndedResult, isLive } from '../store/session-store.js';
+import { LoadedSession } from './loaded-session.js';
+import { SerialQueue } from './serial-queue.js';
+import type { Amendment, SessionRepository } from './session-repository.js';
+import type { SessionRuntime } from './session-runtime.js';
+import { SessionWriter } from './session-writer.js';
+
+/**
+ * The session that a request exposes at `req.session`: which one that is, and how it is written and ended. It carries out the
+ * methods of `req.session`.
+ */
+export class ExposedSession implements SessionOwner {
+  #loaded: LoadedSession | undefined;
+  #signOutReason: SignOutReason | undefined;
+  readonly #queue = new SerialQueue();
+  readonly #writer: SessionWriter;
+
+  constructor(
+    private readonly request: SessionRequest,
+    private readonly runtime: SessionRuntime,
+    private readonly repository: SessionRepository,
+    private readonly cookie: ResponseCookie,
+  ) {
+    this.#writer = new SessionWriter(runtime, repository, cookie);
+  }
+
+  get loaded(): LoadedSession | undefined {
+    return this.#loaded;
+  }
+
+  /** The version in the store; `undefined` while the store has none. */
+  get record(): SessionRecord | undefined {
+    return this.#loaded?.record;
+  }
+
+  /** Why the session of the request's cookie is not live any more; `undefined` where it is, or nobody knows. */
+  get signOutReason(): SignOutReason | undefined {
+    return this.#signOutReason;
+  }
+
+  /** Whether something that the request wanted to write or to end could not be. */
+  get hasFailed(): boolean {
+    return this.#queue.hasFailed;
+  }
+
+  /** Exposes this session at `req.session`. */
+  expose(loaded: LoadedSession): void {
+    this.#loaded = loaded;
+    exposeSession(this.request);
+  }
+
+  /** Exposes a new, empty session. Nothing of it is stored until something is put into it. */
+  begin(): LoadedSession {
+    const loaded = new LoadedSession(undefined, undefined, {});
+    this.expose(loaded);
+    return loaded;
+  }
+
+  /** Takes `req.session` away: the request has no session at all. */
+  remove(): void {
+    this.#loaded = undefined;
+    delete this.request.session;
+  }
+
+  /** Remembers why the session of a cookie is not live any more. Of several reasons the first counts. */
+  noteSignOut(reason: SignOutReason | undefined): void {
+    this.#signOutReason ??= reason;
+  }
+
+  /** The request does not count as activity. */
+  markPassive(): void {
+    this.#writer.markPassive();
+  }
+
+  /** Runs an operation on the session after those that this request has begun before. */
+  run(operation: () => Promise<void>): Promise<void> {
+    return this.#queue.run(operation);
+  }
+
+  // `req.session` and its methods. ---------------------------------------------------------------------------------
+
+  /** Makes `req.session`, unless that has been done. */
+  expressSession(): ExpressSession | undefined {
+    const loaded = this.#loaded;
+    return loaded?.expressSession((values) => {
+      const now = this.runtime.clock.now();
+      const session = new ExpressSession(this.request, this, values);
+      session.cookie = this.cookie.describe(loaded.record ?? { createdAt: now, seenAt: now });
+      return session;
+    });
+  }
+
+  /** Stores the session even where nothing has changed. */
+  save(session: ExpressSession): Promise<void> {
+    return this.run(async () => {
+      const loaded = this.#loadedFor(session);
+      await (loaded && this.#write(loaded, loaded.data));
+    });
+  }
+
+  async reload(session: ExpressSession): Promise<void> {
+    const loaded = this.#loadedFor(session);
+    const found = loaded && (await this.repository.find(loaded.id.handle));
+    if (loaded === undefined || !isLive(found) || this.repository.isExpired(found.record)) {
+      throw new Error('failed to load session'); // express-session's own words.
+    }
+    this.expose(new LoadedSession(loaded.id, found.record, found.values));
+  }
+
+  destroy(session: ExpressSession): Promise<void> {
+    const loaded = this.#loadedFor(session);
+    delete this.request.session;
+    return this.run(async () => {
+      await (loaded && this.end(loaded));
+    });
+  }
+
+  regenerate(session: ExpressSession): Promise<void> {
+    return this.run(async () => {
+      const loaded = this.#loadedFor(session);
+      await (loaded && this.end(loaded));
+      const exposed = this.request.session as ExpressSession | undefined;
+      if (exposed === session || exposed === undefined) {
+        this.begin();
+      }
+    });
+  }
+
+  // How it is written and ended. -----------------------------------------------------------------------------------
+
+  /** Stores what has to be stored before the response may go out; `undefined` when that is nothing. */
+  commit(): Promise<void> | undefined {
+    const { underWay } = this.#queue;
+    if (underWay !== undefined) {
+      return underWay.then(() => this.commit()); // A save or a logout that the handler did not wait for.
+    }
+    const loaded = this.#exposed();
+    if (loaded === undefined) {
+      return undefined;
+    }
+    let data: string | undefined;
+    try {
+      data = loaded.unsaved;
+    } catch (error) {
+      return this.run(() => {
+        throw error;
+      });
+    }
+    if (data === undefined) {
+      return this.#writer.keepAlive(loaded);
+    }
+    const changed = data;
+    return this.run(() => this.#write(loaded, changed));
+  }
+
+  /** Changes what is stored beside the session's data. Returns false when nothing was changed. */
+  async amend(amendment: Amendment): Promise<boolean> {
+    const loaded = this.#loaded;
+    const former = loaded?.record;
+    const result = former && (await this.repository.amend(former, amendment));
+    if (loaded === undefined || former === undefined || result?.outcome !== 'saved') {
+      return false;
+    }
+    loaded.merge(result.record, former.data);
+    return true;
+  }
+
+  /** Ends a session in the store. Returns false when that had none. */
+  async end(loaded: LoadedSession): Promise<boolean> {
+    if (loaded.record === undefined) {
+      return false;
+    }
+    const wasLive = await this.repository.logOut(loaded.record);
+    loaded.end();
+    this.cookie.leave();
+    return wasLive;
+  }
+
+  /**
+   * A session ended while this request ran. The response goes out; what it wanted to store is dropped. The cookie stays: by now
+   * it may be that of a login in another tab, and otherwise the next request learns from it why the session ended.
+   */
+  lose(loaded: LoadedSession, { ended }: EndedResult): void {
+    loaded.end();
+    this.noteSignOut(signOutReason(loaded.id, ended));
+  }
+
+  async #write(loaded: LoadedSession, data: string): Promise<void> {
+    if (loaded.record === undefined) {
+      await this.#writer.create(loaded, data);
+      return;
+    }
+    const ended = await this.#writer.update(loaded, loaded.record, data);
+    if (ended !== undefined) {
+      this.lose(loaded, ended);
+    }
+  }
+
+  /** The session at `req.session`; `undefined` where a handler has taken that away, or the session has ended. */
+  #exposed(): LoadedSession | undefined {
+    const loaded = this.#loaded;
+    if (!isSessionExposed(this.request) || loaded?.hasEnded !== false) {
+      return undefined;
+    }
+    return loaded.express === undefined ? loaded : this.#loadedFor(this.request.session as ExpressSession);
+  }
+
+  /** The session that this object is the `req.session` of; `undefined` where that is another one, or has ended. */
+  #loadedFor(session: ExpressSession): LoadedSession | undefined {
+    const loaded = this.#loaded;
+    const handle = loaded?.id.handle;
+    const isExposed = this.request.session === session && session.id === handle && this.request.sessionID === handle;
+    if (!isExposed || loaded?.hasEnded !== false) {
+      return undefined;
+    }
+    loaded.replaceExpressSession(session);
+    return loaded;
+  }
+}

@@ -1,0 +1,153 @@
+import { setTimeout } from 'node:timers/promises';
+import type { PresentedId } from '../http/session-cookies.js';
+import type { SessionRequest } from '../http/session-request.js';
+import { type SecretStatus, secretStatus } from '../model/rotation.js';
+import { type EndedSession, signOutReason } from '../model/session-end.js';
+import { sameHash } from '../model/session-id.js';
+import type { LoginRecord, SessionRecord } from '../model/session-record.js';
+import { SessionStoreUnavailableException } from '../session-auth.errors.js';
+import { type FoundSession, isLive } from '../store/session-store.js';
+import type { RequestSession } from './request-session.js';
+import type { RestoredUser, SessionRuntime } from './session-runtime.js';
+
+/** How long after a change of credentials `credentialsChanged({ keep })` may still name the session to keep, in milliseconds. */
+const KEEP_WITHIN = 100;
+
+/** Loads a request's session by the ids in its cookies, and restores the session's user. */
+export class SessionLoader {
+  constructor(private readonly runtime: SessionRuntime) {}
+
+  /**
+   * Loads `req.session` and `req.user`. Never rejects: if the store or the user database fails, the guards respond to that.
+   *
+   * @param presented the ids in the request's cookies whose signature holds
+   */
+  async load(request: SessionRequest, session: RequestSession, presented: readonly PresentedId[]): Promise<void> {
+    try {
+      if (this.runtime.repository.disconnected) {
+        throw new Error('The session store is disconnected.');
+      }
+      const found = await this.resume(session, presented);
+      if (found === undefined) {
+        session.begin();
+      } else if (found.record.login !== undefined) {
+        await this.restoreUser(request, session, found.record, found.record.login, found.values);
+      }
+    } catch (error) {
+      if (!(error instanceof SessionStoreUnavailableException)) {
+        this.runtime.logger.error('A session could not be loaded; guarded routes respond 503.', error);
+      }
+      session.giveUp(error);
+    }
+  }
+
+  /** Resumes the first live session that one of the ids opens. The cookie of an ended one does not hide a live one. */
+  private async resume(session: RequestSession, presented: readonly PresentedId[]): Promise<FoundSession | undefined> {
+    const { repository } = session;
+    for (const handle of new Set(presented.map((id) => id.handle))) {
+      const ids = presented.filter((id) => id.handle === handle);
+      const found = await repository.find(handle);
+      if (!isLive(found) || repository.isExpired(found.record)) {
+        noteSignOut(session, ids, isLive(found) ? undefined : found);
+        continue;
+      }
+      const best = bestOf(ids, found.record, this.runtime.clock.now());
+      if (best !== undefined) {
+        const promotes = best.status === 'pending';
+        const promoted = promotes ? await repository.promote(found, best.id.secret) : found;
+        session.resume(promoted, best.id, best.id.hasOlderSignature);
+        return promoted;
+      }
+      const wasLive = await repository.endReused(found.record, ids[0]?.secret ?? '');
+      session.signedOut('reuse_detected', wasLive);
+      const ended = wasLive ? undefined : await repository.find(handle); // Another request was faster.
+      if (ended !== undefined && !isLive(ended)) {
+        noteSignOut(session, ids, ended);
+      }
+    }
+    return undefined;
+  }
+
+  /** Restores the user, once per request. Without a user the session ends; if the lookup fails, guarded routes respond 503. */
+  private async restoreUser(
+    request: SessionRequest,
+    session: RequestSession,
+    record: SessionRecord,
+    { userId }: LoginRecord,
+    { passport }: FoundSession['values'],
+  ): Promise<void> {
+    const { users, logger } = this.runtime;
+    const { repository } = session;
+    if ((passport as { user?: unknown } | undefined)?.user === undefined) {
+      return;
+    }
+    let restored: RestoredUser | undefined;
+    try {
+      restored = await users.restore(passport, request);
+    } catch (error) {
+      logger.error('deserializeUser failed; guarded routes respond 503.', error);
+      session.userLookupFailed(error);
+      return;
+    }
+    if (restored === undefined) {
+      session.signedOut('revoked', await repository.endWithoutUser(record, 'user_gone'));
+    } else if (restored.userId !== userId) {
+      session.signedOut('revoked', await repository.endWithoutUser(record, 'user_mismatch'));
+    } else if (await this.hasValidCredentials(session, record, restored.stamp)) {
+      session.restored(restored.user);
+    } else {
+      const wasLive = await repository.revoke(record, 'credentials_changed', 'credentials_changed');
+      session.signedOut('credentials_changed', wasLive);
+    }
+  }
+
+  /**
+   * Whether the user's credential stamp is still that of the login. A session from before the serializer had stamps has none,
+   * and ends. `credentialsChanged({ keep })` may be about to spare this session, so another stamp is compared twice.
+   */
+  private async hasValidCredentials(
+    session: RequestSession,
+    { handle, login }: SessionRecord,
+    present: string | undefined,
+  ): Promise<boolean> {
+    const matches = (stamp: string | null | undefined): boolean =>
+      present === undefined || stamp === null || (stamp !== undefined && sameHash(stamp, present));
+    let stamp = login?.stamp;
+    if (!matches(stamp)) {
+      await setTimeout(KEEP_WITHIN);
+      const found = await session.repository.find(handle);
+      stamp = isLive(found) ? found.record.login?.stamp : undefined;
+    }
+    if (stamp === null && present !== undefined) {
+      await session.amend(({ login: current }) =>
+        current?.stamp === null ? { login: { ...current, stamp: present } } : undefined,
+      );
+    }
+    return matches(stamp);
+  }
+}
+
+/** Notes why a session is not live any more, for the first of its ids that may learn it. */
+function noteSignOut(session: RequestSession, ids: readonly PresentedId[], ended: EndedSession | undefined): void {
+  session.noteSignOut(ids.map((id) => signOutReason(id, ended)).find((reason) => reason !== undefined));
+}
+
+/** A browser that has several cookies of one session shows the pending secret beside the one that it replaces. */
+const PREFERENCE: readonly SecretStatus[] = ['pending', 'current', 'grace'];
+
+/** Of the ids of one session, the one that opens it; `undefined` where none does. */
+function bestOf(
+  ids: readonly PresentedId[],
+  record: SessionRecord,
+  now: number,
+): { id: PresentedId; status: SecretStatus } | undefined {
+  let best: { id: PresentedId; status: SecretStatus } | undefined;
+  for (const id of ids) {
+    const status = secretStatus(record, id.secret, now);
+    const isBetter = best === undefined || (status && PREFERENCE.indexOf(status) < PREFERENCE.indexOf(best.status));
+    if (status !== undefined && isBetter) {
+      best = { id, status };
+    }
+  }
+  return best;
+}

@@ -1,0 +1,76 @@
+import type { NewSessionEvent, RevocationReason } from '../model/session-event.js';
+import type { SessionRecord } from '../model/session-record.js';
+
+/** Turns what happened to a session into an event. */
+export class SessionReporter {
+  /**
+   * @param report passes an event on
+   * @param warnAtBytes bytes of data past which a session is reported as large
+   */
+  constructor(
+    private readonly report: (event: NewSessionEvent) => void,
+    private readonly warnAtBytes: number,
+  ) {}
+
+  loggedIn({ handle, login }: SessionRecord, userId: string): void {
+    this.report({ type: 'logged-in', userId, handle, ...methodOf(login) });
+  }
+
+  /** An anonymous session that ends is no event. */
+  loggedOut({ handle, login }: SessionRecord): void {
+    if (login !== undefined) {
+      this.report({ type: 'logged-out', userId: login.userId, handle });
+    }
+  }
+
+  reauthenticated(record: SessionRecord, previous: string): void {
+    this.report({ type: 'reauthenticated', ...subjectOf(record), previous, ...methodOf(record.login) });
+  }
+
+  rotated(record: SessionRecord): void {
+    this.report({ type: 'rotated', ...subjectOf(record) });
+  }
+
+  reuseDetected(record: SessionRecord): void {
+    this.report({ type: 'reuse-detected', ...subjectOf(record) });
+  }
+
+  endedWithoutUser(record: SessionRecord, reason: 'user_gone' | 'user_mismatch'): void {
+    this.report({ type: 'ended', ...subjectOf(record), reason });
+  }
+
+  revoked(userId: string | undefined, handles: readonly string[], reason: RevocationReason): void {
+    for (const handle of handles) {
+      this.report({ type: 'revoked', handle, reason, ...(userId !== undefined && { userId }) });
+    }
+  }
+
+  saveDropped(record: SessionRecord): void {
+    this.report({ type: 'save-dropped', ...subjectOf(record) });
+  }
+
+  storeFailed(operation: string, error: unknown): void {
+    this.report({ type: 'store-error', operation, error });
+  }
+
+  touchFailed(record: SessionRecord, error: unknown): void {
+    this.report({ type: 'touch-failed', ...subjectOf(record), error });
+  }
+
+  /** Reports a session when it has grown large, and not again with each write. */
+  saved(record: SessionRecord, bytesBefore: number): void {
+    const bytes = Buffer.byteLength(record.data);
+    if (bytes > this.warnAtBytes && bytesBefore <= this.warnAtBytes) {
+      this.report({ type: 'large-session', ...subjectOf(record), bytes });
+    }
+  }
+}
+
+/** Whose session an event is about, and which. */
+function subjectOf({ handle, login }: SessionRecord): { userId?: string; handle: string } {
+  return { ...(login && { userId: login.userId }), handle };
+}
+
+function methodOf(login: SessionRecord['login']): { method?: string } {
+  return login?.method === undefined ? {} : { method: login.method };
+}

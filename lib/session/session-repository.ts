@@ -1,0 +1,300 @@
+import type { Clock } from '../model/clock.js';
+import { expiresAt, type Lifetime } from '../model/lifetime.js';
+import { promoted, secretStatus } from '../model/rotation.js';
+import { applyChanges, changesBetween, parseData } from '../model/session-data.js';
+import type { EndedSession, Ending, EndReason } from '../model/session-end.js';
+import type { RevocationReason } from '../model/session-event.js';
+import { hashSecret, isHandle } from '../model/session-id.js';
+import type { SessionRecord } from '../model/session-record.js';
+import {
+  SessionConflictException,
+  SessionStoreUnavailableException,
+  TooManySessionsException,
+} from '../session-auth.errors.js';
+import { MOST_ATTEMPTS, saveMerged, type SaveResult } from '../store/merged-save.js';
+import type {
+  AtomicSessionStore,
+  EndedResult,
+  FoundSession,
+  LogInResult,
+  NewUserSession,
+  SessionIndex,
+  SessionLimit,
+} from '../store/session-store.js';
+import { TimeBudget } from '../store/time-budget.js';
+import type { SessionReporter } from './session-reporter.js';
+
+/** What to change in this version of a session; `undefined` to change nothing. */
+export type Amendment = (current: SessionRecord) => Partial<SessionRecord> | undefined;
+
+/** The result of an {@link Amendment}: the version in the store after it, or the end of the session. */
+export type AmendResult = { readonly outcome: 'saved' | 'unchanged'; readonly record: SessionRecord } | EndedResult;
+
+/** What a {@link SessionRepository} works with besides the store. */
+export interface RepositorySettings {
+  readonly lifetime: Lifetime;
+  readonly clock: Clock;
+  readonly reporter: SessionReporter;
+  readonly maxSessions: SessionLimit | undefined;
+}
+
+/**
+ * The store as requests use it. It dates each step by the lifetime, turns each failure into an event and a 503, and reports
+ * each fact after it has become one.
+ */
+export class SessionRepository {
+  constructor(
+    private readonly store: AtomicSessionStore,
+    private readonly settings: RepositorySettings,
+    private readonly budget?: TimeBudget,
+  ) {}
+
+  /** For one request, or one call of the registry: all its commands together take no longer than one may. */
+  withTimeBudget(): SessionRepository {
+    return new SessionRepository(this.store, this.settings, new TimeBudget());
+  }
+
+  /** True while the store's connection is down. */
+  get disconnected(): boolean {
+    return this.store.disconnected === true;
+  }
+
+  /** The sessions by user, where the store keeps an index. Call it through {@link ask} and {@link steps}. */
+  get index(): SessionIndex | undefined {
+    return this.store.index;
+  }
+
+  /** The session of this handle, or what remains of it after it was ended. `undefined` for what is no handle, too. */
+  find(handle: string): Promise<FoundSession | EndedSession | undefined> {
+    return isHandle(handle) ? this.ask('find', this.store.find(handle, this.budget)) : Promise.resolve(undefined);
+  }
+
+  /** Whether a session has expired. The store may notice later than the clock, or may have stored it by a longer limit. */
+  isExpired(record: SessionRecord): boolean {
+    return this.settings.clock.now() >= this.#expiresAt(record);
+  }
+
+  /** Stores a new anonymous session. */
+  async insert(record: SessionRecord): Promise<void> {
+    await this.ask('insert', this.store.insert(record, this.#expiresAt(record), this.budget));
+    this.settings.reporter.saved(record, 0);
+  }
+
+  /** Saves data over the version that was loaded, merged with what other requests have written meanwhile. */
+  async save(
+    loaded: SessionRecord,
+    data: string,
+    change: (current: SessionRecord) => Partial<SessionRecord>,
+  ): Promise<SaveResult> {
+    const update = this.#update.bind(this);
+    const result = await saveMerged({ loaded, data, change, update }).catch((error: unknown) => {
+      throw error instanceof SessionConflictException ? this.#conflict() : error;
+    });
+    if (result.outcome === 'ended') {
+      this.settings.reporter.saveDropped(loaded);
+    } else {
+      this.settings.reporter.saved(result.record, Buffer.byteLength(loaded.data));
+    }
+    return result;
+  }
+
+  /** Changes what is stored beside the data. The amendment is evaluated again after a conflict; `undefined` stops it. */
+  async amend(loaded: SessionRecord, amendment: Amendment): Promise<AmendResult> {
+    let current = loaded;
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      const change = amendment(current);
+      if (change === undefined) {
+        return { outcome: 'unchanged', record: current };
+      }
+      const record = { ...current, ...change, version: current.version + 1 };
+      const result = await this.#update(record);
+      if (result.outcome !== 'stale') {
+        return result.outcome === 'saved' ? { outcome: 'saved', record } : result;
+      }
+      current = result.current;
+    }
+    throw this.#conflict();
+  }
+
+  /** Writes activity down. No response waits for it, and it never rejects: a failure is an event. */
+  async touch(record: SessionRecord, seenAt: number): Promise<void> {
+    await this.#extend(record, seenAt);
+  }
+
+  /** Writes activity down, and tells whether the record's secret is still the current one. False where nobody can tell. */
+  async confirm(record: SessionRecord, seenAt: number): Promise<boolean> {
+    return (await this.#extend(record, seenAt, this.budget)) === 'current';
+  }
+
+  /** The browser has shown the pending secret: it becomes the current one. If that cannot be written, a later request does it. */
+  async promote(found: FoundSession, secret: string): Promise<FoundSession> {
+    const now = this.settings.clock.now();
+    const graceUntil = now + this.settings.lifetime.rotationGrace;
+    const result = await this.amend(found.record, (current) =>
+      secretStatus(current, secret, now) === 'pending'
+        ? promoted(current, hashSecret(secret), now, graceUntil)
+        : undefined,
+    ).catch(() => undefined);
+    if (result === undefined || result.outcome === 'ended') {
+      return found;
+    }
+    const { record } = result;
+    if (result.outcome === 'saved') {
+      this.settings.reporter.rotated(record);
+    }
+    return { record, values: record.data === found.record.data ? found.values : parseData(record.data) };
+  }
+
+  /** Opens a user's session, then ends the one it replaces. If that is in another slot, it is a second step. */
+  async logIn(record: SessionRecord, userId: string, replaced: SessionRecord | undefined): Promise<void> {
+    const replaces = replaced?.login?.userId === userId ? replaced : undefined;
+    const result = await this.#logIn({ record, replaces });
+    if (replaces !== undefined && result.outcome === 'created' && result.replaced) {
+      this.settings.reporter.loggedOut(replaces);
+    }
+    try {
+      await (replaced && replaces === undefined && this.#logOut(replaced, 'replaced'));
+    } catch (error) {
+      // The login fails as a whole. Nobody was given the new id: if the store keeps the session, nobody can use it.
+      this.store.end(record, 'logged_out').catch(() => undefined);
+      throw error;
+    }
+    this.settings.reporter.loggedIn(record, userId);
+    this.settings.reporter.saved(record, 0);
+  }
+
+  /** The session under a new id, with its data as this request leaves it and as others have written it meanwhile. */
+  async reauthenticate(
+    loaded: SessionRecord,
+    data: string,
+    next: (data: string) => SessionRecord,
+  ): Promise<SaveResult> {
+    let record = next(data);
+    let replaces = loaded;
+    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+      const result = await this.#logIn({ record, replaces, continues: true });
+      if (result.outcome === 'created') {
+        this.settings.reporter.reauthenticated(record, loaded.handle);
+        return { outcome: 'saved', record };
+      }
+      if (result.outcome === 'ended') {
+        return result;
+      }
+      replaces = result.current;
+      record = next(applyChanges(replaces.data, changesBetween(loaded.data, data)));
+    }
+    throw this.#conflict();
+  }
+
+  /** Ends a session by its own request. Returns false when it had ended before. */
+  logOut(record: SessionRecord): Promise<boolean> {
+    return this.#logOut(record, 'logged_out');
+  }
+
+  /** Ends a session whose user does not exist any more, or is another one. Returns false when it had ended before. */
+  async endWithoutUser(record: SessionRecord, reason: 'user_gone' | 'user_mismatch'): Promise<boolean> {
+    const wasLive = await this.#end(record, 'revoked');
+    if (wasLive) {
+      this.settings.reporter.endedWithoutUser(record, reason);
+    }
+    return wasLive;
+  }
+
+  /** Ends a session for somebody else than its own request. Returns false when it had ended before. */
+  async revoke(record: SessionRecord, ending: EndReason, reason: RevocationReason): Promise<boolean> {
+    const wasLive = await this.#end(record, ending);
+    if (wasLive) {
+      this.reportRevoked(record.login?.userId, [record.handle], reason);
+    }
+    return wasLive;
+  }
+
+  /**
+   * A request has shown a secret that is no longer good. Nobody can tell its owner from a thief, so the session ends for both.
+   * Returns false when it had ended before.
+   */
+  async endReused(record: SessionRecord, secret: string): Promise<boolean> {
+    const wasLive = await this.#end(record, 'reuse_detected', hashSecret(secret));
+    if (wasLive) {
+      this.settings.reporter.reuseDetected(record);
+    }
+    return wasLive;
+  }
+
+  /** The result of an operation of the store. A failure is an event and a 503. */
+  ask<T>(operation: string, result: Promise<T>): Promise<T> {
+    return result.catch((error: unknown) => {
+      this.settings.reporter.storeFailed(operation, error);
+      throw new SessionStoreUnavailableException(error);
+    });
+  }
+
+  /** The results of an operation in steps, likewise. */
+  async *steps<T>(operation: string, steps: AsyncIterable<T>): AsyncGenerator<T> {
+    const iterator = steps[Symbol.asyncIterator]();
+    for (;;) {
+      const step = await this.ask(operation, iterator.next());
+      if (step.done === true) {
+        return;
+      }
+      yield step.value;
+    }
+  }
+
+  /** Reports sessions that somebody else than their own requests has ended. */
+  reportRevoked(userId: string | undefined, handles: readonly string[], reason: RevocationReason): void {
+    this.settings.reporter.revoked(userId, handles, reason);
+  }
+
+  async #logIn(
+    session: Omit<NewUserSession, 'expiresAt' | 'limit'>,
+  ): Promise<Exclude<LogInResult, { outcome: 'rejected' }>> {
+    const { record, continues } = session;
+    const limit = continues ? undefined : this.settings.maxSessions; // A step-up opens no further session.
+    const whole = { ...session, expiresAt: this.#expiresAt(record), limit };
+    const result = await this.ask('insert', this.store.logIn(whole, this.budget));
+    if (result.outcome === 'rejected') {
+      throw new TooManySessionsException();
+    }
+    if (result.outcome === 'created') {
+      this.reportRevoked(record.login?.userId, result.evicted, 'limit');
+    }
+    return result;
+  }
+
+  async #logOut(record: SessionRecord, ending: 'logged_out' | 'replaced'): Promise<boolean> {
+    const wasLive = await this.#end(record, ending);
+    if (wasLive) {
+      this.settings.reporter.loggedOut(record);
+    }
+    return wasLive;
+  }
+
+  #end(record: SessionRecord, ending: Ending, shownHash?: string): Promise<boolean> {
+    return this.ask('end', this.store.end(record, ending, this.budget, shownHash));
+  }
+
+  async #extend(record: SessionRecord, seenAt: number, budget?: TimeBudget): Promise<string | undefined> {
+    try {
+      return await this.store.extend(record, seenAt, this.#expiresAt({ ...record, seenAt }), budget);
+    } catch (error) {
+      this.settings.reporter.touchFailed(record, error);
+      return undefined;
+    }
+  }
+
+  #update(record: SessionRecord) {
+    return this.ask('update', this.store.update(record, this.#expiresAt(record), this.budget));
+  }
+
+  #expiresAt(record: SessionRecord): number {
+    return expiresAt(record, this.settings.lifetime);
+  }
+
+  /** Other requests kept being faster, and nothing was written. */
+  #conflict(): SessionConflictException {
+    const error = new SessionConflictException();
+    this.settings.reporter.storeFailed('update', error);
+    return error;
+  }
+}

@@ -1,0 +1,41 @@
+import type { Logger } from '@nestjs/common';
+import type { Store } from 'express-session';
+import type { CookieRuntime } from '../http/response-cookie.js';
+import type { SessionRequest } from '../http/session-request.js';
+import type { RotationKeys } from '../model/rotation.js';
+import type { ResolvedSessionAuthOptions } from '../session-auth.options.js';
+import type { SessionRepository } from './session-repository.js';
+
+/** A user as the serializer has restored them. */
+export interface RestoredUser {
+  readonly user: unknown;
+  /** Their id, as it was at the login. */
+  readonly userId: string;
+  /** Hash of the credential stamp, where the serializer has one. */
+  readonly stamp?: string | undefined;
+}
+
+/** Restores the user of a session. */
+export interface UserRestorer {
+  /**
+   * The user of a payload; `undefined` when there is no such user any more. Rejects when that cannot be told now.
+   *
+   * @param passport the value of `session.passport`
+   */
+  restore(passport: unknown, request: SessionRequest): Promise<RestoredUser | undefined>;
+}
+
+/** What all requests of one application share. */
+export interface SessionRuntime extends CookieRuntime {
+  readonly repository: SessionRepository;
+  /** The store for third-party code, at `req.sessionStore`. */
+  readonly expressStore: Store;
+  readonly rotationKeys: RotationKeys;
+  readonly users: UserRestorer;
+  readonly logger: Logger;
+  /** Logs an error in the application's set-up, but each one only once. */
+  readonly logOnce: (message: string) => void;
+  readonly options: Pick<ResolvedSessionAuthOptions, 'onStoreError'>;
+  /** Gives a request `logIn`, `logOut` and Passport's other methods. */
+  readonly addPassportMethods: (request: SessionRequest) => void;
+}

@@ -1,0 +1,96 @@
+import type { CookieOptions, ResolvedSessionAuthOptions } from '../session-auth.options.js';
+import { demand, isObject, oneOf, refuseUnknown } from './checks.js';
+
+type ResolvedCookie = ResolvedSessionAuthOptions['cookie'];
+
+/** RFC 6265, section 4.1.1: a cookie's name is an RFC 2616 token. */
+const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
+/** Printable ASCII, without ";", which ends the attribute, and "<", which the `cookie` package refuses. */
+const PATH = /^\/[\x20-:=-~]*$/;
+const DOMAIN = /^\.?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i;
+
+const SET_SECURE = 'Set cookie.secure to true.';
+
+/** The session cookie's attributes with their defaults, checked by the rules of browsers. */
+export function resolveCookie(cookie: CookieOptions, production: boolean): ResolvedCookie {
+  demand(isObject(cookie), 'cookie', 'it is no object', 'As in { sameSite: "strict" }.');
+  const resolved: ResolvedCookie = {
+    name: cookie.name ?? (production ? '__Host-sid' : 'sid'),
+    path: cookie.path ?? '/',
+    domain: cookie.domain,
+    sameSite: oneOf('cookie.sameSite', cookie.sameSite ?? 'lax', ['lax', 'strict', 'none']),
+    secure: cookie.secure ?? (production ? true : 'auto'),
+    partitioned: cookie.partitioned ?? false,
+  };
+  refuseUnknown(cookie, resolved, 'cookie.');
+  checkForm(resolved);
+  checkSecurity(resolved, production);
+  return resolved;
+}
+
+function checkForm({ name, path, domain }: ResolvedCookie): void {
+  demand(
+    matches(name, NAME),
+    'cookie.name',
+    'it contains characters that a cookie name cannot',
+    'Use letters, digits, "-" and "_".',
+  );
+  demand(
+    matches(path, PATH),
+    'cookie.path',
+    'it does not start with "/", or contains characters that a path cannot',
+    'Give an absolute path, URL-encoded, such as "/app".',
+  );
+  demand(
+    domain === undefined || matches(domain, DOMAIN),
+    'cookie.domain',
+    'it is no host name',
+    'As in "example.com"; or leave it out.',
+  );
+}
+
+/** Whether a value is a string that matches. `test()` alone would convert any value to one. */
+function matches(value: unknown, pattern: RegExp): boolean {
+  return typeof value === 'string' && pattern.test(value);
+}
+
+/** RFC 6265bis, section 4.1.3 (name prefixes) and 5.7 (SameSite=None, Partitioned need Secure). */
+function checkSecurity(
+  { name, path, domain, sameSite, secure, partitioned }: ResolvedCookie,
+  production: boolean,
+): void {
+  demand(
+    [true, false, 'auto'].includes(secure),
+    'cookie.secure',
+    `${JSON.stringify(secure)} is not known`,
+    'Choose true, false or "auto".',
+  );
+  demand(
+    typeof partitioned === 'boolean',
+    'cookie.partitioned',
+    `${JSON.stringify(partitioned)} is not known`,
+    'Choose true or false.',
+  );
+  demand(
+    !(production && secure === false),
+    'cookie.secure',
+    'an insecure cookie is refused in production',
+    'Leave it out, or give true.',
+  );
+  demand(
+    secure === true || !/^__(host|secure)-/i.test(name),
+    'cookie.name',
+    `browsers refuse "${name}" without Secure`,
+    'Set cookie.secure to true, or give another name.',
+  );
+  demand(
+    (path === '/' && domain === undefined) || !/^__host-/i.test(name),
+    'cookie.name',
+    `browsers refuse "${name}" with a domain, or a path other than "/"`,
+    'Name it "__Secure-sid".',
+  );
+  if (secure === false) {
+    demand(sameSite !== 'none', 'cookie.sameSite', 'browsers refuse "none" without Secure', SET_SECURE);
+    demand(!partitioned, 'cookie.partitioned', 'browsers refuse it without Secure', SET_SECURE);
+  }
+}
