@@ -1,7 +1,13 @@
 import session, { type SessionData } from 'express-session';
-import { formatSessionId, hashSecret, newSessionId, type SessionId, tagOfUser } from '../../lib/session/session-id.js';
-import type { Expiry } from '../../lib/session/lifetime-policy.js';
-import type { SessionRecord } from '../../lib/session/session-record.js';
+import {
+  formatSessionId,
+  hashSecret,
+  newAnonymousSessionId,
+  newSecret,
+  newUserSessionId,
+  type SessionId,
+} from '../../lib/model/session-id.js';
+import type { SessionRecord } from '../../lib/model/session-record.js';
 import { eventually } from '../support/eventually.js';
 import { HOUR, MINUTE, PLACES, usersIn, type TestedStore } from '../support/session-stores.js';
 import type { TestClock } from '../support/test-clock.js';
@@ -14,7 +20,7 @@ describe.each(PLACES)('%s', (_, start) => {
 
   beforeEach(() => {
     ({ clock, store } = users);
-    id = newSessionId();
+    id = newAnonymousSessionId();
   });
 
   function record(change: Partial<SessionRecord> = {}): SessionRecord {
@@ -23,16 +29,16 @@ describe.each(PLACES)('%s', (_, start) => {
     return { handle: id.handle, secretHash, version: 1, createdAt: now, seenAt: now, data: '{"a":1}', ...change };
   }
 
-  async function inserted(change: Partial<SessionRecord> = {}, expiry = later(60)): Promise<SessionRecord> {
+  async function inserted(change: Partial<SessionRecord> = {}, expiresAt = at(60)): Promise<SessionRecord> {
     const one = record(change);
-    await store.insert(one, expiry);
+    await store.insert(one, expiresAt);
     return one;
   }
 
-  const stored = async (handle = id.handle) => (await store.find(handle))?.record;
+  const found = (handle = id.handle) => users.found(handle);
+  const stored = async (handle = id.handle) => (await found(handle))?.record;
   const at = (minutes: number) => users.at(minutes);
-  const later = (minutes: number) => users.ends(minutes);
-  const within = (milliseconds: number): Expiry => ({ at: clock.now() + milliseconds, reason: 'idle_timeout' });
+  const within = (milliseconds: number) => clock.now() + milliseconds;
   const end = (handle = id.handle) => store.end(record({ handle }), 'logged_out');
 
   describe('find', () => {
@@ -48,31 +54,46 @@ describe.each(PLACES)('%s', (_, start) => {
 
     it('gives values that the finder may change without changing the session', async () => {
       await inserted();
-      Object.assign((await store.find(id.handle))!.values, { a: 2 });
+      Object.assign((await found())!.values, { a: 2 });
 
-      expect((await store.find(id.handle))!.values).toEqual({ a: 1 });
+      expect((await found())!.values).toEqual({ a: 1 });
     });
 
     it('keeps all that a record can say', async () => {
       const one = await inserted({
         version: 12,
-        idle: 5 * MINUTE,
-        absolute: 10 * MINUTE,
+        remember: 10 * MINUTE,
+        maxAge: 5 * MINUTE,
+        owner: 'user "6" ,"data":',
+        rotation: {
+          since: clock.now() - 2,
+          pending: hashSecret(newSecret()),
+          grace: [1, 2].map((n) => ({ hash: hashSecret(newSecret()), until: clock.now() + n })),
+        },
         login: {
           userId: 'user "7" \u{1f600} ,"data":',
           at: clock.now() - 1,
           method: 'password',
           device: { ip: '::1', userAgent: 'x","data":{"evil":1}', label: 'Ada\'s "phone"\n' },
+          remembered: true,
+          spent: true,
+          stamp: hashSecret('stamp'),
         },
       });
 
       expect(await stored()).toEqual(one);
     });
 
-    it.each([[null], [undefined]])('tells an idle limit of %p from any other', async (idle) => {
-      await inserted({ idle });
+    it.each([[null], [undefined]])('tells a cookie age of %p from any other', async (maxAge) => {
+      await inserted({ maxAge });
 
-      expect((await stored())!.idle).toBe(idle);
+      expect((await stored())!.maxAge).toBe(maxAge);
+    });
+
+    it.each([[null], [undefined]])('tells a credential stamp of %p from any other', async (stamp) => {
+      await inserted({ login: { userId: '7', at: clock.now(), stamp } });
+
+      expect((await stored())!.login!.stamp).toBe(stamp);
     });
   });
 
@@ -80,13 +101,13 @@ describe.each(PLACES)('%s', (_, start) => {
     it('refuses a handle that is taken, and changes nothing', async () => {
       const one = await inserted();
 
-      await expect(store.insert(record({ data: '{"a":2}' }), later(1))).rejects.toThrow('exists already');
+      await expect(store.insert(record({ data: '{"a":2}' }), at(1))).rejects.toThrow('exists already');
       expect(await stored()).toEqual(one);
     });
 
     it('lets one of many win', async () => {
       const results = await Promise.allSettled(
-        Array.from({ length: 20 }, (_, n) => store.insert(record({ data: `{"n":${n}}` }), later(60))),
+        Array.from({ length: 20 }, (_, n) => store.insert(record({ data: `{"n":${n}}` }), at(60))),
       );
 
       expect(results.filter(({ status }) => status === 'fulfilled')).toHaveLength(1);
@@ -96,16 +117,16 @@ describe.each(PLACES)('%s', (_, start) => {
   describe('update', () => {
     it('replaces the version it was made from', async () => {
       const one = await inserted();
-      const next = { ...one, version: 2, data: '{"b":2}', seenAt: at(1), idle: MINUTE };
+      const next = { ...one, version: 2, data: '{"b":2}', seenAt: at(1), maxAge: MINUTE };
 
-      expect(await store.update(next, later(60))).toEqual({ outcome: 'saved' });
+      expect(await store.update(next, at(60))).toEqual({ outcome: 'saved' });
       expect(await stored()).toEqual(next);
     });
 
     it.each([0, 1, 3])('over version 1 changes nothing as version %d, and tells what stands there', async (version) => {
       const one = await inserted();
 
-      expect(await store.update({ ...one, version, data: '{"b":2}' }, later(60))).toEqual({
+      expect(await store.update({ ...one, version, data: '{"b":2}' }, at(60))).toEqual({
         outcome: 'stale',
         current: one,
       });
@@ -114,18 +135,18 @@ describe.each(PLACES)('%s', (_, start) => {
 
     it('never creates a session, nor brings back one that has ended', async () => {
       const one = record();
-      expect(await store.update({ ...one, version: 1 }, later(60))).toEqual({ outcome: 'gone' });
+      expect(await store.update({ ...one, version: 1 }, at(60))).toEqual({ outcome: 'ended' });
       await inserted();
       await end();
 
-      expect(await store.update({ ...one, version: 2 }, later(60))).toEqual({ outcome: 'gone' });
+      expect(await store.update({ ...one, version: 2 }, at(60))).toEqual({ outcome: 'ended' });
       expect(await stored()).toBeUndefined();
     });
 
     it('lets one of many win, and tells the others', async () => {
       const one = await inserted();
       const outcomes = await Promise.all(
-        Array.from({ length: 20 }, (_, n) => store.update({ ...one, version: 2, data: `{"n":${n}}` }, later(60))),
+        Array.from({ length: 20 }, (_, n) => store.update({ ...one, version: 2, data: `{"n":${n}}` }, at(60))),
       );
       const current = await stored();
 
@@ -138,7 +159,7 @@ describe.each(PLACES)('%s', (_, start) => {
     it('does not move back what was noted of activity meanwhile', async () => {
       const one = await inserted({}, within(200));
       const seenAt = at(5);
-      await store.extend(one, seenAt, later(60));
+      await store.extend(one, seenAt, at(60));
       await store.update({ ...one, version: 2, data: '{"b":2}' }, within(200));
       clock.advance(200);
 
@@ -149,21 +170,21 @@ describe.each(PLACES)('%s', (_, start) => {
   describe('extend', () => {
     it('notes activity and moves the expiry, whatever the version, and nothing else', async () => {
       const one = await inserted({ data: '{"e":[],"o":{}}' }, within(50));
-      expect(await store.extend({ ...one, version: 9, data: '{}' }, at(1), later(60))).toBe('current');
+      expect(await store.extend({ ...one, version: 9, data: '{}' }, at(1), at(60))).toBe('current');
       clock.advance(50);
 
       expect(await stored()).toEqual({ ...one, seenAt: one.seenAt + MINUTE });
-      expect(await store.update({ ...one, version: 2 }, later(60))).toEqual({ outcome: 'saved' });
+      expect(await store.update({ ...one, version: 2 }, at(60))).toEqual({ outcome: 'saved' });
     });
 
     it('takes back no longer limits that the session was given meanwhile', async () => {
       const one = await inserted();
       const seenAt = at(1);
-      await store.update({ ...one, version: 2, idle: 60 * MINUTE }, later(60));
+      await store.update({ ...one, version: 2, remember: 60 * MINUTE }, at(60));
       expect(await store.extend(one, seenAt, within(1))).toBe('current');
       clock.advance(2);
 
-      expect(await stored()).toEqual({ ...one, version: 2, idle: 60 * MINUTE, seenAt });
+      expect(await stored()).toEqual({ ...one, version: 2, remember: 60 * MINUTE, seenAt });
     });
 
     it.each([0, -1])('moves nothing back, as by %d minutes', async (minutes) => {
@@ -176,16 +197,16 @@ describe.each(PLACES)('%s', (_, start) => {
 
     it('tells whether the secret is still the current one', async () => {
       const one = await inserted();
-      const next = { ...one, version: 2, secretHash: hashSecret(newSessionId().secret) };
-      await store.update(next, later(60));
+      const next = { ...one, version: 2, secretHash: hashSecret(newSecret()) };
+      await store.update(next, at(60));
 
-      expect(await store.extend(one, at(1), later(60))).toBe('superseded');
-      expect(await store.extend(next, at(1), later(60))).toBe('current');
+      expect(await store.extend(one, at(1), at(60))).toBe('superseded');
+      expect(await store.extend(next, at(1), at(60))).toBe('current');
       expect(await stored()).toEqual({ ...next, seenAt: at(1) });
     });
 
     it('creates no session', async () => {
-      expect(await store.extend(record(), at(1), later(60))).toBe('gone');
+      expect(await store.extend(record(), at(1), at(60))).toBe('ended');
       expect(await stored()).toBeUndefined();
     });
   });
@@ -198,32 +219,46 @@ describe.each(PLACES)('%s', (_, start) => {
       expect(await stored()).toBeUndefined();
     });
 
-    it('leaves the handle free', async () => {
+    it("leaves the handle free, of a session that was nobody's", async () => {
       await inserted();
       await end();
 
       await expect(inserted()).resolves.toBeDefined();
     });
 
+    it('takes no session for one that was ended', async () => {
+      const one = await inserted();
+      await store.end(one, 'replaced');
+
+      expect(await store.end(one, 'logged_out')).toBe(false);
+      expect(await store.extend(one, at(1), at(60))).toBe('ended');
+      await expect(inserted()).rejects.toThrow('exists already');
+      expect([await store.length(), await store.ids(), await store.all()]).toEqual([0, [], []]);
+      expect(await store.get(id.handle)).toBeNull();
+    });
+
     it("tells a save under way that a login has replaced the session, be it nobody's", async () => {
       const one = await inserted();
       await store.end(one, 'replaced');
 
-      expect(await store.update({ ...one, version: 2 }, later(60))).toEqual({ outcome: 'replaced' });
+      expect(await store.update({ ...one, version: 2 }, at(60))).toEqual({
+        outcome: 'ended',
+        ended: { reason: 'logged_out', replaced: true, secretHashes: [one.secretHash] },
+      });
       expect(await stored()).toBeUndefined();
     });
   });
 
-  describe('a session that has run out', () => {
+  describe('a session that has expired', () => {
     beforeEach(async () => {
       await inserted({}, within(30));
       clock.advance(30);
-      await eventually('the session to end', async () => (await stored()) === undefined);
+      await eventually('the session to expire', async () => (await stored()) === undefined);
     });
 
     it('is not there any more', async () => {
-      expect(await store.update(record({ version: 2 }), later(60))).toEqual({ outcome: 'gone' });
-      expect(await store.extend(record(), at(1), later(60))).toBe('gone');
+      expect(await store.update(record({ version: 2 }), at(60))).toEqual({ outcome: 'ended' });
+      expect(await store.extend(record(), at(1), at(60))).toBe('ended');
       expect(await end()).toBe(false);
       expect([await store.length(), await store.ids(), await store.all()]).toEqual([0, [], []]);
     });
@@ -233,16 +268,16 @@ describe.each(PLACES)('%s', (_, start) => {
     });
   });
 
-  it('takes a session that has run out already for none', async () => {
+  it('takes a session that has expired already for none', async () => {
     await inserted({}, within(-HOUR));
 
-    await eventually('the session to end', async () => (await stored()) === undefined);
+    await eventually('the session to expire', async () => (await stored()) === undefined);
   });
 
   it('does not mix up sessions', async () => {
     const one = await inserted();
-    const other = newSessionId();
-    await store.insert({ ...one, handle: other.handle, data: '{"b":2}' }, later(60));
+    const other = newAnonymousSessionId();
+    await store.insert({ ...one, handle: other.handle, data: '{"b":2}' }, at(60));
     await end();
 
     expect((await stored(other.handle))!.data).toBe('{"b":2}');
@@ -269,11 +304,11 @@ describe.each(PLACES)('%s', (_, start) => {
     ])('%s comes back to the letter, after an insert, an update and an extension', async (_, data) => {
       const one = await inserted({ data });
       expect(await store.find(id.handle)).toEqual({ record: one, values: JSON.parse(data) });
-      await store.update({ ...one, version: 2 }, later(60));
-      await store.extend(one, at(1), later(60));
+      await store.update({ ...one, version: 2 }, at(60));
+      await store.extend(one, at(1), at(60));
 
       expect((await stored())!.data).toBe(data);
-      expect(await store.update({ ...one, version: 2 }, later(60))).toMatchObject({ current: { data } });
+      expect(await store.update({ ...one, version: 2 }, at(60))).toMatchObject({ current: { data } });
     });
   });
 
@@ -319,7 +354,7 @@ describe.each(PLACES)('%s', (_, start) => {
       });
 
       it('all, ids, length and clear see every session', async () => {
-        const other = newSessionId();
+        const other = newAnonymousSessionId();
         await call('set', sid, data({ a: 1 }));
         await call('set', formatSessionId(other), data({ b: 2 }));
         const handles = [id.handle, other.handle];
@@ -350,16 +385,29 @@ describe.each(PLACES)('%s', (_, start) => {
       });
 
       it('set fails for an id that this module never issues', async () => {
-        await expect(call('set', 'KbBvyTjsVuVhzVqKYaJZkd', data({}))).rejects.toThrow(/"handle\.secret"/);
+        await expect(call('set', 'KbBvyTjsVuVhzVqKYaJZkd', data({}))).rejects.toThrow(/what req\.sessionID gives/);
       });
     });
 
-    it('open a session to nobody who does not know its secret', async () => {
+    it('take the handle, as req.sessionID and ids() give it, for the session', async () => {
       await store.set(sid, data({ a: 1 }));
-      const wrong = formatSessionId({ ...id, secret: newSessionId().secret });
+      await store.set(id.handle, data({ a: 2 }));
+      expect(await values(id.handle)).toEqual({ a: 2 });
+      clock.advance('30m');
+      await store.touch(id.handle, data({}));
+      expect(await stored()).toMatchObject({ seenAt: clock.now(), data: '{"a":2}', secretHash: hashSecret(id.secret) });
+      await store.destroy(id.handle);
 
-      for (const other of [wrong, id.handle, `${id.handle}.`, '', '*', hashSecret(id.secret), `${sid}x`]) {
+      expect(await store.get(sid)).toBeNull();
+    });
+
+    it('take a whole id only with a secret that is good', async () => {
+      await store.set(sid, data({ a: 1 }));
+      const wrong = formatSessionId({ ...id, secret: newSecret() });
+
+      for (const other of [wrong, `${id.handle}.`, '', '*', hashSecret(id.secret), `${sid}x`]) {
         expect(await store.get(other)).toBeNull();
+        await store.destroy(other);
       }
       await expect(store.set(wrong, data({ a: 2 }))).rejects.toThrow('exists already');
       clock.advance('30m');
@@ -367,11 +415,14 @@ describe.each(PLACES)('%s', (_, start) => {
       expect(await stored()).toMatchObject({ seenAt: clock.now() - 30 * MINUTE, data: '{"a":1}' });
     });
 
-    it('take a handle, as ids() gives it, to end a session', async () => {
-      await store.set(sid, data({ a: 1 }));
-      await store.destroy(id.handle);
+    it('create a session that no cookie opens, where set is given a handle that nobody has', async () => {
+      await store.set(id.handle, data({ a: 1 }));
 
-      expect(await store.get(sid)).toBeNull();
+      expect(await values(id.handle)).toEqual({ a: 1 });
+      expect((await stored())!.login).toBeUndefined();
+      for (const secret of [id.secret, newSecret()]) {
+        expect(await store.get(formatSessionId({ ...id, secret }))).toBeNull();
+      }
     });
 
     it('give a session the idle limit that its cookie asks for', async () => {
@@ -379,19 +430,19 @@ describe.each(PLACES)('%s', (_, start) => {
       short.cookie.maxAge = 10 * MINUTE;
       await store.set(sid, short);
 
-      expect(await stored()).toMatchObject({ idle: 10 * MINUTE });
+      expect(await stored()).toMatchObject({ maxAge: 10 * MINUTE });
       expect(await endOf(sid)).toEqual(new Date(at(10)));
     });
 
     it('keep who is logged in when other code saves what it read', async () => {
       const login = { userId: '1', at: clock.now() };
-      id = newSessionId(tagOfUser('1'));
+      id = newUserSessionId('1');
       sid = formatSessionId(id);
-      await inserted({ login, idle: null, data: '{"a":1}' });
+      await inserted({ login, maxAge: null, data: '{"a":1}' });
       const read = await store.get(sid);
       await store.set(sid, Object.assign(read!, { a: 2 }));
 
-      expect(await stored()).toMatchObject({ login, idle: null, data: '{"a":2}' });
+      expect(await stored()).toMatchObject({ login, maxAge: null, data: '{"a":2}' });
     });
 
     it('save only what was changed in what was read, over what others wrote meanwhile', async () => {
@@ -424,13 +475,13 @@ describe.each(PLACES)('%s', (_, start) => {
 
     it('save under another id what was read under one', async () => {
       await store.set(sid, data({ a: 1 }));
-      const copy = formatSessionId(newSessionId());
+      const copy = formatSessionId(newAnonymousSessionId());
       await store.set(copy, Object.assign((await store.get(sid))!, { a: 2 }));
 
       expect([await values(sid), await values(copy)]).toEqual([{ a: 1 }, { a: 2 }]);
     });
 
-    it('never bring back a session that has ended since it was read', async () => {
+    it('never bring back a session that was ended since it was read', async () => {
       await store.set(sid, data({ a: 1 }));
       const read = (await store.get(sid))!;
       await store.destroy(sid);

@@ -1,7 +1,13 @@
-import { offered, takenOver } from '../../lib/session/rotation.js';
-import { hashSecret, newSecret, newSessionId, type SessionId } from '../../lib/session/session-id.js';
-import type { Ending } from '../../lib/session/session-store.js';
-import { DAY, HOUR, MEMORY_PLACE, MINUTE, PLACES, REDIS_PLACES, usersIn } from '../support/session-stores.js';
+import { ENDED_REMEMBERED_FOR, type Ending } from '../../lib/model/session-end.js';
+import { nextSecret, promoted, rotationKeys } from '../../lib/model/rotation.js';
+import {
+  hashSecret,
+  newAnonymousSessionId,
+  newSecret,
+  newUserSessionId,
+  type SessionId,
+} from '../../lib/model/session-id.js';
+import { DAY, MEMORY_PLACE, MINUTE, PLACES, REDIS_PLACES, usersIn } from '../support/session-stores.js';
 import { eventually } from '../support/eventually.js';
 import { gathered, type Made } from '../support/user-sessions.js';
 
@@ -13,23 +19,38 @@ const ENDINGS: [Ending, string][] = [
   ['reuse_detected', 'reuse_detected'],
   ['replaced', 'logged_out'],
 ];
+const SOON = 30 / MINUTE;
 
 describe.each(PLACES)('%s', (_, start) => {
   const users = usersIn(start);
 
-  const why = (id: SessionId) => users.store.whyEnded(id);
+  const why = (id: SessionId) => users.reason(id);
 
   describe('why a session ended', () => {
     it.each(ENDINGS)('is known of one that was ended as %s: %s', async (ending, reason) => {
       const { id, record } = await users.loggedIn();
       await users.store.end(record, ending);
 
+      expect(await users.store.find(id.handle)).toEqual({
+        reason,
+        replaced: ending === 'replaced',
+        secretHashes: [record.secretHash],
+      });
       expect(await why(id)).toBe(reason);
     });
 
-    it('is not known while it lives, nor of one that never was', async () => {
-      expect(await why((await users.loggedIn()).id)).toBeUndefined();
-      expect(await why(newSessionId())).toBeUndefined();
+    it('is that it expired for one of which nothing is known', async () => {
+      const made = await users.loggedIn({ ends: SOON });
+      users.clock.advance(30);
+      await eventually('the session to expire', async () => !(await users.lives(made)));
+
+      expect(await users.store.find(made.id.handle)).toBeUndefined();
+      expect(await why(made.id)).toBe('expired');
+      expect(await why(newUserSessionId('ada'))).toBe('expired');
+    });
+
+    it("is nothing for one that was nobody's", async () => {
+      expect(await why(newAnonymousSessionId())).toBeUndefined();
     });
 
     it('is what ended it first', async () => {
@@ -56,122 +77,76 @@ describe.each(PLACES)('%s', (_, start) => {
     });
 
     it('is known of all that were ended together', async () => {
-      const three = await users.manyLoggedIn(3);
-      await gathered(users.store.index.endAll('ada', 'credentials_changed', three[0]!.record.handle));
+      const [kept, ...others] = await users.manyLoggedIn(3);
+      await gathered(users.store.index.endAll('ada', 'credentials_changed', kept!.record.handle));
 
-      expect(await Promise.all(three.map(({ id }) => why(id)))).toEqual([
-        undefined,
+      expect(await users.lives(kept!)).toBe(true);
+      expect(await Promise.all(others.map(({ id }) => why(id)))).toEqual([
         'credentials_changed',
         'credentials_changed',
       ]);
     });
 
-    it.each(ENDINGS)("is not kept of a session that is nobody's, as by %s", async (ending) => {
+    it.each(ENDINGS)("is told to nobody of a session that is nobody's, as by %s", async (ending) => {
       const { id, record } = await users.anonymous();
       await users.store.end(record, ending);
 
       expect(await why(id)).toBeUndefined();
     });
-  });
 
-  describe('of which limit a session ran out', () => {
-    /** Lets a session run out, on the clock and in the store. */
-    const runOut = async ({ record, expiry }: Pick<Made, 'record' | 'expiry'>) => {
-      users.clock.advance(expiry.at - users.clock.now());
-      await eventually('the session to run out', async () => !(await users.lives({ record })));
-    };
-    const SOON = 100 / MINUTE;
-
-    it.each(['idle_timeout', 'absolute_timeout'] as const)('is known: %s', async (reason) => {
-      const made = await users.loggedIn({ ends: SOON, reason });
-      await runOut(made);
-
-      expect(await why(made.id)).toBe(reason);
-    });
-
-    it('is the limit that the last save met', async () => {
-      const { id, record } = await users.loggedIn({ ends: 1 });
-      const expiry = users.ends(SOON, 'absolute_timeout');
-      await users.store.update({ ...record, version: 2 }, expiry);
-      await runOut({ record, expiry });
-
-      expect(await why(id)).toBe('absolute_timeout');
-    });
-
-    it('is the limit that the last activity met', async () => {
-      const { id, record } = await users.loggedIn({ ends: SOON / 2 });
-      const expiry = users.ends(2 * SOON, 'absolute_timeout');
-      await users.store.extend(record, users.clock.now() + 1, expiry);
-      await runOut({ record, expiry });
-
-      expect(await why(id)).toBe('absolute_timeout');
-    });
-
-    it('is that of the activity when a save came after it that knew nothing of it', async () => {
-      const { id, record, expiry } = await users.loggedIn({ ends: SOON });
-      const moved = users.ends(2 * SOON, 'absolute_timeout');
-      await users.store.extend(record, users.clock.now() + 1, moved);
-      await users.store.update({ ...record, version: 2 }, expiry);
-      await runOut({ record, expiry: moved });
-
-      expect(await why(id)).toBe('absolute_timeout');
-    });
-
-    it('is not taken for the reason why a session is gone before its time', async () => {
+    it('is known beyond the time at which the session would have expired', async () => {
       const { id, record } = await users.loggedIn({ ends: SOON });
       await users.store.end(record, 'revoked');
-      users.clock.advance(2 * SOON * MINUTE);
+      users.clock.advance(60);
 
       expect(await why(id)).toBe('revoked');
     });
   });
 
   describe('a reason is told to nobody but', () => {
-    const rotatedTo = (made: Made, secret: { hash: string }) => {
-      const now = users.clock.now();
-      const change = takenOver(made.record, secret.hash, now, now + 30_000);
-      return { ...made.record, ...change, version: made.record.version + 1 };
-    };
-
     it('who has the secret, and not who knows the handle', async () => {
       const { id, record } = await users.loggedIn();
       const other = await users.loggedIn();
       await users.store.end(record, 'revoked');
+      await users.store.end(other.record, 'logged_out');
       const { handle } = id;
 
       expect(await why(id)).toBe('revoked');
-      for (const secret of [newSecret().secret, other.id.secret, '', hashSecret(id.secret), record.secretHash]) {
+      for (const secret of [newSecret(), other.id.secret, '', hashSecret(id.secret), record.secretHash]) {
         expect(await why({ handle, secret })).toBeUndefined();
       }
       expect(await why({ ...id, handle: other.id.handle })).toBeUndefined();
     });
 
-    it('who has the current secret, one on offer, or one in its grace', async () => {
-      const made = await users.loggedIn();
-      const { handle } = made.id;
-      const [current, onOffer, forged] = [newSecret(), newSecret(), newSecret()];
-      const second = rotatedTo(made, current);
-      await users.store.update(second, users.ends(60));
-      const third = { ...second, ...offered(second, onOffer.hash, users.clock.now()), version: 3 };
-      await users.store.update(third, users.ends(60));
-      await users.store.extend(third, users.at(1), users.ends(61));
+    it('who has the current secret, the pending one, or one in its grace', async () => {
+      const { id, record } = await users.loggedIn();
+      const { handle } = id;
+      const now = users.clock.now();
+      const keys = rotationKeys(['a secret of the application']);
+      const current = nextSecret(record, id.secret, keys).secret;
+      const second = { ...record, ...promoted(record, hashSecret(current), now, now + 30_000), version: 2 };
+      await users.store.update(second, users.at(60));
+      const pending = nextSecret(second, current, keys);
+      const third = { ...second, ...pending.change, version: 3 };
+      await users.store.update(third, users.at(60));
+      await users.store.extend(third, users.at(1), users.at(61));
       await users.store.end(third, 'credentials_changed');
 
-      for (const secret of [made.id.secret, current.secret, onOffer.secret]) {
+      for (const secret of [id.secret, current, pending.secret]) {
         expect(await why({ handle, secret })).toBe('credentials_changed');
       }
-      expect(await why({ handle, secret: forged.secret })).toBeUndefined();
+      expect(await why({ handle, secret: newSecret() })).toBeUndefined();
     });
 
     it('who showed a copy of an old secret, where that ended it', async () => {
       const made = await users.loggedIn();
       const { handle } = made.id;
       const old = newSecret();
-      await users.store.end(made.record, 'reuse_detected', undefined, old.hash);
+      await users.store.end(made.record, 'reuse_detected', undefined, hashSecret(old));
 
-      expect(await why({ handle, secret: old.secret })).toBe('reuse_detected');
+      expect(await why({ handle, secret: old })).toBe('reuse_detected');
       expect(await why(made.id)).toBe('reuse_detected');
-      expect(await why({ handle, secret: newSecret().secret })).toBeUndefined();
+      expect(await why({ handle, secret: newSecret() })).toBeUndefined();
     });
   });
 });
@@ -179,68 +154,120 @@ describe.each(PLACES)('%s', (_, start) => {
 describe('MemorySessionStore remembers', () => {
   const users = usersIn(MEMORY_PLACE[1]);
 
-  it.each([
-    ['why a session was ended for a day', DAY, true],
-    ['of which limit it ran out for an hour', HOUR, false],
-  ])('%s', async (_, remembered, ended) => {
-    const { store, clock } = users;
+  it('why a session was ended for a day', async () => {
+    const { clock, store } = users;
     const { id, record } = await users.loggedIn({ ends: 1 });
-    if (ended) await store.end(record, 'revoked');
-    else clock.advance('1m');
-    clock.advance(remembered - 1);
-    expect(await store.whyEnded(id)).toBe(ended ? 'revoked' : 'idle_timeout');
+    await store.end(record, 'revoked');
+    clock.advance(DAY - 1);
+    expect(await users.reason(id)).toBe('revoked');
     clock.advance(1);
-    expect(await store.whyEnded(id)).toBeUndefined();
+
+    expect(await store.find(id.handle)).toBeUndefined();
+  });
+
+  it("for a minute that a login replaced nobody's session", async () => {
+    const { clock, store } = users;
+    const { id, record } = await users.anonymous();
+    await store.end(record, 'replaced');
+    clock.advance(MINUTE - 1);
+    expect(await store.find(id.handle)).toMatchObject({ replaced: true });
+    clock.advance(1);
+
+    expect(await store.find(id.handle)).toBeUndefined();
+  });
+
+  it("nothing of nobody's session that was ended in any other way, nor of one that has expired", async () => {
+    const { clock, store } = users;
+    const [nobodys, expired] = [await users.anonymous(), await users.loggedIn({ ends: 1 })];
+    await store.end(nobodys.record, 'logged_out');
+    clock.advance('1m');
+
+    for (const { id } of [nobodys, expired]) expect(await store.find(id.handle)).toBeUndefined();
   });
 });
 
 describe.each(REDIS_PLACES)('%s remembers', (_, start) => {
   const users = usersIn(start);
+  const redis = () => users.place.redis;
 
-  /** For how long the key will stand, to the second. */
-  const left = async ({ record: { handle } }: Made) => {
-    const { redis } = users.place;
-    return Math.round((await redis.client.pTTL(redis.tombstone(handle))) / 1000) * 1000;
-  };
+  /** For how long the key of a session will be there, to the second. */
+  const left = async ({ record: { handle } }: Made) =>
+    Math.round((await redis().client.pTTL(redis().session(handle))) / 1000) * 1000;
 
-  it.each(ENDINGS)('for a day why a session of a user was ended, as by %s', async (ending) => {
-    const made = await users.loggedIn({ ends: 3 });
-    await users.store.end(made.record, ending);
+  it.each(ENDINGS)(
+    'for a day, under its own key, why a session of a user was ended, as by %s',
+    async (ending, reason) => {
+      const made = await users.loggedIn({ ends: 3 });
+      await users.store.end(made.record, ending);
+      const key = redis().session(made.record.handle);
 
-    expect(await left(made)).toBe(DAY);
+      expect(await redis().keys()).toEqual([key]);
+      expect(await redis().client.get(key)).toMatch(new RegExp(`^\\{"ended":"${reason}"[,}]`));
+      expect(await left(made)).toBe(DAY);
+    },
+  );
+
+  it('nothing but the reason and hashes of the secrets, and none of the data', async () => {
+    const { id, record } = await users.loggedIn({ data: '{"card":"4111"}' });
+    await users.store.end(record, 'revoked');
+
+    expect(await redis().client.get(redis().session(id.handle))).toBe(
+      `{"ended":"revoked","secret":"${hashSecret(id.secret)}"}`,
+    );
   });
 
   it("for a day why a limit or a login that replaces it ended one, or all of a user's were ended", async () => {
     const [first, second] = [await users.loggedIn(), await users.loggedIn({ userId: 'grace' })];
     const third = await users.loggedIn({ limit: { limit: 1, overflow: 'evict-oldest' } });
-    await users.loggedIn({ userId: 'grace', replaces: second.record });
+    const replacing = await users.loggedIn({ userId: 'grace', replaces: second.record });
     await gathered(users.store.index.endAll('ada', 'revoked'));
+    await gathered(users.store.index.endEveryone('credentials_changed'));
+    const all = [first, second, third, replacing];
 
-    expect(await Promise.all([first, second, third].map(left))).toEqual([DAY, DAY, DAY]);
+    expect(await Promise.all(all.map(left))).toEqual(all.map(() => DAY));
+    expect(await Promise.all(all.map(({ record }) => redis().remains(record.handle)))).toMatchObject([
+      { ended: 'limit' },
+      { ended: 'logged_out', replaced: true },
+      { ended: 'revoked' },
+      { ended: 'credentials_changed' },
+    ]);
+    expect(await redis().keys()).toEqual(all.map(({ record }) => redis().session(record.handle)).sort());
   });
 
-  it('for an hour of which limit a session ran out, when that was moved, too', async () => {
-    const made = await users.loggedIn({ ends: 3 });
-    expect(await left(made)).toBe(HOUR + 3 * MINUTE);
-    await users.store.extend(made.record, users.at(1), users.ends(4));
-    expect(await left(made)).toBe(HOUR + 4 * MINUTE);
-    await users.store.update({ ...made.record, version: 2, seenAt: users.at(2) }, users.ends(2));
-    expect(await left(made)).toBe(HOUR + 2 * MINUTE);
+  it('it for as long, however often and however later it is ended again', async () => {
+    const made = await users.loggedIn();
+    const key = redis().session(made.record.handle);
+    await users.store.end(made.record, 'revoked');
+    await redis().client.pExpire(key, ENDED_REMEMBERED_FOR - MINUTE);
+    await users.store.end(made.record, 'logged_out');
+    await users.store.extend(made.record, users.at(1), users.at(600));
+    await users.store.update({ ...made.record, version: 2 }, users.at(600));
+
+    expect(await left(made)).toBe(DAY - MINUTE);
   });
 
-  it("for a minute, and for saves under way alone, that nobody's session was replaced", async () => {
+  it("for a minute, and for saves under way alone, that a login replaced nobody's session", async () => {
     const made = await users.anonymous();
     await users.store.end(made.record, 'replaced');
+    const key = redis().session(made.record.handle);
 
     expect(await left(made)).toBe(MINUTE);
-    expect(await users.store.whyEnded(made.id)).toBeUndefined();
-    expect(await users.place.redis.keys()).toEqual([users.place.redis.tombstone(made.record.handle)]);
+    expect(await redis().client.get(key)).toMatch(/^\{"ended":"logged_out"[,}]/);
+    expect(await users.reason(made.id)).toBeUndefined();
+    expect(await redis().keys()).toEqual([key]);
   });
 
-  it("nothing of nobody's session that ended in any other way", async () => {
+  it("nothing of nobody's session that was ended in any other way", async () => {
     const made = await users.anonymous();
     await users.store.end(made.record, 'logged_out');
 
-    expect(await users.place.redis.keys()).toEqual([]);
+    expect(await redis().keys()).toEqual([]);
+  });
+
+  it('nothing of a session that has expired', async () => {
+    await users.manyLoggedIn(2, { ends: SOON });
+    await users.loggedIn({ userId: 'grace', ends: SOON });
+
+    await eventually('all keys to expire', async () => (await redis().keys()).length === 0);
   });
 });

@@ -1,4 +1,4 @@
-import { HOUR, MINUTE, REDIS_PLACES, usersIn } from '../support/session-stores.js';
+import { MINUTE, REDIS_PLACES, usersIn } from '../support/session-stores.js';
 import { eventually } from '../support/eventually.js';
 import { gathered, handlesOf, type Made } from '../support/user-sessions.js';
 
@@ -8,83 +8,68 @@ describe.each(REDIS_PLACES)('the index in Redis of a user (%s)', (_, start) => {
   const users = usersIn(start);
   const redis = () => users.place.redis;
 
-  /** What the keys of a session say of its end, each as a time to live, to the second. */
+  const toSecond = (milliseconds: number) => Math.round(milliseconds / SECOND) * SECOND;
+
+  /** What the key and the entry of a session say of its end, each as a time to live, to the second. */
   async function says({ record: { handle } }: Pick<Made, 'record'>) {
-    const [session, tombstone] = await Promise.all([
-      redis().client.pTTL(redis().session(handle)),
-      redis().client.pTTL(redis().tombstone(handle)),
-    ]);
-    const { at, reason } = await redis().epitaph(handle);
-    const toSecond = (milliseconds: number) => Math.round(milliseconds / SECOND) * SECOND;
     return {
-      session: toSecond(session),
+      session: toSecond(await redis().client.pTTL(redis().session(handle))),
       entry: ((await redis().entries('ada'))[handle] ?? NaN) - users.clock.now(),
-      tombstone: toSecond(tombstone) - HOUR,
-      from: at - users.clock.now(),
-      reason,
     };
   }
 
-  const inStep = (minutes: number, reason = 'idle_timeout') => ({
-    session: minutes * MINUTE,
-    entry: minutes * MINUTE,
-    tombstone: minutes * MINUTE,
-    from: minutes * MINUTE,
-    reason,
-  });
+  const inStep = (minutes: number) => ({ session: minutes * MINUTE, entry: minutes * MINUTE });
 
-  const indexLives = async () => Math.round((await redis().client.pTTL(redis().index('ada'))) / SECOND) * SECOND;
+  const indexLives = async () => toSecond(await redis().client.pTTL(redis().index('ada')));
 
-  describe('says when a session runs out, as the session and its tombstone do,', () => {
+  describe('says when a session expires, as its key does,', () => {
     it('from its login on', async () => {
       expect(await says(await users.loggedIn({ ends: 7 }))).toEqual(inStep(7));
-      expect(await says(await users.loggedIn({ ends: 9, reason: 'absolute_timeout' }))).toEqual(
-        inStep(9, 'absolute_timeout'),
-      );
+      expect(await says(await users.loggedIn({ ends: 9 }))).toEqual(inStep(9));
     });
 
     it.each([3, 12])('after an update that moved it to %d minutes', async (minutes) => {
       const made = await users.loggedIn({ ends: 7 });
-      await users.store.update({ ...made.record, version: 2 }, users.ends(minutes, 'absolute_timeout'));
+      await users.store.update({ ...made.record, version: 2 }, users.at(minutes));
 
-      expect(await says(made)).toEqual(inStep(minutes, 'absolute_timeout'));
+      expect(await says(made)).toEqual(inStep(minutes));
     });
 
     it.each([3, 12])('after activity that moved it to %d minutes', async (minutes) => {
       const made = await users.loggedIn({ ends: 7 });
-      await users.store.extend(made.record, users.at(1), users.ends(minutes, 'absolute_timeout'));
+      await users.store.extend(made.record, users.at(1), users.at(minutes));
 
-      expect(await says(made)).toEqual(inStep(minutes, 'absolute_timeout'));
+      expect(await says(made)).toEqual(inStep(minutes));
     });
 
     it('after activity noted by a request that knew nothing of the longer limits given meanwhile', async () => {
       const made = await users.loggedIn({ ends: 7 });
-      await users.store.update({ ...made.record, version: 2 }, users.ends(12, 'absolute_timeout'));
-      await users.store.extend(made.record, users.at(1), users.ends(8));
+      await users.store.update({ ...made.record, version: 2 }, users.at(12));
+      await users.store.extend(made.record, users.at(1), users.at(8));
 
-      expect(await says(made)).toEqual(inStep(12, 'absolute_timeout'));
+      expect(await says(made)).toEqual(inStep(12));
     });
 
     it('after an update that was stale', async () => {
       const made = await users.loggedIn({ ends: 7 });
-      await users.store.update({ ...made.record, version: 3 }, users.ends(12));
+      await users.store.update({ ...made.record, version: 3 }, users.at(12));
 
       expect(await says(made)).toEqual(inStep(7));
     });
 
     it('after activity that had been noted before', async () => {
       const made = await users.loggedIn({ ends: 7 });
-      await users.store.extend(made.record, users.at(0), users.ends(12));
+      await users.store.extend(made.record, users.at(0), users.at(12));
 
       expect(await says(made)).toEqual(inStep(7));
     });
 
     it('after an update that knew nothing of the activity before it', async () => {
       const made = await users.loggedIn({ ends: 7 });
-      await users.store.extend(made.record, users.at(1), users.ends(12, 'absolute_timeout'));
-      await users.store.update({ ...made.record, version: 2 }, users.ends(7));
+      await users.store.extend(made.record, users.at(1), users.at(12));
+      await users.store.update({ ...made.record, version: 2 }, users.at(7));
 
-      expect(await says(made)).toEqual(inStep(12, 'absolute_timeout'));
+      expect(await says(made)).toEqual(inStep(12));
     });
   });
 
@@ -94,9 +79,10 @@ describe.each(REDIS_PLACES)('the index in Redis of a user (%s)', (_, start) => {
     expect(Object.keys(await redis().entries('ada'))).toEqual([other.record.handle]);
     await gathered(users.store.index.endAll('ada', 'revoked'));
 
+    expect(await redis().client.exists(redis().index('ada'))).toBe(0);
     expect(await redis().keys()).toEqual(
       handlesOf([one, other])
-        .map((handle) => redis().tombstone(handle))
+        .map((handle) => redis().session(handle))
         .sort(),
     );
   });
@@ -107,24 +93,64 @@ describe.each(REDIS_PLACES)('the index in Redis of a user (%s)', (_, start) => {
     await users.loggedIn({ ends: 30 });
     await users.loggedIn({ ends: 9 });
     expect(await indexLives()).toBe(30 * MINUTE);
-    await users.store.extend(short.record, users.at(1), users.ends(40));
+    await users.store.extend(short.record, users.at(1), users.at(40));
     expect(await indexLives()).toBe(40 * MINUTE);
-    await users.store.update({ ...short.record, version: 2, seenAt: users.at(2) }, users.ends(50));
+    await users.store.update({ ...short.record, version: 2, seenAt: users.at(2) }, users.at(50));
 
     expect(await indexLives()).toBe(50 * MINUTE);
   });
 
-  it('goes by itself when all its sessions have run out', async () => {
+  describe('lives no longer than the session in it that lives longest', () => {
+    let short: Made;
+    let long: Made;
+
+    beforeEach(async () => {
+      short = await users.loggedIn({ seen: -1, ends: 7 });
+      long = await users.loggedIn({ seen: -2, ends: 500 });
+    });
+
+    it.each<[string, () => Promise<unknown>, number]>([
+      ['after a logout', () => users.store.end(long.record, 'logged_out'), 7],
+      [
+        'after all others were ended',
+        () => gathered(users.store.index.endAll('ada', 'revoked', short.record.handle)),
+        7,
+      ],
+      ['after the login that replaced it', () => users.loggedIn({ replaces: long.record, ends: 9 }), 9],
+      [
+        'after the login that ended it for the limit',
+        () => users.loggedIn({ limit: { limit: 2, overflow: 'evict-oldest' }, ends: 5 }),
+        7,
+      ],
+      ['after it was given less time', () => users.store.update({ ...long.record, version: 2 }, users.at(11)), 11],
+      ['after activity that met a shorter limit', () => users.store.extend(long.record, users.at(0), users.at(3)), 7],
+    ])('%s', async (_, change, minutes) => {
+      expect(await indexLives()).toBe(500 * MINUTE);
+      await change();
+
+      expect(await indexLives()).toBe(minutes * MINUTE);
+    });
+
+    it('and no shorter, after another one was ended or given less time', async () => {
+      const third = await users.loggedIn({ ends: 30 });
+      await users.store.end(short.record, 'logged_out');
+      await users.store.update({ ...third.record, version: 2 }, users.at(3));
+
+      expect(await indexLives()).toBe(500 * MINUTE);
+    });
+  });
+
+  it('expires when all its sessions have', async () => {
     await users.manyLoggedIn(3, (n) => ({ ends: (50 + 50 * n) / MINUTE }));
 
-    await eventually('the index to run out', async () => (await redis().client.exists(redis().index('ada'))) === 0);
+    await eventually('the index to expire', async () => (await redis().client.exists(redis().index('ada'))) === 0);
   });
 
   it('takes a session in again that it had lost, when that is used', async () => {
     const [one, other] = (await users.manyLoggedIn(2)) as [Made, Made];
     await redis().client.del(redis().index('ada'));
-    await users.store.extend(one.record, users.at(1), users.ends(61));
-    await users.store.update({ ...other.record, version: 2 }, users.ends(62));
+    await users.store.extend(one.record, users.at(1), users.at(61));
+    await users.store.update({ ...other.record, version: 2 }, users.at(62));
 
     expect((await users.listed()).sort()).toEqual(handlesOf([one, other]).sort());
     expect(await indexLives()).toBe(62 * MINUTE);
@@ -147,9 +173,9 @@ describe.each(REDIS_PLACES)('the index in Redis of a user (%s)', (_, start) => {
     it.each(['reject', 'evict-oldest'] as const)('is healed by a login with a limit (%s)', async (overflow) => {
       const [vanished, alive] = (await users.manyLoggedIn(2)) as [Made, Made];
       await vanish(vanished);
-      const { record, outcome } = await users.tried({ limit: { limit: 2, overflow } });
+      const { record, result } = await users.tried({ limit: { limit: 2, overflow } });
 
-      expect(outcome).toEqual({ outcome: 'created', evicted: [], replaced: false });
+      expect(result).toEqual({ outcome: 'created', evicted: [], replaced: false });
       expect(Object.keys(await redis().entries('ada')).sort()).toEqual(handlesOf([alive, { record }]).sort());
     });
 
@@ -159,9 +185,9 @@ describe.each(REDIS_PLACES)('the index in Redis of a user (%s)', (_, start) => {
         const [vanished, alive] = (await users.manyLoggedIn(2)) as [Made, Made];
         await vanish(vanished);
         await redis().client.lPush(redis().session(vanished.record.handle), 'a list');
-        const { record, outcome } = await users.tried({ limit: { limit: 2, overflow } });
+        const { record, result } = await users.tried({ limit: { limit: 2, overflow } });
 
-        expect(outcome).toEqual({ outcome: 'created', evicted: [], replaced: false });
+        expect(result).toEqual({ outcome: 'created', evicted: [], replaced: false });
         expect(Object.keys(await redis().entries('ada')).sort()).toEqual(handlesOf([alive, { record }]).sort());
       },
     );
@@ -178,37 +204,28 @@ describe.each(REDIS_PLACES)('the index in Redis of a user (%s)', (_, start) => {
       const made = await users.loggedIn();
       await vanish(made);
 
-      expect(await users.store.extend(made.record, users.at(1), users.ends(61))).toBe('gone');
-      expect(await users.store.update({ ...made.record, version: 2 }, users.ends(61))).toEqual({ outcome: 'gone' });
-      expect(await users.store.whyEnded(made.id)).toBeUndefined();
+      expect(await users.store.extend(made.record, users.at(1), users.at(61))).toBe('ended');
+      expect(await users.store.update({ ...made.record, version: 2 }, users.at(61))).toEqual({ outcome: 'ended' });
+      expect(await users.reason(made.id)).toBe('expired');
       expect(await users.listed()).toEqual([]);
     });
   });
 
-  describe('forgets sessions that have run out', () => {
-    const uses: [string, () => Promise<unknown>][] = [
-      ['a login', () => users.loggedIn()],
-      ['a list', () => users.listed()],
-      ['a count', () => users.store.index.count('ada')],
-    ];
+  it('forgets sessions that have expired at the next login', async () => {
+    await users.manyLoggedIn(3, { ends: 1 });
+    const lasting = await users.loggedIn();
+    users.clock.advance('1m');
+    const { record } = await users.loggedIn();
 
-    it.each(uses)('on use, as by %s', async (_, use) => {
-      await users.manyLoggedIn(3, { ends: 1 });
-      const lasting = await users.loggedIn();
-      users.clock.advance('1m');
-      await use();
-      const entries = Object.keys(await redis().entries('ada'));
-
-      expect(entries).toContain(lasting.record.handle);
-      expect(entries.length).toBeLessThanOrEqual(2);
-      expect((await users.store.ids())!.sort()).toEqual(entries.sort());
-    });
+    expect(Object.keys(await redis().entries('ada')).sort()).toEqual(handlesOf([lasting, { record }]).sort());
   });
 
-  it('keeps to its user, where another one has the same slot tag', async () => {
-    const [one, other] = [await users.loggedIn({ userId: '53136528' }), await users.loggedIn({ userId: '54715936' })];
+  it('lists and counts no sessions that have expired', async () => {
+    await users.manyLoggedIn(3, { ends: 1 });
+    const lasting = await users.loggedIn();
+    users.clock.advance('1m');
 
-    expect(Object.keys(await redis().entries('53136528'))).toEqual([one.record.handle]);
-    expect(Object.keys(await redis().entries('54715936'))).toEqual([other.record.handle]);
+    expect(await users.listed()).toEqual([lasting.record.handle]);
+    expect(await users.store.index.count('ada')).toBe(1);
   });
 });

@@ -27,8 +27,8 @@ describe.each(PLACES)('a user with very many sessions (%s)', (_, start) => {
   };
 
   it.each<[string, (n: number) => { ends: number }]>([
-    ['that run out one after the other', (n) => ({ ends: 60 + n / 100 })],
-    ['that all run out at once', () => ({ ends: 60 })],
+    ['that expire one after the other', (n) => ({ ends: 60 + n / 100 })],
+    ['that all expire at once', () => ({ ends: 60 })],
   ])('has each listed once of sessions %s', async (_, wish) => {
     const many = await users.manyLoggedIn(most, wish);
     const handles = await listed();
@@ -40,7 +40,7 @@ describe.each(PLACES)('a user with very many sessions (%s)', (_, start) => {
   it.each<[string, (n: number) => { ends: number }]>([
     ['one after the other', (n) => ({ ends: 60 + n / 100 })],
     ['all at once', () => ({ ends: 60 })],
-  ])('has each that lives on listed once while others come, go and are used; they run out %s', async (_, wish) => {
+  ])('has each that lives on listed once while others come, go and are used; they expire %s', async (_, wish) => {
     const many = await users.manyLoggedIn(3000, wish);
     const ended = new Set<Made>();
     const handles = await listed(async (page) => {
@@ -51,7 +51,7 @@ describe.each(PLACES)('a user with very many sessions (%s)', (_, start) => {
         ...ending.map(({ record }) => users.store.end(record, 'logged_out')),
         ...step
           .filter((_, n) => n % 3 === 1)
-          .map(({ record }) => users.store.extend(record, users.at(1), users.ends(70 + page))),
+          .map(({ record }) => users.store.extend(record, users.at(1), users.at(70 + page))),
         users.loggedIn({ ends: 50 + 5 * page }),
       ]);
     });
@@ -71,7 +71,7 @@ describe.each(PLACES)('a user with very many sessions (%s)', (_, start) => {
       handles.push(...page.map(({ handle }) => handle));
       const last = byHandle.get(page.at(-1)?.handle ?? '');
       if (last === undefined) continue;
-      if (handles.length % 2 === 0) await users.store.extend(last.record, users.at(1), users.ends(61));
+      if (handles.length % 2 === 0) await users.store.extend(last.record, users.at(1), users.at(61));
       else {
         await users.store.end(last.record, 'logged_out');
         ended.add(last);
@@ -90,7 +90,7 @@ describe.each(PLACES)('a user with very many sessions (%s)', (_, start) => {
       Promise.all(
         many
           .slice(page === 0 ? 300 : many.length)
-          .map(({ record }) => users.store.update({ ...record, version: 2 }, users.ends(10))),
+          .map(({ record }) => users.store.update({ ...record, version: 2 }, users.at(10))),
       ),
     );
 
@@ -103,7 +103,7 @@ describe.each(PLACES)('a user with very many sessions (%s)', (_, start) => {
     const handles = await listed(async (page) => {
       if (page > 0) return;
       await Promise.all(ending.map(({ record }) => users.store.end(record, 'logged_out')));
-      await Promise.all(used.map(({ record }) => users.store.extend(record, users.at(1), users.ends(500))));
+      await Promise.all(used.map(({ record }) => users.store.extend(record, users.at(1), users.at(500))));
     });
 
     expectEachOnce(handles, many.slice(200));
@@ -111,11 +111,11 @@ describe.each(PLACES)('a user with very many sessions (%s)', (_, start) => {
 
   it('is left with as many as the limit is by the next login', async () => {
     const many = await users.manyLoggedIn(most, (n) => ({ seen: n / most, ends: 60 + n / most }));
-    const { record, outcome } = await users.tried({ seen: 2, ends: 62, limit: { limit: 3, overflow: 'evict-oldest' } });
+    const { record, result } = await users.tried({ seen: 2, ends: 62, limit: { limit: 3, overflow: 'evict-oldest' } });
     const left = [...many.slice(-2), { record }];
 
-    expect(outcome).toMatchObject({ outcome: 'created', replaced: false });
-    expect(outcome.outcome === 'created' && [...outcome.evicted].sort()).toEqual(handlesOf(many.slice(0, -2)).sort());
+    expect(result).toMatchObject({ outcome: 'created', replaced: false });
+    expect(result.outcome === 'created' && [...result.evicted].sort()).toEqual(handlesOf(many.slice(0, -2)).sort());
     expect((await users.listed()).sort()).toEqual(handlesOf(left).sort());
     expect((await users.store.ids())!.sort()).toEqual(handlesOf(left).sort());
   });

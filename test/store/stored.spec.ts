@@ -1,10 +1,10 @@
 import { createHash } from 'node:crypto';
 import session from 'express-session';
 import { SessionRegistry } from '../../lib/index.js';
-import { formatSessionId, newSessionId } from '../../lib/session/session-id.js';
+import { formatSessionId, newAnonymousSessionId, newUserSessionId, splitHandle } from '../../lib/model/session-id.js';
 import { TestApplication } from '../support/application.js';
 import type { RedisClient } from '../support/redis-deployment.js';
-import { MINUTE, REDIS_PLACES, type RedisKeys, usersIn, type TestedStore } from '../support/session-stores.js';
+import { DAY, MINUTE, REDIS_PLACES, type RedisKeys, usersIn, type TestedStore } from '../support/session-stores.js';
 import { TestClock } from '../support/test-clock.js';
 
 describe.each(REDIS_PLACES)('what is stored in Redis (%s)', (_, start) => {
@@ -17,7 +17,7 @@ describe.each(REDIS_PLACES)('what is stored in Redis (%s)', (_, start) => {
     ({ client } = redis);
   });
 
-  const tagOf = (userId: string) => createHash('sha256').update(userId).digest('base64url').slice(0, 8);
+  const tagOf = (userId: string) => createHash('sha256').update(userId).digest('base64url').slice(0, 16);
 
   async function loggedIn(options: object = {}) {
     const application = await TestApplication.start({ options: { redis: redis.options, ...options } });
@@ -29,73 +29,74 @@ describe.each(REDIS_PLACES)('what is stored in Redis (%s)', (_, start) => {
     return { handle, secret, cookie, clock: application.clock, expires: browser.cookies.find('sid')!.expires! };
   }
 
-  it('is one key a session and what is left of it, and one for its user, with their tag in braces', async () => {
+  const keyOf = (handle: string) => `sess:{${handle.slice(0, -12)}}${handle.slice(-12)}`;
+
+  it("is one key for a user's session, and one for the user's index, with the user's tag in braces", async () => {
     const { handle } = await loggedIn();
     const tag = tagOf('1');
-    const key = `sess:{${tag}}${handle.slice(8)}`;
-    const index = `sess:{${tag}}:user:${createHash('sha256').update('1').digest('hex')}`;
 
-    expect(handle.slice(0, 8)).toBe(tag);
-    expect(await redis.keys()).toEqual([index, key, `${key}:ended`].sort());
-    expect(handle).toMatch(/^[\w-]{20}$/);
+    expect(handle).toMatch(/^[\w-]{28}$/);
+    expect(handle.slice(0, 16)).toBe(tag);
+    expect(await redis.keys()).toEqual([`sess:{${tag}}`, `sess:{${tag}}${handle.slice(16)}`].sort());
+    expect(await client.type(`sess:{${tag}}`)).toBe('zset');
   });
 
-  it("is one key for a session that is nobody's", async () => {
-    const id = newSessionId();
-    await users.store.set(formatSessionId(id), { cookie: new session.Cookie() });
+  it("is one key for a session that is nobody's, whose handle is shorter than a user's", async () => {
+    const application = await TestApplication.start({ options: { redis: redis.options } });
+    const browser = application.browser();
+    await browser.request('PUT', '/session/a', { json: { value: 1 } });
+    await application.close();
+    const [, handle = ''] = /^s:([\w-]+)\./.exec(decodeURIComponent(browser.cookies.get('sid')!))!;
 
-    expect(await redis.keys()).toEqual([`sess:{${id.handle.slice(0, 8)}}${id.handle.slice(8)}`]);
+    expect(handle).toMatch(/^[\w-]{24}$/);
+    expect(await redis.keys()).toEqual([`sess:{${handle.slice(0, 12)}}${handle.slice(12)}`]);
   });
 
-  it('names the session in the index of its user, by when it runs out', async () => {
+  it('names the session in the index of its user, by when it expires', async () => {
     const { handle, clock } = await loggedIn({ lifetime: { idle: '20m' } });
-    const index = `sess:{${tagOf('1')}}:user:${createHash('sha256').update('1').digest('hex')}`;
 
-    expect(await client.zRangeWithScores(index, 0, -1)).toEqual([{ value: handle, score: clock.now() + 20 * MINUTE }]);
-  });
-
-  it('is no secret beside the session either', async () => {
-    const { handle, secret, cookie } = await loggedIn();
-    const text = (await client.get(`sess:{${handle.slice(0, 8)}}${handle.slice(8)}:ended`))!;
-
-    expect(text).toMatch(/^\d{13} idle_timeout +[\w-]{22}$/);
-    for (const part of [secret, cookie.split('.')[2]!]) expect(text).not.toContain(part);
+    expect(await client.zRangeWithScores(`sess:{${tagOf('1')}}`, 0, -1)).toEqual([
+      { value: handle.slice(16), score: clock.now() + 20 * MINUTE },
+    ]);
   });
 
   it('is JSON that people can read, and no secret', async () => {
     const { handle, secret, cookie, clock } = await loggedIn();
-    const text = (await client.get(`sess:{${handle.slice(0, 8)}}${handle.slice(8)}`))!;
+    const text = (await client.get(keyOf(handle)))!;
 
+    expect(text).toMatch(/^\{"seen":/);
     expect(JSON.parse(text)).toEqual({
       seen: clock.now(),
       v: 2,
       created: clock.now(),
-      secret: createHash('sha256').update(secret).digest('base64url'),
-      login: { userId: '1', at: clock.now(), device: { ip: '127.0.0.1' } },
-      data: { list: [], passport: { user: { id: '1', name: 'Ada' }, serializer: 'SnapshotSerializer' } },
+      secret: createHash('sha256').update(secret).digest('base64url').slice(0, 22),
+      user: '1',
+      ip: '127.0.0.1',
+      data: { list: [], passport: { user: { id: '1', name: 'Ada' } } },
     });
     for (const part of [secret, cookie.split('.')[2]!]) expect(text).not.toContain(part);
   });
 
-  it('ends when the session and its cookie do', async () => {
+  it('expires with the session, and a day before its cookie, so that the browser can be told', async () => {
     const before = Date.now();
-    const { handle, clock, expires } = await loggedIn({ lifetime: { idle: '20m' } });
-    const left = await client.pTTL(`sess:{${handle.slice(0, 8)}}${handle.slice(8)}`);
+    const { handle, clock, expires } = await loggedIn({ lifetime: { idle: '20m', absolute: '30m' } });
+    const left = await client.pTTL(keyOf(handle));
 
-    expect(expires).toBe(Math.floor((clock.now() + 20 * MINUTE) / 1000) * 1000);
+    expect(expires).toBe(Math.floor((clock.now() + 30 * MINUTE + DAY) / 1000) * 1000);
     expect(left).toBeLessThanOrEqual(20 * MINUTE);
     expect(left).toBeGreaterThan(20 * MINUTE - (Date.now() - before) - 100);
   });
 
   it.each(['app*[a-c]?\\x^:', '', 'a:b:'])('keeps to its prefix %p, glob characters and all', async (prefix) => {
     const [store] = (await users.place.stores(users.clock, 1, prefix)) as [TestedStore];
-    const [id, foreign] = [newSessionId(), newSessionId()];
+    const id = newAnonymousSessionId();
     await store.set(formatSessionId(id), { cookie: new session.Cookie() });
-    const others = ['appXbYx:', 'sess:', `${prefix}other:`].map((other) => `${other}{${foreign.handle.slice(0, 8)}}x`);
-    const index = `${prefix}{${foreign.handle.slice(0, 8)}}:user:x`;
+    const { tag, rest } = splitHandle(newUserSessionId('ada').handle);
+    const others = ['appXbYx:', 'sess:', `${prefix}other:`].map((other) => `${other}{${tag}}${rest}`);
+    const index = `${prefix}{${tag}}`;
     for (const key of [...others, index]) await client.set(key, '1');
 
-    expect(await client.exists(`${prefix}{${id.handle.slice(0, 8)}}${id.handle.slice(8)}`)).toBe(1);
+    expect(await client.exists(`${prefix}{${id.handle.slice(0, 12)}}${id.handle.slice(12)}`)).toBe(1);
     expect([await store.ids(), await store.length()]).toEqual([[id.handle], 1]);
     expect(await store.all()).toHaveLength(1);
     await store.clear();
@@ -104,7 +105,7 @@ describe.each(REDIS_PLACES)('what is stored in Redis (%s)', (_, start) => {
 
   it('is found whole by ids(), all() and length() when there is much of it', async () => {
     const { store } = users;
-    const ids = Array.from({ length: 1000 }, () => newSessionId());
+    const ids = Array.from({ length: 1000 }, () => newAnonymousSessionId());
     for (const some of [0, 1, 2, 3, 4].map((n) => ids.slice(200 * n, 200 * (n + 1)))) {
       await Promise.all(some.map((id) => store.set(formatSessionId(id), { cookie: new session.Cookie() })));
     }
@@ -117,7 +118,7 @@ describe.each(REDIS_PLACES)('what is stored in Redis (%s)', (_, start) => {
 
   describe('but is no session', () => {
     const NOW = new TestClock().now();
-    const whole = { seen: NOW, v: 1, created: NOW, secret: 'x', data: {} };
+    const whole = { seen: NOW, v: 1, secret: 'x', created: NOW, data: {} };
     const text = (value: unknown) => (key: string) =>
       client.set(key, typeof value === 'string' ? value : JSON.stringify(value));
 
@@ -136,7 +137,10 @@ describe.each(REDIS_PLACES)('what is stored in Redis (%s)', (_, start) => {
       ['has null for data', text({ ...whole, data: null })],
       ['has text for a time', text({ ...whole, seen: `${NOW}` })],
       ['has no secret', text({ ...whole, secret: null })],
-      ['has nobody logged in', text({ ...whole, login: {}, data: {} })],
+      ['has a user that is no text', text({ ...whole, user: 1 })],
+      ['has a rotation without its hashes', text({ ...whole, rotation: { since: NOW, grace: [{}] } })],
+      ['was ended, but lacks the secrets', text({ ended: 'revoked' })],
+      ['was ended for no reason', text({ ended: null, secret: 'x' })],
       ['has its parts in another order', text({ data: {}, v: 1, seen: NOW, created: NOW, secret: 'x' })],
       ['was printed prettily', text(JSON.stringify(whole, null, 2))],
       ['has something behind its data', text({ ...whole, more: 1 })],
@@ -147,8 +151,8 @@ describe.each(REDIS_PLACES)('what is stored in Redis (%s)', (_, start) => {
       ['is a Redis stream', (key) => client.xAdd(key, '*', { x: 'y' })],
     ])('because it %s: is absent, removed, and reported', async (_, write) => {
       const { store } = users;
-      const { handle } = newSessionId();
-      const key = `sess:{${handle.slice(0, 8)}}${handle.slice(8)}`;
+      const { handle } = newAnonymousSessionId();
+      const key = keyOf(handle);
       await write(key);
 
       expect(await store.find(handle)).toBeUndefined();
@@ -156,12 +160,24 @@ describe.each(REDIS_PLACES)('what is stored in Redis (%s)', (_, start) => {
       expect(users.place.unreadable.splice(0)).toEqual([handle]);
     });
 
-    it('is left out of all()', async () => {
+    it('is left out of all(), ids() and length(), and removed once it is asked for', async () => {
       const { store } = users;
-      const { handle } = newSessionId();
-      await client.set(`sess:{${handle.slice(0, 8)}}${handle.slice(8)}`, 'garbage');
+      const { handle } = newAnonymousSessionId();
+      await client.set(keyOf(handle), 'garbage');
+
+      expect([await store.all(), await store.ids(), await store.length()]).toEqual([[], [], 0]);
+      expect(await store.find(handle)).toBeUndefined();
+      expect(await redis.keys()).toEqual([]);
+      expect(users.place.unreadable.splice(0)).toEqual([handle]);
+    });
+
+    it('is removed by all() where only its start is that of a session', async () => {
+      const { store } = users;
+      const { handle } = newAnonymousSessionId();
+      await client.set(keyOf(handle), JSON.stringify(whole).slice(0, -1));
 
       expect(await store.all()).toEqual([]);
+      expect(await redis.keys()).toEqual([]);
       expect(users.place.unreadable.splice(0)).toEqual([handle]);
     });
 
@@ -178,9 +194,9 @@ describe.each(REDIS_PLACES)('what is stored in Redis (%s)', (_, start) => {
 
       expect(responses.map(({ status }) => status)).toEqual([401, 200, 200]);
       expect([listed, counted]).toEqual([[], 0]);
-      expect(await redis.keys()).toEqual([`${key}:ended`]);
+      expect(await redis.keys()).toEqual([]);
       expect(application.events.slice(1)).toEqual([
-        expect.objectContaining({ type: 'ended', reason: 'unreadable', handle: expect.stringMatching(/^[\w-]{20}$/) }),
+        expect.objectContaining({ type: 'ended', reason: 'unreadable', handle: expect.stringMatching(/^[\w-]{28}$/) }),
       ]);
     });
   });

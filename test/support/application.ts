@@ -33,7 +33,7 @@ import {
   type SessionRequest,
   UserSerializer,
 } from '../../lib/index.js';
-import { CLOCK } from '../../lib/session/clock.js';
+import { SESSION_CLOCK } from '../../lib/model/clock.js';
 import { Browser, type BrowserOptions } from './browser.js';
 import { TestClock } from './test-clock.js';
 
@@ -182,7 +182,7 @@ export class TestApplication {
         controllers: [TestController, ...controllers],
       })
         .setLogger(logger)
-        .overrideProvider(CLOCK)
+        .overrideProvider(SESSION_CLOCK)
         .useValue(clock)
         .compile(),
     );

@@ -13,6 +13,7 @@ import {
   SessionRegistry,
   type SessionRequest,
 } from '../../lib/index.js';
+import { splitHandle } from '../../lib/model/session-id.js';
 import {
   LocalStrategy,
   SECRET,
@@ -145,9 +146,9 @@ export function sessionsIn(where: string) {
       started.push(application);
       return application;
     },
-    /** Milliseconds that the key of this session (and, with a suffix, what stands beside it) has to live in Redis. */
-    async ttl(handle: string, suffix = ''): Promise<number> {
-      return await redis!.client.pTTL(`sess:{${handle.slice(0, 8)}}${handle.slice(8)}${suffix}`);
+    /** Milliseconds that the key of this session, or of what remains of it, has to live in Redis. */
+    async ttl(handle: string): Promise<number> {
+      return await redis!.client.pTTL(keyOf(handle));
     },
     /** Reads along what Redis is asked. */
     monitor(): Promise<RedisMonitor> {
@@ -167,6 +168,12 @@ export function sessionsIn(where: string) {
   };
 }
 
+/** The key in Redis of this session, or of what remains of it. */
+export function keyOf(handle: string): string {
+  const { tag, rest } = splitHandle(handle);
+  return `sess:{${tag}}${rest}`;
+}
+
 /** The `Cookie` header that this browser would send just now. */
 export function cookieOf(browser: Browser): string {
   return `sid=${browser.cookies.get('sid') ?? ''}`;
@@ -179,7 +186,7 @@ export function idOf(browser: Browser): { handle: string; secret: string } {
 
 /** What stands in a session cookie's value, or in a `Set-Cookie` header. */
 export function idIn(cookie: string): { handle: string; secret: string } {
-  const [, handle = '', secret = ''] = /s(?:%3A|:)([\w-]{20})\.([\w-]{43})\./.exec(cookie) ?? [];
+  const [, handle = '', secret = ''] = /s(?:%3A|:)([\w-]{24,28})\.([\w-]{43})\./.exec(cookie) ?? [];
   return { handle, secret };
 }
 

@@ -1,8 +1,8 @@
 import { request as httpRequest } from 'node:http';
 import { sign } from 'cookie-signature';
 import { SESSION_STORE, type SessionEvent } from '../../lib/index.js';
-import type { SessionRecord } from '../../lib/session/session-record.js';
-import type { AtomicSessionStore } from '../../lib/session/session-store.js';
+import type { SessionRecord } from '../../lib/model/session-record.js';
+import { type AtomicSessionStore, isLive } from '../../lib/store/session-store.js';
 import { SECRET, type TestApplication } from './application.js';
 import type { BrowserResponse, Browser, RequestOptions } from './browser.js';
 
@@ -35,7 +35,8 @@ export function idsSetBy(...responses: BrowserResponse[]): ShownId[] {
 
 /** A session as it stands in the store, the hashes of its secrets included. */
 export async function recordOf({ app }: TestApplication, { handle }: ShownId): Promise<SessionRecord | undefined> {
-  return (await app.get<AtomicSessionStore>(SESSION_STORE).find(handle))?.record;
+  const found = await app.get<AtomicSessionStore>(SESSION_STORE).find(handle);
+  return isLive(found) ? found.record : undefined;
 }
 
 /** What has happened to this session, in order. */

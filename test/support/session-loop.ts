@@ -1,16 +1,17 @@
 import type { Logger } from '@nestjs/common';
 import type { Store } from 'express-session';
-import { type SessionEvent, SessionEvents } from '../../lib/events/session-events.js';
-import { lifetimePolicy } from '../../lib/lifetime/lifetime.policy.js';
-import { MemorySessionStore } from '../../lib/memory/memory-session.store.js';
-import { RedisSessionStore } from '../../lib/redis/redis-session.store.js';
+import { rotationKeys } from '../../lib/model/rotation.js';
+import type { SessionEvent } from '../../lib/model/session-event.js';
+import { MemorySessionStore } from '../../lib/memory/memory-session-store.js';
+import { RedisSessionStore } from '../../lib/redis/redis-session-store.js';
 import type { SessionAuthOptions } from '../../lib/session-auth.options.js';
-import { resolveOptions } from '../../lib/session-auth.validation.js';
-import { type Clock, systemClock } from '../../lib/session/clock.js';
-import { PlainStoreAdapter } from '../../lib/session/plain-store.adapter.js';
-import type { AtomicSessionStore } from '../../lib/session/session-store.js';
-import { SessionCookies } from '../../lib/session/session-cookies.js';
-import { SessionKeeper } from '../../lib/session/session-keeper.js';
+import { resolveOptions } from '../../lib/validation/options.js';
+import { type Clock, systemClock } from '../../lib/model/clock.js';
+import { ForeignStoreAdapter } from '../../lib/store/foreign-store-adapter.js';
+import type { AtomicSessionStore } from '../../lib/store/session-store.js';
+import { SessionCookies } from '../../lib/http/session-cookies.js';
+import { SessionReporter } from '../../lib/session/session-reporter.js';
+import { SessionRepository } from '../../lib/session/session-repository.js';
 import { SessionMiddleware } from '../../lib/session/session.middleware.js';
 
 export interface SessionLoopOptions extends Pick<
@@ -36,29 +37,31 @@ export interface SessionLoop {
 
 export function sessionLoop({ store, atomic, clock = systemClock, ...options }: SessionLoopOptions): SessionLoop {
   const resolved = resolveOptions(options, 'test');
-  const lifetime = lifetimePolicy(resolved.lifetime);
+  const { lifetime, warnAtBytes, maxSessions } = resolved;
   const expressStore = store ?? new MemorySessionStore(clock, lifetime);
   const isAtomic = expressStore instanceof MemorySessionStore || expressStore instanceof RedisSessionStore;
-  const driven = isAtomic ? expressStore : new PlainStoreAdapter(expressStore, clock, resolved.redisTimeout);
-  const emitter = new SessionEvents();
+  const driven = isAtomic ? expressStore : new ForeignStoreAdapter(expressStore, clock, resolved.redisTimeout);
   const events: SessionEvent[] = [];
-  emitter.events$.subscribe((event) => events.push(event));
+  const reporter = new SessionReporter((event) => {
+    events.push({ ...event, at: new Date(clock.now()) });
+  }, warnAtBytes);
   const logged: string[] = [];
   const log = (message: string): void => {
     logged.push(message);
   };
   const middleware = new SessionMiddleware(
     {
-      keeper: new SessionKeeper(atomic ?? driven, lifetime, clock, emitter, resolved),
+      repository: new SessionRepository(atomic ?? driven, { lifetime, clock, reporter, maxSessions }),
       expressStore,
       cookies: new SessionCookies(resolved.secrets, resolved.cookie),
       lifetime,
+      rotationKeys: rotationKeys(resolved.secrets),
       clock,
       users: { restore: () => Promise.resolve(undefined) },
       logger: { error: log, warn: log, log } as unknown as Logger,
       logOnce: log,
       options: resolved,
-      equip: () => undefined,
+      addPassportMethods: () => undefined,
     },
     () => false,
   );

@@ -1,11 +1,12 @@
-import { createHash } from 'node:crypto';
 import type session from 'express-session';
 import type { SessionData } from 'express-session';
-import { type RedisOptions, RedisSessionStore } from '../../lib/index.js';
-import { lifetimePolicy } from '../../lib/lifetime/lifetime.policy.js';
-import { MemorySessionStore } from '../../lib/memory/memory-session.store.js';
-import type { AtomicSessionStore, SessionIndex } from '../../lib/session/session-store.js';
+import type { RedisOptions } from '../../lib/index.js';
+import { MemorySessionStore } from '../../lib/memory/memory-session-store.js';
+import { splitHandle, tagOfUser } from '../../lib/model/session-id.js';
+import { RedisSessionStore } from '../../lib/redis/redis-session-store.js';
+import type { AtomicSessionStore, SessionIndex } from '../../lib/store/session-store.js';
 import { type RedisClient, RedisDeployment } from './redis-deployment.js';
+import type { RedisMonitor } from './redis-monitor.js';
 import { TestClock } from './test-clock.js';
 import { UserSessions } from './user-sessions.js';
 
@@ -13,13 +14,13 @@ export const MINUTE = 60_000;
 export const HOUR = 60 * MINUTE;
 export const DAY = 24 * HOUR;
 
-const lifetime = lifetimePolicy({
+const lifetime = {
   idle: HOUR,
   absolute: DAY,
   touchEvery: 6 * MINUTE,
   rotateEvery: Infinity,
   rotationGrace: 30_000,
-});
+};
 
 export type Callback<T> = (error?: unknown, result?: T) => void;
 
@@ -136,7 +137,7 @@ function redisPlace(deployment: RedisDeployment): RedisPlace {
       const options = { prefix, timeout: 20_000, clock, lifetime, onUnreadable };
       return clients
         .slice(0, count)
-        .map((client) => new RedisSessionStore({ client, ...options }) as unknown as TestedStore);
+        .map((client) => new RedisSessionStore({ link: { client }, ...options }) as unknown as TestedStore);
     },
     clear: () => deployment.flush(),
     stop: () => deployment.stop(),
@@ -157,47 +158,43 @@ export class RedisKeys {
   }
 
   session(handle: string): string {
-    return `sess:{${handle.slice(0, 8)}}${handle.slice(8)}`;
-  }
-
-  tombstone(handle: string): string {
-    return `${this.session(handle)}:ended`;
+    const { tag, rest } = splitHandle(handle);
+    return `sess:{${tag}}${rest}`;
   }
 
   index(userId: string): string {
-    const hash = createHash('sha256').update(userId);
-    return `sess:{${hash.copy().digest('base64url').slice(0, 8)}}:user:${hash.digest('hex')}`;
+    return `sess:{${tagOfUser(userId)}}`;
   }
 
-  /** A user's index: handles, and by when it says that their sessions run out. */
+  /** A user's index: the handles, and when their sessions expire. */
   async entries(userId: string): Promise<Record<string, number>> {
     const entries = await this.client.zRangeWithScores(this.index(userId), 0, -1);
-    return Object.fromEntries(entries.map(({ value, score }) => [value, score]));
+    return Object.fromEntries(entries.map(({ value, score }) => [tagOfUser(userId) + value, score]));
   }
 
-  /** What a tombstone says: from when on, and why. */
-  async epitaph(handle: string): Promise<{ at: number; reason: string | undefined }> {
-    const [at, reason] = ((await this.client.get(this.tombstone(handle))) ?? '').split(/ +/);
-    return { at: Number(at), reason };
+  /** What remains of a session that was ended. */
+  async remains(handle: string): Promise<{ ended?: string; replaced?: boolean }> {
+    const value = JSON.parse((await this.client.get(this.session(handle))) ?? '{}') as { ended?: string };
+    return value.ended === undefined ? {} : value;
   }
 
   keys(): Promise<string[]> {
     return this.deployment.keys();
   }
 
-  /** How long each of the scripts ran that some work needed, in milliseconds, one after the other. */
-  async scriptTimes(work: () => Promise<unknown>): Promise<number[]> {
-    const nodes = await Promise.all((await this.deployment.masters()).map((master) => master.client()));
-    const settings = { 'slowlog-log-slower-than': '0', 'slowlog-max-len': '100000' };
-    await Promise.all(nodes.map((node) => node.configSet(settings)));
-    await Promise.all(nodes.map((node) => node.sendCommand(['SLOWLOG', 'RESET'])));
-    await work();
-    const logs = await Promise.all(nodes.map((node) => node.sendCommand(['SLOWLOG', 'GET', '-1'])));
-    await Promise.all(nodes.map((node) => node.configSet({ 'slowlog-log-slower-than': '-1' })));
-    const entries = logs.flat() as unknown as [id: number, at: number, microseconds: number, words: string[]][];
-    return entries
-      .filter(([, , , [command = '']]) => /^eval/i.test(command))
-      .sort(([a], [b]) => a - b)
-      .map(([, , microseconds]) => microseconds / 1000);
+  /** Reads along what Redis is asked. */
+  monitor(): Promise<RedisMonitor> {
+    return this.deployment.monitor();
+  }
+
+  /** Has the servers forget all scripts, so that each is sent as text at its next call. */
+  async forgetScripts(): Promise<void> {
+    await Promise.all((await this.deployment.masters()).map((master) => master.ask('SCRIPT', 'FLUSH')));
+  }
+
+  /** The slot of a cluster that a key is in. */
+  async slotOf(key: string): Promise<number> {
+    const [master] = await this.deployment.masters();
+    return Number((await master!.ask('CLUSTER', 'KEYSLOT', key)).slice(1));
   }
 }

@@ -6,14 +6,12 @@ const LATE = 20;
 export class Stalls {
   readonly #stalls: { from: number; to: number }[] = [];
   #last = performance.now();
-  readonly #timer = setInterval(() => {
-    const now = performance.now();
-    if (now - this.#last > TICK + LATE) this.#stalls.push({ from: this.#last + TICK, to: now });
-    this.#last = now;
-  }, TICK);
+  readonly #timer = setInterval(() => this.#look(), TICK);
 
   /** What a response took, without the time in which nothing could happen. */
   timeOf({ start, end }: { start: number; end: number }): number {
+    // The timer may be late for a stall that has just ended.
+    this.#look();
     const stood = this.#stalls.reduce(
       (sum, { from, to }) => sum + Math.max(0, Math.min(to, end) - Math.max(from, start)),
       0,
@@ -27,5 +25,11 @@ export class Stalls {
 
   stop(): void {
     clearInterval(this.#timer);
+  }
+
+  #look(): void {
+    const now = performance.now();
+    if (now - this.#last > TICK + LATE) this.#stalls.push({ from: this.#last + TICK, to: now });
+    this.#last = now;
   }
 }

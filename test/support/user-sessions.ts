@@ -1,26 +1,24 @@
-import { hashSecret, newSessionId, type SessionId, tagOfUser } from '../../lib/session/session-id.js';
-import type { Expiry } from '../../lib/session/lifetime-policy.js';
-import type { SessionRecord } from '../../lib/session/session-record.js';
-import type { LogInOutcome, NewUserSession } from '../../lib/session/session-store.js';
+import { hashSecret, newAnonymousSessionId, newUserSessionId, type SessionId } from '../../lib/model/session-id.js';
+import { signOutReason } from '../../lib/model/session-end.js';
+import type { SignOutReason } from '../../lib/index.js';
+import type { SessionRecord } from '../../lib/model/session-record.js';
+import { type FoundSession, isLive, type LogInResult, type NewUserSession } from '../../lib/store/session-store.js';
 import { MINUTE, type TestedStore } from './session-stores.js';
 import type { TestClock } from './test-clock.js';
-
-const AT_ONCE = 500;
 
 /** A session that was made by a test, which knows its secret. */
 export interface Made {
   readonly id: SessionId;
   readonly record: SessionRecord;
-  readonly expiry: Expiry;
+  readonly expiresAt: number;
 }
 
 /** What a test says of a session; the rest does not matter to it. Times are minutes from now. */
-export interface Wish extends Partial<Omit<NewUserSession, 'record' | 'expiry'>> {
+export interface Wish extends Partial<Omit<NewUserSession, 'record' | 'expiresAt'>> {
   userId?: string;
   created?: number;
   seen?: number;
   ends?: number;
-  reason?: Expiry['reason'];
   data?: string;
   change?: Partial<SessionRecord>;
 }
@@ -41,13 +39,9 @@ export class UserSessions {
     return this.clock.now() + minutes * MINUTE;
   }
 
-  ends(minutes: number, reason: Expiry['reason'] = 'idle_timeout'): Expiry {
-    return { at: this.at(minutes), reason };
-  }
-
   /** A session that is stored nowhere yet. */
-  made({ userId = 'ada', created = 0, seen = 0, ends = 60, reason, data = '{"a":1}', change }: Wish = {}): Made {
-    const id = newSessionId(tagOfUser(userId));
+  made({ userId = 'ada', created = 0, seen = 0, ends = 60, data = '{"a":1}', change }: Wish = {}): Made {
+    const id = newUserSessionId(userId);
     const record: SessionRecord = {
       handle: id.handle,
       secretHash: hashSecret(id.secret),
@@ -58,43 +52,52 @@ export class UserSessions {
       data,
       ...change,
     };
-    return { id, record, expiry: this.ends(ends, reason) };
+    return { id, record, expiresAt: this.at(ends) };
   }
 
-  /** A login, whatever becomes of it. */
-  async tried(wish: Wish = {}): Promise<Made & { outcome: LogInOutcome }> {
+  /** A login, whatever its result. */
+  async tried(wish: Wish = {}): Promise<Made & { result: LogInResult }> {
     const { limit, replaces, continues } = wish;
     const made = this.made(wish);
-    const outcome = await this.store.logIn({ ...made, limit, replaces, continues });
-    return { ...made, outcome };
+    const result = await this.store.logIn({ ...made, limit, replaces, continues });
+    return { ...made, result };
   }
 
   /** A session that a login has created. */
   async loggedIn(wish: Wish = {}): Promise<Made> {
-    const { outcome, ...made } = await this.tried(wish);
-    if (outcome.outcome !== 'created') throw new Error(`the login was ${outcome.outcome}`);
+    const { result, ...made } = await this.tried(wish);
+    if (result.outcome !== 'created') throw new Error(`the login was ${result.outcome}`);
     return made;
   }
 
   async manyLoggedIn(count: number, wish: Wish | ((n: number) => Wish) = {}): Promise<Made[]> {
     const wishes = Array.from({ length: count }, (_, n) => (typeof wish === 'function' ? wish(n) : wish));
-    const made: Made[] = [];
-    // Not all at once: a command that waits behind thousands of others runs out of time.
-    for (let n = 0; n < count; n += AT_ONCE) {
-      made.push(...(await Promise.all(wishes.slice(n, n + AT_ONCE).map((one) => this.loggedIn(one)))));
-    }
-    return made;
+    return Promise.all(wishes.map((one) => this.loggedIn(one)));
   }
 
   /** A session that is nobody's. */
   async anonymous(): Promise<Made> {
-    const made = this.made({ change: { login: undefined, handle: newSessionId().handle } });
-    await this.store.insert(made.record, made.expiry);
-    return { ...made, id: { ...made.id, handle: made.record.handle } };
+    const { handle } = newAnonymousSessionId();
+    const made = this.made({ change: { login: undefined, handle } });
+    await this.store.insert(made.record, made.expiresAt);
+    return { ...made, id: { ...made.id, handle } };
   }
 
   async lives({ record }: Pick<Made, 'record'>): Promise<boolean> {
-    return (await this.store.find(record.handle)) !== undefined;
+    return isLive(await this.store.find(record.handle));
+  }
+
+  /** The live session of this handle. */
+  async found(handle: string): Promise<FoundSession | undefined> {
+    const found = await this.store.find(handle);
+    return isLive(found) ? found : undefined;
+  }
+
+  /** What the holder of this id is told about a session that is not live. */
+  async reason(id: SessionId): Promise<SignOutReason | undefined> {
+    const found = await this.store.find(id.handle);
+    if (isLive(found)) throw new Error(`${id.handle} is live`);
+    return signOutReason(id, found);
   }
 
   /** The handles of a user's sessions, in the order in which the index gives them. */

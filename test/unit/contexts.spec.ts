@@ -11,7 +11,7 @@ import { ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
 import { Reflector } from '@nestjs/core';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
 import { WsException } from '@nestjs/websockets';
-import { requestOf, responseOf } from '../../lib/access/request-of.js';
+import { requestOf, responseOf } from '../../lib/access/carrier.js';
 import {
   CurrentSession,
   CurrentUser,
@@ -214,6 +214,6 @@ describe('SessionAuthService', () => {
   it.each(contexts)('takes the request of %s context', (_, contextFor) => {
     const service = application.app.get(SessionAuthService);
 
-    expect(service.current(requestOf(contextFor(ada))).handle).toMatch(/^[\w-]{20}$/);
+    expect(service.current(requestOf(contextFor(ada))).handle).toMatch(/^[\w-]{28}$/);
   });
 });

@@ -7,7 +7,7 @@ import {
   type SessionAuthOptions,
   type SessionRequest,
 } from '../../lib/index.js';
-import { resolveOptions } from '../../lib/session-auth.validation.js';
+import { resolveOptions } from '../../lib/validation/options.js';
 import { milliseconds } from '../../lib/validation/duration.js';
 import { SECRET, SnapshotSerializer } from '../support/application.js';
 
@@ -193,10 +193,10 @@ describe('resolveOptions', () => {
     [{ secret: [undefined, SECRET] }, 'secret', /missing or empty/, OPENSSL],
     [{ secret: 42 }, 'secret', /missing or empty/, OPENSSL],
 
-    [{ redis: {} }, 'redis', /holds no server/, /exactly one of url, cluster, sentinel and client/],
-    [{ redis: { client: undefined } }, 'redis', /holds no server/, /exactly one of/],
-    [{ redis: { ...REDIS, client } }, 'redis', /holds url and client/, /exactly one of/],
-    [{ redis: { cluster: {}, sentinel: {} } }, 'redis', /holds cluster and sentinel/, /exactly one of/],
+    [{ redis: {} }, 'redis', /has no server/, /exactly one of url, cluster, sentinel and client/],
+    [{ redis: { client: undefined } }, 'redis', /has no server/, /exactly one of/],
+    [{ redis: { ...REDIS, client } }, 'redis', /has url and client/, /exactly one of/],
+    [{ redis: { cluster: {}, sentinel: {} } }, 'redis', /has cluster and sentinel/, /exactly one of/],
     [{ redis: { ...REDIS, clientSideCache: {} } }, 'redis', /revoked could still be served/, /Leave it out/],
     [{ redis: { cluster: { clientSideCache: {} } } }, 'redis', /"clientSideCache"/, /Leave it out/],
     [{ redis: { cluster: { defaults: { clientSideCache: {} } } } }, 'redis', /"clientSideCache"/, /Leave it out/],
@@ -253,14 +253,14 @@ describe('resolveOptions', () => {
     [{ prefix: 'app:{1}:' }, 'prefix', /brace.*hash tag/, /other characters/],
     [{ prefix: 'app}' }, 'prefix', /brace.*hash tag/, /other characters/],
 
-    [{ cookie: { name: 'my sid' } }, 'cookie.name', /characters a cookie name cannot/, /letters, digits/],
-    [{ cookie: { name: '' } }, 'cookie.name', /characters a cookie name cannot/, /letters, digits/],
-    [{ cookie: { name: 'sid;' } }, 'cookie.name', /characters a cookie name cannot/, /letters, digits/],
-    [{ cookie: { path: '/app; Domain=a.test' } }, 'cookie.path', /characters a path cannot/, /URL-encoded/],
-    [{ cookie: { path: '/caf\u00e9' } }, 'cookie.path', /characters a path cannot/, /URL-encoded/],
+    [{ cookie: { name: 'my sid' } }, 'cookie.name', /characters that a cookie name cannot/, /letters, digits/],
+    [{ cookie: { name: '' } }, 'cookie.name', /characters that a cookie name cannot/, /letters, digits/],
+    [{ cookie: { name: 'sid;' } }, 'cookie.name', /characters that a cookie name cannot/, /letters, digits/],
+    [{ cookie: { path: '/app; Domain=a.test' } }, 'cookie.path', /characters that a path cannot/, /URL-encoded/],
+    [{ cookie: { path: '/caf\u00e9' } }, 'cookie.path', /characters that a path cannot/, /URL-encoded/],
     [{ cookie: { domain: 'a.test; Path=/' } }, 'cookie.domain', /no host name/, /example\.com.*leave it out/],
     [{ cookie: { domain: '' } }, 'cookie.domain', /no host name/, /example\.com.*leave it out/],
-    [{ cookie: { name: 5 } }, 'cookie.name', /characters a cookie name cannot/, /letters, digits/],
+    [{ cookie: { name: 5 } }, 'cookie.name', /characters that a cookie name cannot/, /letters, digits/],
     [{ cookie: { domain: true } }, 'cookie.domain', /no host name/, /example\.com.*leave it out/],
     [{ cookie: { path: /app/ } }, 'cookie.path', /does not start with "\/"/, /absolute path/],
     [{ cookie: { path: 'app' } }, 'cookie.path', /does not start with "\/"/, /absolute path.*"\/app"/],

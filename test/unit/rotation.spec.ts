@@ -1,13 +1,20 @@
 import fc from 'fast-check';
-import { lifetimePolicy } from '../../lib/lifetime/lifetime.policy.js';
-import { offered, secretsOf, standingOf, takenOver } from '../../lib/session/rotation.js';
-import { hashSecret, newSecret } from '../../lib/session/session-id.js';
-import type { Rotation } from '../../lib/session/session-record.js';
+import { isRotationDue } from '../../lib/model/lifetime.js';
+import {
+  nextSecret,
+  promoted,
+  rotationKeys,
+  type RotationKeys,
+  secretHashesOf,
+  secretStatus,
+} from '../../lib/model/rotation.js';
+import { hashSecret, newSecret } from '../../lib/model/session-id.js';
+import type { Rotation } from '../../lib/model/session-record.js';
 
 const NOW = Date.parse('2026-01-01T00:00:00Z');
 const GRACE = 30_000;
 
-type Secrets = Parameters<typeof standingOf>[0];
+type Secrets = Parameters<typeof secretStatus>[0];
 
 const secret = (n: number) => `secret ${n}`;
 const hash = (n: number) => hashSecret(secret(n));
@@ -16,12 +23,12 @@ const hash = (n: number) => hashSecret(secret(n));
 const session = (rotation?: Partial<Rotation>): Secrets => ({
   createdAt: NOW,
   secretHash: hash(0),
-  ...(rotation && { rotation: { since: NOW, offers: [], offeredAt: 0, grace: [], ...rotation } }),
+  ...(rotation && { rotation: { since: NOW, grace: [], ...rotation } }),
 });
 
-describe('what a secret is to its session', () => {
+describe('the status of a secret is', () => {
   const rotated = session({
-    offers: [hash(1), hash(2)],
+    pending: hash(1),
     grace: [
       { hash: hash(3), until: NOW + 10 },
       { hash: hash(4), until: NOW + 20 },
@@ -29,75 +36,136 @@ describe('what a secret is to its session', () => {
   });
 
   it.each<[string, Secrets, string, number, string | undefined]>([
-    ['the current one', session(), secret(0), 0, 'current'],
-    ['the current one, beside others', rotated, secret(0), 0, 'current'],
-    ['the current one, however late', rotated, secret(0), 1e12, 'current'],
-    ['one on offer', session({ offers: [hash(1)] }), secret(1), 0, 'offered'],
-    ['one on offer, while an old one is still good', rotated, secret(1), 19, 'grace'],
-    ['one on offer, when the old ones are not any more', rotated, secret(1), 20, 'offered'],
-    ['another on offer, however late', rotated, secret(2), 1e12, 'offered'],
-    ['an old one in its grace', rotated, secret(3), 9, 'grace'],
-    ['an old one at the end of its grace', rotated, secret(3), 10, undefined],
-    ['an older one in a longer grace', rotated, secret(4), 19, 'grace'],
-    ['one that never was', rotated, secret(5), 0, undefined],
-    ['none', rotated, '', 0, undefined],
-    ['the hash of the current one', rotated, hash(0), 0, undefined],
-    ['the hash of one on offer', rotated, hash(1), 0, undefined],
-    ['any but the current one, where none was ever offered', session(), secret(1), 0, undefined],
-  ])('%s', (_, secrets, shown, later, standing) => {
-    expect(standingOf(secrets, shown, NOW + later)).toBe(standing);
+    ['current', session(), secret(0), 0, 'current'],
+    ['current, beside others', rotated, secret(0), 0, 'current'],
+    ['current, however late', rotated, secret(0), 1e12, 'current'],
+    ['pending, once it is offered', session({ pending: hash(1) }), secret(1), 0, 'pending'],
+    ['pending, while a former one is still good', rotated, secret(1), 19, 'pending'],
+    ['pending, however late', rotated, secret(1), 1e12, 'pending'],
+    ['grace, for a former one', rotated, secret(3), 9, 'grace'],
+    ['none at the end of its grace', rotated, secret(3), 10, undefined],
+    ['grace, for an older one with a longer grace', rotated, secret(4), 19, 'grace'],
+    ['none for one that never was', rotated, secret(5), 0, undefined],
+    ['none for an empty one', rotated, '', 0, undefined],
+    ['none for the hash of the current one', rotated, hash(0), 0, undefined],
+    ['none for the hash of the pending one', rotated, hash(1), 0, undefined],
+    ['none for any but the current one, where none was ever offered', session(), secret(1), 0, undefined],
+  ])('%s', (_, secrets, shown, later, status) => {
+    expect(secretStatus(secrets, shown, NOW + later)).toBe(status);
   });
 
-  it('is the best of what it is, were it several', () => {
+  it('the best of what it is, were it several', () => {
     const grace = [{ hash: hash(0), until: NOW + 1 }];
 
-    expect(standingOf(session({ offers: [hash(0)], grace }), secret(0), NOW)).toBe('current');
+    expect(secretStatus(session({ pending: hash(0), grace }), secret(0), NOW)).toBe('current');
+    expect(
+      secretStatus(session({ pending: hash(1), grace: [{ hash: hash(1), until: NOW + 1 }] }), secret(1), NOW),
+    ).toBe('pending');
   });
 });
 
-describe('offering a secret', () => {
-  it('puts the first beside the current one, and notes when', () => {
-    expect(offered(session(), hash(1), NOW + 5)).toEqual({
-      rotation: { since: NOW, offers: [hash(1)], offeredAt: NOW + 5, grace: [] },
+describe('the next secret', () => {
+  const [key, other] = [rotationKeys(['a secret']), rotationKeys(['another'])] as const;
+  const next = (secrets: Secrets, keys: RotationKeys = key) => nextSecret(secrets, secret(0), keys);
+  const offered = (secrets: Secrets, keys: RotationKeys = key): Secrets => ({
+    ...secrets,
+    ...next(secrets, keys).change,
+  });
+
+  it('is the same for all who ask, before it is stored and after', () => {
+    const first = next(session());
+    const stored = offered(session());
+
+    expect(next(session()).secret).toBe(first.secret);
+    expect(next(stored)).toEqual({ secret: first.secret, change: undefined });
+    expect(next({ ...stored, createdAt: NOW + 99 }).secret).toBe(first.secret);
+  });
+
+  it('has the form of any secret, and is none that there was', () => {
+    const { secret: offer } = next(session());
+
+    expect(offer).toMatch(/^[\w-]{43}$/);
+    expect(offer).toHaveLength(newSecret().length);
+    expect([secret(0), hash(0)]).not.toContain(offer);
+  });
+
+  it('is another for another key, and for another current secret', () => {
+    const offers = [
+      next(session()),
+      next(session(), other),
+      nextSecret(session(), secret(1), key),
+      nextSecret(session(), secret(1), other),
+    ].map((offer) => offer.secret);
+
+    expect(new Set(offers).size).toBe(4);
+  });
+
+  it('comes from no key that is a value of the option "secret" itself', () => {
+    const [derived] = rotationKeys(['a secret']);
+
+    expect(next(session(), [Buffer.from('a secret')]).secret).not.toBe(next(session(), [derived]).secret);
+  });
+
+  it('is pending from then on, and nothing of it but its hash is stored', () => {
+    const { secret: offer, change } = next(session());
+
+    expect(change).toEqual({ rotation: { since: NOW, pending: hashSecret(offer), grace: [] } });
+    expect(secretStatus(offered(session()), offer, NOW)).toBe('pending');
+  });
+
+  it('leaves the age of the current one and the grace of former ones as they are', () => {
+    const rotation = { since: NOW - 7, grace: [{ hash: hash(9), until: NOW + 10 }] };
+
+    expect(next(session(rotation)).change).toEqual({
+      rotation: { ...rotation, pending: hashSecret(next(session()).secret) },
     });
   });
 
-  it('keeps the ones that were lost on their way, the grace of old ones, and the age of the current one', () => {
+  it.each([0, 1, 2])('is found again by number %d of several keys', (place) => {
+    const keys = rotationKeys(['one', 'two', 'three']);
+    const stored = offered(session(), [keys[place]!]);
+
+    expect(next(stored, keys)).toEqual({ secret: next(session(), [keys[place]!]).secret, change: undefined });
+  });
+
+  it('is derived by the first of several keys, where none is pending', () => {
+    const keys = rotationKeys(['one', 'two']);
+
+    expect(next(session(), keys)).toEqual(next(session(), [keys[0]]));
+  });
+
+  it('is replaced where no key gives the pending one any more', () => {
     const grace = [{ hash: hash(9), until: NOW + 10 }];
+    const stored = offered(session({ since: NOW - 7, grace }), other);
+    const replaced = offered(stored);
 
-    expect(offered(session({ since: NOW - 7, offers: [hash(1)], offeredAt: NOW, grace }), hash(2), NOW + 5)).toEqual({
-      rotation: { since: NOW - 7, offers: [hash(1), hash(2)], offeredAt: NOW + 5, grace },
-    });
-  });
-
-  it('has no more than four on offer: the oldest goes', () => {
-    const offers = [1, 2, 3, 4].map(hash);
-
-    expect(offered(session({ offers }), hash(5), NOW).rotation.offers).toEqual([2, 3, 4, 5].map(hash));
+    expect(next(stored).secret).toBe(next(session()).secret);
+    expect(replaced.rotation).toEqual({ since: NOW - 7, grace, pending: hashSecret(next(session()).secret) });
+    expect(secretStatus(replaced, next(session(), other).secret, NOW)).toBeUndefined();
   });
 });
 
-describe('taking over', () => {
-  it('makes the secret the current one, and gives the old one a grace', () => {
-    expect(takenOver(session({ offers: [hash(1)], offeredAt: NOW }), hash(1), NOW + 5, NOW + 35)).toEqual({
+describe('promoting', () => {
+  it('makes the pending secret the current one, and gives the former one a grace', () => {
+    expect(promoted(session({ pending: hash(1) }), hash(1), NOW + 5, NOW + 35)).toEqual({
       secretHash: hash(1),
-      rotation: { since: NOW + 5, offers: [], offeredAt: 0, grace: [{ hash: hash(0), until: NOW + 35 }] },
+      rotation: { since: NOW + 5, grace: [{ hash: hash(0), until: NOW + 35 }] },
     });
   });
 
-  it('leaves others on offer, for they may be on their way', () => {
-    const { rotation } = takenOver(session({ offers: [1, 2, 3].map(hash) }), hash(2), NOW, NOW + 30);
+  it('leaves none pending', () => {
+    const { rotation } = promoted(session({ pending: hash(1) }), hash(1), NOW, NOW + 30);
 
-    expect(rotation!.offers).toEqual([1, 3].map(hash));
+    expect(rotation).not.toHaveProperty('pending');
   });
 
-  it('forgets the old ones whose grace is over, and moves no other end', () => {
+  it('forgets the former ones whose grace is over, and moves no other end', () => {
     const grace = [
       { hash: hash(8), until: NOW },
       { hash: hash(9), until: NOW + 1 },
     ];
 
-    expect(takenOver(session({ offers: [hash(1)], grace }), hash(1), NOW, NOW + 30).rotation!.grace).toEqual([
+    expect(promoted(session({ pending: hash(1), grace }), hash(1), NOW, NOW + 30).rotation!.grace).toEqual([
       { hash: hash(9), until: NOW + 1 },
       { hash: hash(0), until: NOW + 30 },
     ]);
@@ -107,9 +175,10 @@ describe('taking over', () => {
 describe('the secrets of a session', () => {
   it.each<[Secrets, number[]]>([
     [session(), [0]],
-    [session({ offers: [hash(1), hash(2)], grace: [{ hash: hash(3), until: NOW }] }), [0, 1, 2, 3]],
+    [session({ pending: hash(1), grace: [{ hash: hash(3), until: NOW }] }), [0, 1, 3]],
+    [session({ grace: [2, 3].map((n) => ({ hash: hash(n), until: NOW })) }), [0, 2, 3]],
   ])('are all that open it, or did lately (%#)', (secrets, numbers) => {
-    expect(secretsOf(secrets)).toEqual(numbers.map(hash));
+    expect(secretHashesOf(secrets)).toEqual(numbers.map(hash));
   });
 });
 
@@ -125,7 +194,8 @@ interface Move {
 
 /** A session on a server, and a browser that shows what it last received. */
 class Play {
-  readonly #policy;
+  readonly #limits;
+  readonly #keys = rotationKeys(['a secret']);
   #session: Secrets = { createdAt: NOW, secretHash: hash(0) };
   #current = secret(0);
   #jar = secret(0);
@@ -134,12 +204,12 @@ class Play {
   /** When each of the former secrets was superseded. */
   readonly superseded = new Map<string, number>();
   readonly refused: number[] = [];
+  readonly offers: string[] = [];
   rotations = 0;
   lost = 0;
 
   constructor(rotateEvery: number) {
-    const limits = { idle: Infinity, absolute: Infinity, touchEvery: Infinity, rotateEvery, rotationGrace: GRACE };
-    this.#policy = lifetimePolicy(limits);
+    this.#limits = { idle: Infinity, absolute: Infinity, touchEvery: Infinity, rotateEvery, rotationGrace: GRACE };
   }
 
   get secrets(): Secrets {
@@ -176,20 +246,21 @@ class Play {
 
   /** A request, as the server takes it; the secret that its response offers. */
   #serve(shown: string, now: number): string | undefined {
-    const standing = standingOf(this.#session, shown, now);
-    if (standing === undefined) {
+    const status = secretStatus(this.#session, shown, now);
+    if (status === undefined) {
       this.refused.push(now - NOW);
-    } else if (standing === 'offered') {
+    } else if (status === 'pending') {
       this.superseded.set(this.#current, now);
       this.#current = shown;
-      this.#session = { ...this.#session, ...takenOver(this.#session, hashSecret(shown), now, now + GRACE) };
+      this.#session = { ...this.#session, ...promoted(this.#session, hashSecret(shown), now, now + GRACE) };
       this.rotations++;
     }
-    if (standing === undefined || standing === 'grace' || !this.#policy.offerDue(this.#session, now)) {
+    if (status === undefined || status === 'grace' || !isRotationDue(this.#session, this.#limits, now)) {
       return undefined;
     }
-    const next = newSecret();
-    this.#session = { ...this.#session, ...offered(this.#session, next.hash, now) };
+    const next = nextSecret(this.#session, shown, this.#keys);
+    this.#session = { ...this.#session, ...next.change };
+    this.offers.push(next.secret);
     return next.secret;
   }
 }
@@ -208,8 +279,8 @@ const inTime: fc.Arbitrary<Move> = fc
     back: lost === 0 ? undefined : Math.floor(rest * (GRACE - 1 - there)),
   }));
 const moves = fc.array(inTime, { minLength: 1, maxLength: 60, size: 'max' });
-/** Shorter than the grace, about as long, and longer. */
-const rotateEvery = fc.constantFrom(1, GRACE / 3, GRACE, 2 * GRACE, 20 * GRACE);
+/** Shorter than the grace, as long, and longer. */
+const rotateEvery = fc.constantFrom(1, GRACE / 3, GRACE, GRACE + 1, 2 * GRACE, 20 * GRACE);
 
 describe('a browser that shows what it last received', () => {
   it('is never refused, whatever is lost, as long as what arrives does so within the grace', () => {
@@ -226,21 +297,30 @@ describe('a browser that shows what it last received', () => {
     expect(Math.min(rotations, lost)).toBeGreaterThan(1000);
   });
 
-  it('is not refused for a late request that shows an earlier offer, after a later one has been taken up', () => {
-    const play = new Play(1).play([
-      { wait: 1, there: 0, back: 10 },
-      { wait: 10, there: 29_990, back: 0 },
-      { wait: 19_666, there: 10_326, back: undefined },
-      { wait: 10_325, there: 0, back: undefined },
-      { wait: 1_209, there: 28_792, back: undefined },
+  it('is not refused for a late response with a secret that has been shown meanwhile, nor after it', () => {
+    const play = new Play(GRACE).play([
+      { wait: GRACE, there: 0, back: GRACE - 1 },
+      { wait: 1, there: 0, back: 1 },
+      { wait: 2, there: 0, back: 0 },
+      { wait: GRACE, there: 0, back: 0 },
+      { wait: 1, there: 0, back: 0 },
+      { wait: 2 * GRACE, there: 0, back: 0 },
     ]);
 
-    expect([play.refused, play.rotations]).toEqual([[], 1]);
+    expect([play.refused, play.rotations]).toEqual([[], 2]);
+  });
+
+  it('is offered one and the same secret by all responses until it shows that', () => {
+    const all = Array.from({ length: 20 }, (_, n) => ({ wait: n === 0 ? GRACE : 1, there: n % 5, back: 100 - 5 * n }));
+    const play = new Play(GRACE).play(all);
+
+    expect(play.offers.length).toBeGreaterThan(10);
+    expect(new Set(play.offers).size).toBe(1);
   });
 
   it('is not refused after a hundred responses in a row were lost', () => {
     const lost = Array.from({ length: 100 }, () => ({ wait: GRACE, there: 0, back: undefined }));
-    const play = new Play(1).play([...lost, { wait: GRACE, there: 0, back: 5 }, { wait: 10, there: 0, back: 5 }]);
+    const play = new Play(GRACE).play([...lost, { wait: GRACE, there: 0, back: 5 }, { wait: 10, there: 0, back: 5 }]);
 
     expect([play.refused, play.lost, play.rotations]).toEqual([[], 100, 1]);
   });
@@ -254,10 +334,10 @@ describe('a secret that was superseded', () => {
         const play = new Play(every);
         play.play(all, (now) => {
           for (const [old, since] of play.superseded) {
-            expect(standingOf(play.secrets, old, now)).toBe(now < since + GRACE ? 'grace' : undefined);
+            expect(secretStatus(play.secrets, old, now)).toBe(now < since + GRACE ? 'grace' : undefined);
             checked++;
           }
-          expect(standingOf(play.secrets, newSecret().secret, now)).toBeUndefined();
+          expect(secretStatus(play.secrets, newSecret(), now)).toBeUndefined();
         });
       }),
       { numRuns: 60 },

@@ -2,7 +2,8 @@ import { jest } from '@jest/globals';
 import { Logger } from '@nestjs/common';
 import { filter } from 'rxjs';
 import { eventually } from '../support/eventually.js';
-import { type SessionEvent, SessionEvents } from '../../lib/events/session-events.js';
+import { SessionEvents } from '../../lib/events/session-events.js';
+import type { SessionEvent } from '../../lib/model/session-event.js';
 
 const AT = Date.parse('2026-01-01T00:00:00Z');
 
