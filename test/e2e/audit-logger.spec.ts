@@ -1,6 +1,6 @@
 import { Injectable } from '@nestjs/common';
 import { AuditLogger, type SessionEvent, SessionEvents, SessionRegistry } from '../../lib/index.js';
-import type { NewSessionEvent } from '../../lib/events/session-events.js';
+import type { NewSessionEvent } from '../../lib/model/session-event.js';
 import { LocalStrategy, SnapshotSerializer } from '../support/application.js';
 import { cookieOf, idOf, sessionsIn } from '../support/devices.js';
 import { LogRecorder } from '../support/log-recorder.js';
@@ -63,7 +63,7 @@ describe.each(['memory', 'redis'])('AuditLogger, with sessions in %s,', (where) 
       ['log', { type: 'reauthenticated', userId: '1', handle, previous: 'g' }],
       ['log', { type: 'revoked', handle, reason: 'limit' }],
       ['log', { type: 'rotated', handle }],
-      ['log', { type: 'ended', handle, reason: 'user-gone' }],
+      ['log', { type: 'ended', handle, reason: 'user_gone' }],
       ['warn', { type: 'reuse-detected', handle }],
       ['warn', { type: 'login-failed', strategy: 'local', reason: 'a "quoted"\nline' }],
       ['warn', { type: 'save-dropped', handle }],

@@ -57,7 +57,7 @@ describe('behind compression, as main.ts mounts it', () => {
     },
   );
 
-  it('a short answer is compressed and its cookie sent', async () => {
+  it('a short response is compressed and its cookie sent', async () => {
     const browser = await application.loggedIn();
 
     expect((await browser.get('/me')).json()).toEqual({ id: '1', name: 'Ada' });

@@ -1,7 +1,9 @@
 import { createHmac } from 'node:crypto';
-import type { LoggerService } from '@nestjs/common';
+import { Body, Controller, Get, type LoggerService, Param, Post, Put, Req } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import { newSessionId } from '../../lib/session/session-id.js';
+import type { Request } from 'express';
+import { SessionAuthService } from '../../lib/index.js';
+import { newAnonymousSessionId, newUserSessionId } from '../../lib/model/session-id.js';
 import { SECRET, TestApplication, type TestApplicationOptions } from '../support/application.js';
 import type { RequestOptions } from '../support/browser.js';
 import { RedisServer } from '../support/redis-server.js';
@@ -9,6 +11,8 @@ import { RedisServer } from '../support/redis-server.js';
 const CREDENTIALS = { username: 'ada', password: 'lovelace' };
 const OLDER = `an older ${SECRET}`;
 const NEWER = `a newer ${SECRET}`;
+/** The cookie of a login stays a day longer than the absolute limit of a day, to be told how the session ended. */
+const DAY = 24 * 3_600_000;
 const HOUR = 3_600_000;
 
 let redis: RedisServer;
@@ -55,7 +59,7 @@ function idOf(value: string): string {
   return decodeURIComponent(value).slice('s:'.length).split('.', 2).join('.');
 }
 
-const freshId = () => Object.values(newSessionId()).join('.');
+const freshId = ({ handle, secret } = newUserSessionId('1')) => `${handle}.${secret}`;
 
 /** What the applications asked of Redis since it started, but for getting to know it. */
 async function commands(): Promise<Record<string, number>> {
@@ -90,7 +94,7 @@ describe('a cookie that nobody here signed', () => {
     ['signed, but no id of ours', () => `sid=${signed('oVs3nBkgv8yXrjXbCr8Zl1wPK2v0fQd7')}`],
     ['signed, with an empty id', () => `sid=${signed('')}`],
     ['signed, with a handle alone', (value) => `sid=${signed(idOf(value).split('.')[0]!)}`],
-    ['signed, with a glob for a handle', (value) => `sid=${signed(`${'*'.repeat(20)}.${idOf(value).split('.')[1]!}`)}`],
+    ['signed, with a glob for a handle', (value) => `sid=${signed(`${'*'.repeat(28)}.${idOf(value).split('.')[1]!}`)}`],
     ['signed, of 4 kB', () => `sid=${signed('x'.repeat(4000))}`],
     ['of 4 kB', () => `sid=${'s%3A'.repeat(1024)}`],
     ['of no value', () => 'sid='],
@@ -134,10 +138,11 @@ describe('a cookie that nobody here signed', () => {
 describe('a cookie that was signed here', () => {
   it.each<[string, (ids: string[], clock: TestApplication['clock']) => string]>([
     ['names a session that is not there', () => freshId()],
+    ['names an anonymous session that is not there', () => freshId(newAnonymousSessionId())],
     ["shows another session's secret", ([one = '', two = '']) => `${one.split('.')[0]!}.${two.split('.')[1]!}`],
     ['shows a wrong secret', ([one = '']) => flip(one, -5)],
     [
-      'comes when its session has run out',
+      'comes when its session has expired',
       ([one = ''], clock) => {
         clock.advance('1h');
         return one;
@@ -172,7 +177,7 @@ describe('of several cookies of our name', () => {
     ['a forged one', () => [signed(freshId(), OLDER)]],
     ['one of a session that has ended', () => [signed(freshId())]],
     ['ten forged ones', () => Array.from({ length: 10 }, () => signed(freshId(), OLDER))],
-    ['three dead ones', () => [signed(freshId()), 'x', signed(freshId())]],
+    ['three dead ones', () => [signed(freshId()), 'x', signed(freshId(newAnonymousSessionId()))]],
   ])('the one that has not ended counts behind %s', async (_, dead) => {
     const valid = (await application.loggedIn()).cookies.get('sid')!;
     const cookie = [...dead(), valid].map((value) => `sid=${value}`).join('; ');
@@ -189,7 +194,7 @@ describe('of several cookies of our name', () => {
     const { get: before = 0 } = await commands();
     await application.browser().get('/me', { headers: { cookie } });
 
-    expect((await commands())['get']! - before).toBeLessThanOrEqual(5); // And why the first ended.
+    expect((await commands())['get']! - before).toBe(4); // Whether they are live and, if not, why, is one question.
   });
 });
 
@@ -208,7 +213,7 @@ describe('a secret that was replaced', () => {
 
     expect(renewed.json()).toEqual({ name: 'Ada' });
     expect(renewed.setCookies).toEqual([
-      `sid=${signed(id, NEWER)}; Path=/; Expires=${new Date(before.clock.now() + HOUR).toUTCString()}; HttpOnly; SameSite=Lax`,
+      `sid=${signed(id, NEWER)}; Path=/; Expires=${new Date(before.clock.now() + 2 * DAY).toUTCString()}; HttpOnly; SameSite=Lax`,
     ]);
     expect(renewed.headers['cache-control']).toBe('no-store');
     expect((await browser.get('/me')).setCookies).toEqual([]);
@@ -220,7 +225,7 @@ describe('a secret that was replaced', () => {
 });
 
 describe('the cookie of a login', () => {
-  const EXPIRES = (clock: TestApplication['clock']) => `Expires=${new Date(clock.now() + HOUR).toUTCString()}`;
+  const EXPIRES = (clock: TestApplication['clock']) => `Expires=${new Date(clock.now() + 2 * DAY).toUTCString()}`;
 
   it.each<[string, TestApplicationOptions, Record<string, string>, RegExp]>([
     ['in development', {}, {}, /^sid=VALUE; Path=\/; EXPIRES; HttpOnly; SameSite=Lax$/],
@@ -262,7 +267,7 @@ describe('the cookie of a login', () => {
     expect([response.status, others]).toEqual([200, []]);
     expect(
       setCookie
-        .replace(/=s%3A[\w-]{20}\.[\w-]{43}\.[\w%]{43,}(?=;)/, '=VALUE')
+        .replace(/=s%3A[\w-]{28}\.[\w-]{43}\.[\w%]{43,}(?=;)/, '=VALUE')
         .replace(EXPIRES(application.clock), 'EXPIRES'),
     ).toMatch(pattern);
     expect(response.headers['cache-control']).toBe('no-store');
@@ -277,6 +282,167 @@ describe('the cookie of a login', () => {
       '__Host-sid=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Secure; SameSite=Lax',
     ]);
     expect(browser.cookies.size).toBe(0);
+  });
+});
+
+describe('what code does to req.session.cookie', () => {
+  @Controller('attributes')
+  class AttributesController {
+    constructor(private readonly sessionAuth: SessionAuthService) {}
+
+    /** Puts something else where the cookie was. */
+    @Put('replaced')
+    replace(@Req() request: Request, @Body() { replacement }: { replacement: never }) {
+      Object.assign(request.session, { color: 'blue', cookie: replacement });
+      return {};
+    }
+
+    /** Sets what it is told to, on the session of the visitor that it is told about. */
+    @Put(':visitor')
+    async set(@Req() request: Request, @Param('visitor') visitor: string, @Body() attributes: object) {
+      if (visitor === 'logging-in') await this.sessionAuth.logIn(request, { id: '1', name: 'Ada' });
+      if (visitor === 'stepping-up') await this.sessionAuth.reauthenticate(request);
+      if (visitor === 'anonymous') Object.assign(request.session, { color: 'blue' });
+      Object.assign(request.session.cookie, attributes);
+      return request.session.cookie;
+    }
+
+    @Post('save')
+    async save(@Req() request: Request, @Body() attributes: object) {
+      Object.assign(request.session, { color: 'blue' });
+      Object.assign(request.session.cookie, attributes);
+      await new Promise((resolve) => request.session.save(resolve));
+      return {};
+    }
+
+    @Get()
+    get(@Req() request: Request) {
+      return { cookie: request.session.cookie, current: this.sessionAuth.current(request).expiresAt };
+    }
+  }
+  const controllers = [AttributesController];
+
+  const ALL = {
+    httpOnly: false,
+    secure: false,
+    sameSite: 'none',
+    domain: 'evil.example',
+    path: '/elsewhere',
+    partitioned: true,
+    priority: 'high',
+  };
+  const EACH = Object.entries(ALL).map(([name, value]): [string, object] => [name, { [name]: value }]);
+  const SETTINGS: [string, object][] = [...EACH, ['all of them', ALL]];
+
+  /** The names and values of a cookie's attributes, but for its value and its end. */
+  const attributesOf = ([cookie = '', ...more]: string[]) => [
+    cookie.replace(/^([^=]+)=[^;]+/, '$1').replace(/Expires=[^;]+/, 'Expires'),
+    ...more,
+  ];
+
+  it.each(SETTINGS)(
+    'does not change the Set-Cookie of a new session, of a login or of a step-up: %s',
+    async (_, set) => {
+      const application = await started({ controllers });
+      const browser = application.browser();
+
+      for (const visitor of ['anonymous', 'logging-in', 'stepping-up']) {
+        const { status, setCookies } = await browser.request('PUT', `/attributes/${visitor}`, { json: set });
+        expect([visitor, status, attributesOf(setCookies)]).toEqual([
+          visitor,
+          200,
+          ['sid; Path=/; Expires; HttpOnly; SameSite=Lax'],
+        ]);
+      }
+    },
+  );
+
+  it.each(SETTINGS)('does not change the Set-Cookie of a rotation, nor has one sent without: %s', async (_, set) => {
+    const application = await started({ controllers });
+    const browser = await application.loggedIn();
+    const setAgain = () => browser.request('PUT', '/attributes/somebody', { json: set });
+
+    expect((await setAgain()).setCookies).toEqual([]);
+    application.clock.advance('16m');
+    expect(attributesOf((await setAgain()).setCookies)).toEqual(['sid; Path=/; Expires; HttpOnly; SameSite=Lax']);
+  });
+
+  it('does not change the Set-Cookie of a session that it saves itself, nor what clears it', async () => {
+    const application = await started({ controllers });
+    const browser = application.browser();
+    const { setCookies } = await browser.post('/attributes/save', { json: ALL });
+    await browser.post('/login', { json: CREDENTIALS });
+
+    expect(attributesOf(setCookies)).toEqual(['sid; Path=/; Expires; HttpOnly; SameSite=Lax']);
+    await browser.request('PUT', '/attributes/somebody', { json: ALL });
+    expect((await browser.post('/logout')).setCookies).toEqual([
+      'sid=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax',
+    ]);
+  });
+
+  it('does not take Secure, Domain and Partitioned away where they are configured', async () => {
+    const application = await started({
+      controllers,
+      configure: trusting,
+      options: { cookie: { domain: 'example.com', sameSite: 'strict', secure: true, partitioned: true } },
+    });
+    const set = { httpOnly: false, secure: false, sameSite: false, domain: undefined, path: '/x', partitioned: false };
+    const { setCookies } = await application
+      .browser({ trustSecure: true })
+      .request('PUT', '/attributes/logging-in', { json: { ...set, domain: null }, headers: HTTPS });
+
+    expect(attributesOf(setCookies)).toEqual([
+      'sid; Domain=example.com; Path=/; Expires; HttpOnly; Secure; Partitioned; SameSite=Strict',
+    ]);
+  });
+
+  it('counts for its age alone, which is then that of the cookie and the idle limit', async () => {
+    const application = await started({ controllers });
+    const browser = await application.loggedIn();
+    const json = { ...ALL, maxAge: 600_000 };
+    const before = Date.now(); // The age counts from the moment that it is set; the class is express-session's.
+    const { setCookies } = await browser.request('PUT', '/attributes/somebody', { json });
+    const expires = browser.cookies.find('sid')!.expires!;
+
+    expect(attributesOf(setCookies)).toEqual(['sid; Path=/; Expires; HttpOnly; SameSite=Lax']);
+    expect(Math.abs(expires - (application.clock.now() + 600_000))).toBeLessThanOrEqual(1_000 + Date.now() - before);
+    const headers = { cookie: `sid=${browser.cookies.get('sid')!}` }; // Of a client that pays no heed to the cookie's end.
+    application.clock.advance(590_000);
+    expect((await browser.get('/me', { headers })).status).toBe(200);
+    application.clock.advance(600_000);
+    expect((await browser.get('/me', { headers })).json()).toMatchObject({ statusCode: 401, reason: 'expired' });
+  });
+
+  it.each([[{ httpOnly: false, maxAge: 60_000 }], [null], ['none']])(
+    'changes nothing by putting %j in its place',
+    async (replacement) => {
+      const application = await started({ controllers });
+      const browser = await application.loggedIn();
+      const { status, setCookies } = await browser.request('PUT', '/attributes/replaced', { json: { replacement } });
+
+      expect([status, setCookies]).toEqual([200, []]);
+      application.clock.advance('30m');
+      expect((await browser.get('/session')).json()).toEqual({ color: 'blue' });
+    },
+  );
+
+  it("leaves it telling the session's own end, as current() does, and not the cookie's", async () => {
+    const application = await started({ controllers });
+    const browser = await application.loggedIn();
+    const at = application.clock.now();
+    const ends = (after: number) => new Date(at + after).toISOString();
+
+    expect((await browser.get('/attributes')).json()).toMatchObject({
+      cookie: { expires: ends(HOUR) },
+      current: ends(HOUR),
+    });
+    expect(browser.cookies.find('sid')?.expires).toBe(Math.floor((at + 2 * DAY) / 1000) * 1000);
+    application.clock.advance('30m');
+    await browser.request('PUT', '/session/color', { json: { value: 'blue' } });
+    expect((await browser.get('/attributes')).json()).toMatchObject({
+      cookie: { expires: ends(1.5 * HOUR) },
+      current: ends(1.5 * HOUR),
+    });
   });
 });
 
@@ -348,7 +514,7 @@ describe('a login body', () => {
     ['of another type', 400, 'Missing credentials', { body: 'ada', headers: { 'content-type': 'text/plain' } }],
     ['with a wrong password', 401, 'The login was refused.', { json: { username: 'ada', password: 'x' } }],
     ['with an unknown user', 401, 'The login was refused.', { json: { username: 'x', password: 'lovelace' } }],
-  ])('%s is answered %d', async (_, status, message, request) => {
+  ])('%s gets a %d', async (_, status, message, request) => {
     const browser = application.browser();
     const response = await browser.post('/login', request);
 

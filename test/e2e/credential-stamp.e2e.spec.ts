@@ -62,7 +62,7 @@ describe.each(['memory', 'redis', 'cluster'])('the stamp of credentials, with se
     expect(browser.cookies.size).toBe(0);
     expect(await responseTo(application, cookie)).toEqual(CHANGED);
     expect(await handlesIn(application)).toEqual([]);
-    expect(application.events.at(-1)).toMatchObject({ type: 'revoked', userId: '1', reason: 'credentials-changed' });
+    expect(application.events.at(-1)).toMatchObject({ type: 'revoked', userId: '1', reason: 'credentials_changed' });
   });
 
   it('a session ends though nobody told the registry', async () => {

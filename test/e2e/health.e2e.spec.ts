@@ -58,7 +58,7 @@ describe('the health of the session store', () => {
     return { code: status, ...details.sessions };
   };
 
-  it('is up while Redis answers', async () => {
+  it('is up while Redis replies', async () => {
     expect(await check()).toEqual({ code: 200, status: 'up', store: 'up', milliseconds: expect.any(Number) });
   });
 

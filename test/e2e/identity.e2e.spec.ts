@@ -215,7 +215,7 @@ describe('several kinds of user', () => {
       return user.admin;
     }
     deserializeUser(name: string): Admin {
-      return { admin: name.toUpperCase() };
+      return { admin: name, restoredBy: 'Admins' } as Admin;
     }
   }
   @Injectable()
@@ -235,17 +235,19 @@ describe('several kinds of user', () => {
   }
 
   it.each([
-    [{ admin: 'root' }, { admin: 'ROOT' }],
-    [{ machine: 7 }, { machine: 7 }],
-    [ADA, { ...ADA, restoredBy: 'First' }],
-  ])('are each restored by the serializer that took them: %j', async (user, restored) => {
+    ['Admins', { admin: 'root' }, { admin: 'root', restoredBy: 'Admins' }],
+    ['Machines', { machine: 7 }, { machine: 7 }],
+    ['First', ADA, { ...ADA, restoredBy: 'First' }],
+  ])('are each restored by the serializer that took them: %s', async (serializer, user, restored) => {
     const application = await started({
       providers: [First, Admins, Machines, LocalStrategy],
       controllers: [ServiceController],
     });
     const browser = application.browser();
     await logIn(browser, user);
+    const [{ passport } = {}] = await storedIn(application);
 
+    expect(passport).toEqual({ user: expect.anything(), serializer });
     expect((await browser.get('/service/user')).json()).toEqual({ user: restored });
   });
 
@@ -271,18 +273,27 @@ describe('several kinds of user', () => {
       const browser = before.browser();
       await logIn(browser, user);
       const headers = { cookie: browser.cookies.headerFor(new URL(before.url)) };
-      return [
-        (await after.browser().get('/service/user', { headers })).json(),
-        (await after.browser().get('/me', { headers })).status,
-      ];
+      return {
+        guarded: (await after.browser().get('/me', { headers })).json(),
+        open: (await after.browser().get('/service/user', { headers })).json(),
+        events: after.events,
+      };
     }
 
-    it('take nobody of another kind for one of theirs', async () => {
-      expect(await afterwards({ admin: '1' }, [Admins, Members])).toEqual([{ user: null }, 503]);
+    it('take nobody of another kind for one of theirs: that session ends', async () => {
+      const { guarded, open, events } = await afterwards({ admin: '1' }, [Admins, Members]);
+
+      expect([guarded, open]).toEqual([
+        expect.objectContaining({ statusCode: 401, reason: 'revoked' }),
+        { user: null },
+      ]);
+      expect(events).toEqual([expect.objectContaining({ type: 'ended', userId: 'admin:1', reason: 'user_mismatch' })]);
     });
 
     it('are restored by it under another name, too', async () => {
-      expect(await afterwards(ADA, [Accounts])).toEqual([{ user: { id: '1', name: 'account 1' } }, 200]);
+      const user = { id: '1', name: 'account 1' };
+
+      expect(await afterwards(ADA, [Accounts])).toEqual({ guarded: user, open: { user }, events: [] });
     });
   });
 
@@ -318,7 +329,7 @@ describe('what of the user is kept', () => {
 
     const snapshot = { id: 7, username: 'ada', picture: '/ada.png' };
     expect((await browser.get('/service/user')).json()).toEqual({ user: snapshot });
-    expect(await storedIn(application)).toMatchObject([{ passport: { user: snapshot } }]);
+    expect((await storedIn(application)).map(({ passport }) => passport)).toEqual([{ user: snapshot }]);
   });
 
   it('may be the id alone, with the user read from the database once on each request', async () => {
@@ -592,9 +603,27 @@ describe('a user who cannot be restored', () => {
     expect({ status, body: json() }).toEqual({ status: 200, body: { name: null } });
     expect(setCookies).toEqual(['sid=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax']);
     expect(await storedIn(application)).toEqual([]);
-    expect(application.events).toContainEqual(expect.objectContaining({ type: 'ended', reason: 'user-gone' }));
+    expect(application.events).toContainEqual(expect.objectContaining({ type: 'ended', reason: 'user_gone' }));
     result = () => ADA;
     expect((await copy.get('/me')).status).toBe(401);
+  });
+
+  it('as the one who logged in, but is another: the session ends, and its browser is told so', async () => {
+    result = () => ADA;
+    const application = await started({ providers });
+    const browser = await application.loggedIn();
+    const { handle } = (await browser.get('/current')).json<{ handle: string }>();
+    const copy = browser.fork();
+    result = () => GRACE;
+    const { setCookies, json } = await browser.get('/me');
+
+    expect(json()).toMatchObject({ statusCode: 401, reason: 'revoked' });
+    expect(setCookies).toEqual(['sid=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax']);
+    expect(await storedIn(application)).toEqual([]);
+    const at = new Date(application.clock.now());
+    expect(application.events.slice(1)).toEqual([{ type: 'ended', at, userId: '1', handle, reason: 'user_mismatch' }]);
+    result = () => ADA;
+    expect((await copy.get('/me')).json()).toMatchObject({ statusCode: 401, reason: 'revoked' });
   });
 
   it('and is gone can log in again in the same request', async () => {
@@ -728,14 +757,16 @@ describe('SessionAuthService', () => {
   it('remembers for as long as it is told, in the store and in the cookie', async () => {
     const { current } = (await logIn(browser, ADA, { remember: '30d' })).json<{ current: { expiresAt: string } }>();
     const expiry = application.clock.now() + 30 * 86_400_000;
-    const cookie = browser.cookies.headerFor(new URL(application.url));
 
     expect(Date.parse(current.expiresAt)).toBe(expiry);
-    expect(browser.cookies.find('sid')?.expires).toBe(Math.floor(expiry / 1000) * 1000);
+    // The cookie stays a day longer, so that the browser can be told that its session has expired.
+    expect(browser.cookies.find('sid')?.expires).toBe(Math.floor((expiry + 86_400_000) / 1000) * 1000);
     application.clock.advance('29 days');
     expect((await browser.get('/me')).status).toBe(200);
-    application.clock.advance('2 days');
-    expect((await browser.get('/me', { headers: { cookie } })).status).toBe(401);
+    application.clock.advance('1 day');
+    expect((await browser.get('/me')).json()).toMatchObject({ statusCode: 401, reason: 'expired' });
+    application.clock.advance('1 day');
+    expect(browser.cookies.size).toBe(0);
   });
 
   it.each(['0s', -1, 'a month'])('refuses to remember for %p', async (remember) => {

@@ -90,7 +90,7 @@ describe.each(['memory', 'redis', 'cluster'])('a limit of sessions, with session
       expect(types()).not.toContain('revoked');
     });
 
-    it('counts neither what has run out nor what was logged out', async () => {
+    it('counts neither what has expired nor what was logged out', async () => {
       await start(2);
       const [first] = (await loggedIn(1)) as [Browser];
       application.clock.advance('50m');
@@ -120,7 +120,7 @@ describe.each(['memory', 'redis', 'cluster'])('a limit of sessions, with session
   describe('that rejects one more', () => {
     beforeEach(() => start(1, 'reject'));
 
-    it('answers 409, sets no cookie and stores nothing', async () => {
+    it('responds 409, sets no cookie and stores nothing', async () => {
       const first = await application.loggedIn();
       const second = application.browser();
       const response = await login(second);

@@ -134,12 +134,12 @@ describe('LoginGuard with passport-local', () => {
   ])('turns away %s, and nothing is stored', async (_, name, credentials, expected) => {
     const application = await guardedBy(name, {}, talkative);
     const browser = application.browser();
-    const answer = await browser.post('/try', { json: credentials });
-    const { statusCode, code, message } = answer.json<Record<string, unknown>>();
+    const response = await browser.post('/try', { json: credentials });
+    const { statusCode, code, message } = response.json<Record<string, unknown>>();
 
     expect([statusCode, code, message]).toEqual(expected);
-    expect(answer.status).toBe(statusCode);
-    expect(answer.setCookies).toEqual([]);
+    expect(response.status).toBe(statusCode);
+    expect(response.setCookies).toEqual([]);
     expect(await isIn(browser)).toBe(false);
   });
 
@@ -154,9 +154,9 @@ describe('LoginGuard with passport-local', () => {
 
   it('reports whom it turned away by a redirect, too', async () => {
     const application = await guardedBy('talkative', { failureRedirect: '/public' }, talkative);
-    const answer = await application.browser().post('/try', { json: CREDENTIALS });
+    const response = await application.browser().post('/try', { json: CREDENTIALS });
 
-    expect([answer.status, answer.headers.location]).toEqual([302, '/public']);
+    expect([response.status, response.headers.location]).toEqual([302, '/public']);
     expect(application.events).toEqual([
       { type: 'login-failed', at: expect.any(Date), strategy: 'talkative', reason: 'This account is locked.' },
     ]);
@@ -187,18 +187,18 @@ describe('LoginGuard with passport-local', () => {
     const browser = (await guardedBy('local', { keep: ['returnTo'], successReturnToOrRedirect: '/public' })).browser();
     await browser.request('PUT', '/session/returnTo', { json: { value: '/me?from=here' } });
     await browser.request('PUT', '/session/color', { json: { value: 'blue' } });
-    const answer = await browser.post('/try', { json: CREDENTIALS });
+    const response = await browser.post('/try', { json: CREDENTIALS });
 
-    expect([answer.status, answer.headers.location]).toEqual([302, '/me?from=here']);
+    expect([response.status, response.headers.location]).toEqual([302, '/me?from=here']);
     expect((await browser.get('/session')).json()).toEqual({});
     expect((await browser.post('/try', { json: CREDENTIALS })).headers.location).toBe('/public');
   });
 
   it('sets the user for one request alone without a session', async () => {
     const browser = (await guardedBy('local', { session: false })).browser();
-    const answer = await browser.post('/try', { json: CREDENTIALS });
+    const response = await browser.post('/try', { json: CREDENTIALS });
 
-    expect([answer.json(), answer.setCookies]).toEqual([ADA, []]);
+    expect([response.json(), response.setCookies]).toEqual([ADA, []]);
     expect(await isIn(browser)).toBe(false);
   });
 
@@ -276,7 +276,7 @@ describe('LoginGuard with a strategy that redirects', () => {
   /** An OAuth 2 provider, at which everybody is Ada. */
   async function oauthProvider() {
     const codes = new Set<string>();
-    const answers: Record<string, (request: IncomingMessage, query: URLSearchParams) => unknown> = {
+    const handlers: Record<string, (request: IncomingMessage, query: URLSearchParams) => unknown> = {
       '/authorize': (_, query) => {
         const back = new URL(query.get('redirect_uri') ?? '');
         const code = `code-${codes.size}`;
@@ -293,10 +293,10 @@ describe('LoginGuard with a strategy that redirects', () => {
     };
     const server = createServer((request, response) => {
       const { pathname, searchParams } = new URL(request.url ?? '', 'http://provider');
-      void Promise.resolve(answers[pathname]?.(request, searchParams)).then((answer) => {
-        if (answer instanceof URL) response.writeHead(302, { location: answer.href }).end();
-        else if (answer === undefined) response.writeHead(400).end('{"error":"invalid_grant"}');
-        else response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(answer));
+      void Promise.resolve(handlers[pathname]?.(request, searchParams)).then((result) => {
+        if (result instanceof URL) response.writeHead(302, { location: result.href }).end();
+        else if (result === undefined) response.writeHead(400).end('{"error":"invalid_grant"}');
+        else response.writeHead(200, { 'content-type': 'application/json' }).end(JSON.stringify(result));
       });
     }).listen(0, '127.0.0.1');
     await once(server, 'listening');
@@ -370,10 +370,10 @@ describe('LoginGuard with a strategy that redirects', () => {
     const browser = (await withOAuth()).browser();
     const callback = await comesBack(browser);
     forge(callback);
-    const answer = await browser.get(callback.href);
+    const response = await browser.get(callback.href);
 
-    expect(answer.json()).toEqual({ statusCode: 403, code: 'login_failed', message });
-    expect(answer.status).toBe(403);
+    expect(response.json()).toEqual({ statusCode: 403, code: 'login_failed', message });
+    expect(response.status).toBe(403);
     expect(await isIn(browser)).toBe(false);
   });
 
@@ -485,9 +485,9 @@ describe('the methods that Passport gives a request', () => {
     }
     const typed = await started({ controllers: [TypedController] });
 
-    const answer = await typed.browser().post('/typed', { json: ADA });
+    const response = await typed.browser().post('/typed', { json: ADA });
 
-    expect([answer.status, answer.json()]).toEqual([201, [true, false]]);
+    expect([response.status, response.json()]).toEqual([201, [true, false]]);
   });
 
   describe.each(['callback', 'promise'])('by %s', (how) => {
@@ -547,9 +547,9 @@ describe('the methods that Passport gives a request', () => {
     });
 
     it('logIn without a session sets the user for this request alone', async () => {
-      const answer = await call('logIn', how, ADA, { session: false });
+      const response = await call('logIn', how, ADA, { session: false });
 
-      expect([answer.json(), answer.setCookies]).toEqual([
+      expect([response.json(), response.setCookies]).toEqual([
         { user: ADA, authenticated: [true, false], newId: false },
         [],
       ]);
@@ -557,17 +557,17 @@ describe('the methods that Passport gives a request', () => {
     });
 
     it('logIn fails for a user whom nobody can keep', async () => {
-      const answer = await call('logIn', how, { name: 'no id' });
+      const response = await call('logIn', how, { name: 'no id' });
 
-      expect(answer.json()).toMatchObject({ statusCode: 500, code: 'user_not_serializable' });
+      expect(response.json()).toMatchObject({ statusCode: 500, code: 'user_not_serializable' });
       expect(await isIn(browser)).toBe(false);
     });
   });
 
   it('logOut does nothing for who is not logged in', async () => {
-    const answer = await call('logOut', 'promise');
+    const response = await call('logOut', 'promise');
 
-    expect([answer.status, answer.setCookies]).toEqual([200, []]);
+    expect([response.status, response.setCookies]).toEqual([200, []]);
   });
 });
 
@@ -627,6 +627,9 @@ describe('two applications in one process', () => {
   /** Its users are marked with its name, at login and again at each request. */
   function application(name: string): Promise<INestApplication> {
     class Serializer extends UserSerializer<{ id: string }, string> {
+      override userId({ id }: { id: string }) {
+        return id.split('/', 1)[0]!;
+      }
       serializeUser({ id }: { id: string }) {
         return `${id}/serialized by ${name}`;
       }

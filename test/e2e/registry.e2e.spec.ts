@@ -113,7 +113,7 @@ describe.each(['memory', 'redis', 'cluster'])('the sessions of a user, with sess
     expect([await registry.count('1'), await registry.count('2'), await status(ada)]).toEqual([1, 1, 200]);
   });
 
-  it('are neither listed nor counted once they have run out or were logged out', async () => {
+  it('are neither listed nor counted once they have expired or were logged out', async () => {
     const [old, left] = [await application.loggedIn(), await application.loggedIn()];
     await left.post('/logout');
     expect(await registry.count('1')).toBe(1);
@@ -159,7 +159,7 @@ describe('with the store option', () => {
     expect((await browser.get('/me')).status).toBe(200);
   });
 
-  it('a route that asks the registry answers 500 and the remedy', async () => {
+  it('a route that asks the registry responds 500 and the remedy', async () => {
     const application = await home.start({ options: { store: new session.MemoryStore() } });
     const browser = await application.loggedIn();
 

@@ -22,8 +22,8 @@ describe.each(['memory', 'redis'])('who was signed out is told why, with session
   const home = sessionsIn(where);
 
   it.each([
-    ['idle_timeout', { idle: '1s', absolute: '1h' }, '/polled'],
-    ['absolute_timeout', { idle: '1h', absolute: '1s' }, '/me'],
+    ['expired', { idle: '1s', absolute: '1h' }, '/polled'],
+    ['expired', { idle: '1h', absolute: '1s' }, '/me'],
   ])('%s by the true time, asked all the while', async (reason, lifetime, path) => {
     const running = await home.start({
       options: { lifetime },

@@ -1,0 +1,137 @@
+import { Controller, Get, HttpCode, Inject, Param, Post, Req } from '@nestjs/common';
+import type { Request } from 'express';
+import { SECRET, type TestApplication } from '../support/application.js';
+import type { Browser, BrowserResponse } from '../support/browser.js';
+import { idOf, put, sessionsIn } from '../support/devices.js';
+import { Gates } from '../support/gate.js';
+import { shownBy, signed } from '../support/rotating-browser.js';
+
+const OLDER = `an older ${SECRET}`;
+const ADA = { username: 'ada', password: 'lovelace' };
+const GRACE = { username: 'grace', password: 'hopper' };
+
+/** Handlers that wait at a gate, with their session loaded. */
+@Controller('late')
+class LateController {
+  constructor(@Inject(Gates) private readonly gates: Gates) {}
+
+  @Get('read/:gate')
+  async read(@Param('gate') gate: string) {
+    await this.gates.named(gate).pass();
+    return {};
+  }
+
+  @Post('write/:gate')
+  @HttpCode(200)
+  async write(@Param('gate') gate: string, @Req() request: Request) {
+    await this.gates.named(gate).pass();
+    Object.assign(request.session, { late: true });
+    return {};
+  }
+
+  @Post('age/:gate')
+  @HttpCode(200)
+  async age(@Param('gate') gate: string, @Req() request: Request) {
+    await this.gates.named(gate).pass();
+    request.session.cookie.maxAge = 60_000;
+    return {};
+  }
+}
+
+describe.each(['memory', 'redis'])('a late response, with sessions in %s,', (where) => {
+  const home = sessionsIn(where);
+  let application: TestApplication;
+  let gates: Gates;
+  let names = 0;
+
+  beforeEach(async () => {
+    application = await home.start({ options: { secret: [SECRET, OLDER] }, controllers: [LateController] });
+    gates = application.app.get(Gates);
+  });
+
+  /** A browser whose session's cookie was signed by the secret before. */
+  async function withOlderCookie(begin: (browser: Browser) => Promise<unknown>): Promise<Browser> {
+    const browser = application.browser();
+    await begin(browser);
+    browser.cookies.set('sid', signed(shownBy(browser), OLDER));
+    return browser;
+  }
+
+  const login =
+    (json = ADA) =>
+    (browser: Browser) =>
+      browser.post('/login', { json });
+  const visit = (browser: Browser) => put(browser, 'color', 'blue');
+
+  /** Holds a slow request of one tab while `meanwhile` happens in the other, then lets it respond. */
+  async function during(browser: Browser, kind: string, meanwhile: () => Promise<unknown>): Promise<BrowserResponse> {
+    const name = String(++names);
+    const response = browser.tab().request(kind === 'read' ? 'GET' : 'POST', `/late/${kind}/${name}`);
+    await gates.named(name).reached;
+    await meanwhile();
+    gates.named(name).open();
+    return response;
+  }
+
+  it.each(['read', 'write'])(
+    'of a %s signs the cookie anew, with the same id, where nothing came between',
+    async (kind) => {
+      const browser = await withOlderCookie(login());
+      const id = idOf(browser);
+      const { status, setCookies, headers } = await during(browser, kind, () => Promise.resolve());
+
+      expect([status, setCookies]).toEqual([200, [expect.stringContaining(`sid=${signed(id)};`)]]);
+      expect(headers['cache-control']).toBe('no-store');
+      expect((await browser.get('/me')).setCookies).toEqual([]);
+    },
+  );
+
+  describe.each(['read', 'write', 'age'])('of a %s that showed a cookie of an older signature', (kind) => {
+    it.each<[string, (browser: Browser) => Promise<unknown>, (browser: Browser) => Promise<unknown>, string]>([
+      ['a login of the same user', login(), login(), 'Ada'],
+      ['a login of another user', login(), login(GRACE), 'Grace'],
+      ['a login of an anonymous visitor', visit, login(), 'Ada'],
+      ['a step-up', login(), (browser) => browser.post('/proof/step-up'), 'Ada'],
+    ])('does not put that over the cookie of %s', async (_, begin, meanwhile, name) => {
+      const browser = await withOlderCookie(begin);
+      const { status, setCookies } = await during(browser, kind, () => meanwhile(browser));
+      const { handle } = idOf(browser);
+
+      expect([status, setCookies]).toEqual([200, []]);
+      expect((await browser.get('/me')).json()).toMatchObject({ name });
+      expect((await browser.get('/current')).json()).toMatchObject({ handle });
+    });
+
+    it('does not bring it back after a logout', async () => {
+      const browser = await withOlderCookie(login());
+      const { status, setCookies } = await during(browser, kind, () => browser.post('/logout'));
+
+      expect([status, setCookies, browser.cookies.size]).toEqual([200, [], 0]);
+    });
+
+    it('does not put it over that of a rotation', async () => {
+      const browser = await withOlderCookie(login());
+      const { secret } = idOf(browser);
+      const { setCookies } = await during(browser, kind, async () => {
+        application.clock.advance('16m');
+        await browser.get('/me'); // The next secret is offered, ...
+        await browser.get('/me'); // ... and this request shows it.
+      });
+
+      expect([setCookies, idOf(browser).secret === secret]).toEqual([[], false]);
+      application.clock.advance('31s');
+      expect((await browser.get('/me')).status).toBe(200);
+    });
+
+    it('offers what all others do where the rotation is not completed', async () => {
+      const browser = await withOlderCookie(login());
+      const { setCookies } = await during(browser, kind, async () => {
+        application.clock.advance('16m');
+        await browser.get('/me');
+      });
+
+      expect(setCookies).toEqual([expect.stringContaining(`sid=${signed(idOf(browser))};`)]);
+      expect((await browser.get('/me')).status).toBe(200);
+    });
+  });
+});
