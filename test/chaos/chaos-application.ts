@@ -3,7 +3,7 @@ import { PassportStrategy } from '@nestjs/passport';
 import type { Request, Response } from 'express';
 import { Strategy } from 'passport-local';
 import { CurrentSession, CurrentUser, SESSION_STORE, SessionGuard, SessionRegistry } from '../../lib/index.js';
-import type { AtomicSessionStore } from '../../lib/session/session-store.js';
+import type { AtomicSessionStore } from '../../lib/store/session-store.js';
 import { SnapshotSerializer, TestApplication, type User } from '../support/application.js';
 import { TestClock } from '../support/test-clock.js';
 import type { Stage } from './stages.js';

@@ -1,5 +1,5 @@
 import { SESSION_STORE, SessionRegistry } from '../../lib/index.js';
-import { tagOfHandle, tagOfUser } from '../../lib/session/session-id.js';
+import { splitHandle, tagOfUser } from '../../lib/model/session-id.js';
 import type { TestApplication } from '../support/application.js';
 import type { RedisServer } from '../support/redis-server.js';
 import { REDIS_TIMEOUT, type Served } from './chaos-application.js';
@@ -17,7 +17,7 @@ export async function comparedWithStore({ app }: TestApplication, users: readonl
   const failures: string[] = [];
   for (const user of users) {
     const listed = (await app.get(SessionRegistry).list(user)).map(({ handle }) => handle);
-    const there = ids.filter((handle) => tagOfHandle(handle) === tagOfUser(user));
+    const there = ids.filter((handle) => splitHandle(handle).tag === tagOfUser(user));
     const alone = [...listed.filter((one) => !there.includes(one)), ...there.filter((one) => !listed.includes(one))];
     failures.push(...alone.map((handle) => `index: ${handle} of ${user} is in one of index and store only`));
   }

@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import { sessionKey } from '../../lib/redis/keys.js';
-import { tagOfUser } from '../../lib/session/session-id.js';
+import { indexKey } from '../../lib/redis/keys.js';
+import { tagOfUser } from '../../lib/model/session-id.js';
 import { RedisCluster } from '../support/redis-cluster.js';
 import type { RedisServer } from '../support/redis-server.js';
 import { RoleWatch } from './role-watch.js';
@@ -11,7 +11,7 @@ const IN_ORDER = 'a master hands over';
 /** A cluster whose masters are replaced, one at a time; it is one of those that serve these users. */
 export async function clusterStage(users: readonly string[]): Promise<Stage> {
   const cluster = await RedisCluster.start();
-  const masterOf = (user: string) => cluster.masterOf(sessionKey('sess:', tagOfUser(user)));
+  const masterOf = (user: string) => cluster.masterOf(indexKey('sess:', tagOfUser(user)));
   const masters = await Promise.all(users.map(async (user) => ({ user, master: await masterOf(user) })));
   const shards = await Promise.all(
     (await cluster.masters()).map(async (master) => ({

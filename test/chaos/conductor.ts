@@ -1,6 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Browser } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
+import type { Stalls } from '../support/stalls.js';
 import type { Random } from './random.js';
 import type { Stage, Trouble } from './stages.js';
 
@@ -53,8 +54,11 @@ export function nameOf(episodes: readonly Episode[], at: number, long = 0): stri
   return then.map(({ name }) => name).join(' and ') || 'nothing';
 }
 
-/** Asks each instance about each user until all have been answered; resolves with the milliseconds that it took. */
-export function probe(urls: readonly string[], users: readonly string[]): () => Promise<number> {
+/**
+ * Asks each instance about each user until all have been served; resolves with the milliseconds that it took, less what this
+ * process stood still.
+ */
+export function probe(urls: readonly string[], users: readonly string[], stalls: Stalls): () => Promise<number> {
   return async () => {
     const start = performance.now();
     const browsers = urls.map((url) => new Browser(url));
@@ -68,6 +72,6 @@ export function probe(urls: readonly string[], users: readonly string[]): () => 
       ),
     );
     for (const browser of browsers) browser.close();
-    return performance.now() - start;
+    return stalls.timeOf({ start, end: performance.now() });
   };
 }

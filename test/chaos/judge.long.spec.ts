@@ -1,8 +1,8 @@
 import { type History, type LossWindow, type Op } from './history.js';
 import { judge } from './judge.js';
 
-const A = 'AAAAAAAAaaaaaaaaaaaa';
-const B = 'BBBBBBBBbbbbbbbbbbbb';
+const A = 'AAAAAAAAAAAAAAAAaaaaaaaaaaaa';
+const B = 'BBBBBBBBBBBBBBBBbbbbbbbbbbbb';
 
 type Fields = Partial<Record<string, unknown>>;
 

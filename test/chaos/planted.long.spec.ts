@@ -1,5 +1,5 @@
 import { setTimeout as sleep } from 'node:timers/promises';
-import type { AtomicSessionStore } from '../../lib/session/session-store.js';
+import { type AtomicSessionStore, isLive } from '../../lib/store/session-store.js';
 import { RedisServer } from '../support/redis-server.js';
 import { Random } from './random.js';
 import { run } from './run.js';
@@ -66,10 +66,8 @@ describe('A run', () => {
         const other = last;
         last = handle;
         const [found, mixed] = [await find(handle), await find(other)];
-        return (
-          found &&
-          mixed && { ...found, record: { ...mixed.record, secretHash: found.record.secretHash }, values: mixed.values }
-        );
+        if (!isLive(found) || !isLive(mixed)) return found;
+        return { ...found, record: { ...mixed.record, secretHash: found.record.secretHash }, values: mixed.values };
       }),
     ],
     [

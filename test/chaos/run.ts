@@ -56,7 +56,7 @@ export async function run(stage: Stage, options: RunOptions): Promise<Outcome> {
   let failures: string[];
   let rest: Omit<Outcome, 'failures'>;
   try {
-    const episodes = await visits(stage, world, options);
+    const episodes = await visits(stage, world, stalls, options);
     const verdict = judge({
       ops: world.ops,
       reuses,
@@ -103,11 +103,12 @@ export async function run(stage: Stage, options: RunOptions): Promise<Outcome> {
 async function visits(
   stage: Stage,
   world: World,
+  stalls: Stalls,
   { seed, duration, visitors: count = 50 }: RunOptions,
 ): Promise<Episode[]> {
   const random = new Random(seed);
   const visitors = Array.from({ length: count }, (_, i) => new Visitor(i, world, random.fork(`visitor ${i}`)));
-  const recover = probe(world.urls, world.users);
+  const recover = probe(world.urls, world.users, stalls);
   await recover();
   const over = performance.now() + duration;
   const isOver = () => performance.now() > over;

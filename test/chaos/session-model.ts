@@ -5,7 +5,7 @@ import { Register } from './register.js';
 export class SessionModel {
   readonly life = new Register<'live' | 'dead'>('dead');
   readonly #data = new Map<string, Register<unknown>>();
-  /** When answers gave it another secret. */
+  /** When responses gave it another secret. */
   readonly #rotatedAt: number[] = [];
 
   constructor(

@@ -1,5 +1,5 @@
 import type { SessionAuthOptions } from '../../lib/index.js';
-import type { AtomicSessionStore } from '../../lib/session/session-store.js';
+import type { AtomicSessionStore } from '../../lib/store/session-store.js';
 import type { RedisServer } from '../support/redis-server.js';
 import type { LossWindow } from './history.js';
 import type { Random } from './random.js';

@@ -179,7 +179,7 @@ export async function haunt(world: World, cookie: string, visitor: number, rando
 
 /** The public name of the session in a cookie, `s:<handle>.<secret>.<signature>`, URL-encoded. */
 export function handleIn(cookie: string | undefined): string | undefined {
-  return /^s%3A([\w-]{20})\./.exec(cookie ?? '')?.[1];
+  return /^s%3A([\w-]{28})\./.exec(cookie ?? '')?.[1];
 }
 
 async function ask(

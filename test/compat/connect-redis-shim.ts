@@ -1,34 +1,33 @@
 import { createHash } from 'node:crypto';
 import type { SessionData } from 'express-session';
 import { createClient as createRedisClient } from 'redis';
-import { lifetimePolicy } from '../../lib/lifetime/lifetime.policy.js';
-import { sessionKey } from '../../lib/redis/keys.js';
-import type { RedisCommands } from '../../lib/redis/redis.options.js';
-import { RedisSessionStore } from '../../lib/redis/redis-session.store.js';
-import { systemClock } from '../../lib/session/clock.js';
-import { formatSessionId, parseSessionId, type SessionId } from '../../lib/session/session-id.js';
-import type { StoreCallback } from '../../lib/session/store-contract.js';
+import { keysOf } from '../../lib/redis/keys.js';
+import type { RedisCommands } from '../../lib/redis/redis-options.js';
+import { RedisSessionStore } from '../../lib/redis/redis-session-store.js';
+import { systemClock } from '../../lib/model/clock.js';
+import { isHandle } from '../../lib/model/session-id.js';
+import type { StoreCallback } from '../../lib/store/store-contract.js';
 
 /*
  * `RedisStore` and `createClient` as connect-redis's own tests use them, on `RedisSessionStore`. Its tests call sessions
- * "123" and "456"; ours are `handle.secret`. The shim stands between the two and changes nothing else.
+ * "123" and "456"; ours are called by handles of a fixed form. The shim stands between the two and changes nothing else.
  */
 
 const PREFIX = 'sess:';
+/** Of an anonymous session. */
+const HANDLE_LENGTH = 24;
 /** What connect-redis takes where a session says nothing: a day. */
 const DAY = 86_400_000;
 
 const sidByHandle = new Map<string, string>();
 
-function idOf(sid: string): SessionId {
-  const digest = (text: string): string => createHash('sha256').update(text).digest('base64url');
-  const id = { handle: digest(sid).slice(0, 20), secret: digest(`secret of ${sid}`) };
-  sidByHandle.set(id.handle, sid);
-  return id;
-}
-
 function ours(sid: string): string {
-  return parseSessionId(sid) === undefined ? formatSessionId(idOf(sid)) : sid;
+  if (isHandle(sid)) {
+    return sid;
+  }
+  const handle = createHash('sha256').update(sid).digest('base64url').slice(0, HANDLE_LENGTH);
+  sidByHandle.set(handle, sid);
+  return handle;
 }
 
 function theirs(handle: string | undefined): string {
@@ -38,18 +37,11 @@ function theirs(handle: string | undefined): string {
 export class RedisStore extends RedisSessionStore {
   constructor({ client }: { client: RedisCommands }) {
     super({
-      client,
+      link: { client },
       prefix: PREFIX,
       timeout: 5_000,
       clock: systemClock,
-      lifetime: lifetimePolicy({
-        idle: DAY,
-        absolute: 365 * DAY,
-        touchEvery: 1,
-        rotateEvery: Infinity,
-        rotationGrace: 1,
-      }),
-      onFailure: () => undefined,
+      lifetime: { idle: DAY, absolute: 365 * DAY, touchEvery: 1, rotateEvery: Infinity, rotationGrace: 1 },
       onUnreadable: () => undefined,
     });
   }
@@ -85,6 +77,6 @@ export function createClient(options: Parameters<typeof createRedisClient>[0]) {
   const client = createRedisClient(options);
   const ttl = client.ttl.bind(client);
   return Object.assign(client, {
-    ttl: (key: string) => ttl(sessionKey(PREFIX, idOf(key.slice(PREFIX.length)).handle)),
+    ttl: (key: string) => ttl(keysOf(PREFIX, ours(key.slice(PREFIX.length))).session),
   });
 }

@@ -1,10 +1,10 @@
 import type { IncomingMessage } from 'node:http';
-import expressSession, { type CookieOptions, type SessionData, type SessionOptions } from 'express-session';
+import expressSession, { type CookieOptions, type SessionOptions } from 'express-session';
 import type { CookieOptions as OurCookieOptions } from '../../lib/session-auth.options.js';
-import { systemClock } from '../../lib/session/clock.js';
-import { PlainStoreAdapter } from '../../lib/session/plain-store.adapter.js';
+import { systemClock } from '../../lib/model/clock.js';
+import { ForeignStoreAdapter } from '../../lib/store/foreign-store-adapter.js';
 import { requestSessionOf } from '../../lib/session/request-session.js';
-import type { SessionRequest, SessionResponse } from '../../lib/session/session.types.js';
+import type { SessionRequest, SessionResponse } from '../../lib/http/session-request.js';
 import { sessionLoop, type SessionLoop } from '../support/session-loop.js';
 
 /*
@@ -25,31 +25,24 @@ type WantedCookie = Omit<CookieOptions, 'expires' | 'sameSite'> & {
   sameSite?: OurCookieOptions['sameSite'] | 'auto';
 };
 
-/** express-session's MemoryStore, found under whole ids too: it holds our sessions under the handle alone. */
-class MemoryStore extends expressSession.MemoryStore {
-  override get(sid: string, callback: (error: unknown, session?: SessionData | null) => void): void {
-    super.get(handleOf(sid), callback);
-  }
-}
-
 function session(options: SessionOptions & { key?: string }): unknown {
-  const store = options.store ?? new MemoryStore();
-  const atomic = new PlainStoreAdapter(store, systemClock, STORE_TIMEOUT);
+  const store = options.store ?? new expressSession.MemoryStore();
+  const atomic = new ForeignStoreAdapter(store, systemClock, STORE_TIMEOUT);
   const loops = new Map<string, SessionLoop>();
 
   /** The loop for these cookie options, which may depend on the request. */
-  function loopFor(cookie: OurCookieOptions, idle: number | undefined): SessionLoop {
-    const key = JSON.stringify([cookie, idle]);
-    const loop = loops.get(key) ?? sessionLoop(loopOptions(cookie, idle));
+  function loopFor(cookie: OurCookieOptions): SessionLoop {
+    const key = JSON.stringify(cookie);
+    const loop = loops.get(key) ?? sessionLoop(loopOptions(cookie));
     loops.set(key, loop);
     return loop;
   }
 
-  function loopOptions(cookie: OurCookieOptions, idle: number | undefined) {
+  function loopOptions(cookie: OurCookieOptions) {
     return {
       secret: options.secret as string | string[],
       cookie: { ...cookie, name: options.name ?? options.key ?? 'connect.sid' },
-      lifetime: { ...(idle !== undefined && { idle }), absolute: FOREVER },
+      lifetime: { idle: FOREVER, absolute: FOREVER },
       store,
       atomic,
     };
@@ -57,7 +50,7 @@ function session(options: SessionOptions & { key?: string }): unknown {
 
   // What is wrong in the options is found out at once, as at an application's boot.
   if (typeof options.cookie !== 'function') {
-    loopFor({}, undefined);
+    loopFor({});
   }
 
   return (request: SessionRequest, response: SessionResponse, next: Next): void => {
@@ -66,11 +59,11 @@ function session(options: SessionOptions & { key?: string }): unknown {
     }
     const { cookie } = options;
     const wanted = ((typeof cookie === 'function' ? cookie(request as never) : cookie) ?? {}) as WantedCookie;
-    const { use } = loopFor(ourCookie(wanted, request), typeof wanted.maxAge === 'number' ? wanted.maxAge : undefined);
+    const { use } = loopFor(ourCookie(wanted, request));
     use(request, response, (error) => {
       // The loop calls it once more with what fails after the handler has begun.
       if (error === undefined && requestSessionOf(request) !== undefined) {
-        endWithTheBrowser(request, wanted);
+        giveAge(request, wanted);
         if (STORING && options.saveUninitialized !== false) storeSomething(request, response);
       }
       next(error);
@@ -91,10 +84,15 @@ function ourCookie(wanted: WantedCookie, request: SessionRequest): OurCookieOpti
   };
 }
 
-/** A cookie without an age ends with the browser: not an option here, but what an application asks of a session. */
-function endWithTheBrowser(request: SessionRequest, { maxAge, expires }: WantedCookie): void {
-  if (typeof maxAge !== 'number' && request.session && requestSessionOf(request)?.stored === undefined) {
-    (request.session.cookie as { expires: Date | null }).expires = expires ?? null;
+/** The age of a cookie is no option here, but what an application asks of a session. Without one it ends with the browser. */
+function giveAge(request: SessionRequest, { maxAge, expires }: WantedCookie): void {
+  if (request.session === undefined || requestSessionOf(request)?.record !== undefined) {
+    return;
+  }
+  if (typeof maxAge === 'number') {
+    Object.assign(request.session.cookie, { maxAge, originalMaxAge: maxAge });
+  } else {
+    Object.assign(request.session.cookie, { expires: expires ?? null });
   }
 }
 
@@ -103,7 +101,7 @@ function storeSomething(request: SessionRequest, response: SessionResponse): voi
     const original = response[method].bind(response) as (...args: unknown[]) => never;
     response[method] = (...args: unknown[]) => {
       const { session } = request;
-      if (session && requestSessionOf(request)?.stored === undefined && Object.keys(session).join() === 'cookie') {
+      if (session && requestSessionOf(request)?.record === undefined && Object.keys(session).join() === 'cookie') {
         Object.assign(session, { stored: true });
       }
       return original(...args);
@@ -116,13 +114,9 @@ function forwardedProtocol({ headers }: IncomingMessage): string | undefined {
   return first?.trim().toLowerCase();
 }
 
-function handleOf(sid: string): string {
-  return sid.split('.', 1)[0] ?? sid;
-}
-
 export default Object.assign(session, {
   Store: expressSession.Store,
   Cookie: expressSession.Cookie,
   Session: expressSession.Session,
-  MemoryStore,
+  MemoryStore: expressSession.MemoryStore,
 });

@@ -60,14 +60,15 @@ const fails = (_id: string, ...more: unknown[]): void => {
 
 /** How a request ended: its status, or that it did not. */
 async function outcome(browser: Browser, path: string): Promise<number | string> {
-  const answer = await browser.get(path, { timeout: 1_000 }).catch(() => undefined);
-  return answer?.status ?? 'no response';
+  const response = await browser.get(path, { timeout: 1_000 }).catch(() => undefined);
+  return response?.status ?? 'no response';
 }
 
 const SCENARIOS: Record<Difference, Scenario> = {
   renewal: {
     run: async (start, clock) => {
       const { browser } = await start({ change, read });
+      const begun = clock.now();
       const cookies = [];
       for (const [after, path] of [
         [0, '/change'],
@@ -78,10 +79,10 @@ const SCENARIOS: Record<Difference, Scenario> = {
         clock.advance(after);
         cookies.push((await browser.get(path)).setCookies.length);
       }
-      return cookies;
+      return { cookies, ends: browser.cookies.find('sid')!.expires! - begun };
     },
-    theirs: [1, 1, 0, 0],
-    ours: [1, 0, 1, 0],
+    theirs: { cookies: [1, 1, 0, 0], ends: 1_000 + LIFETIME.idle },
+    ours: { cookies: [1, 0, 0, 0], ends: LIFETIME.absolute },
   },
 
   lag: {
@@ -108,8 +109,8 @@ const SCENARIOS: Record<Difference, Scenario> = {
         },
       });
       await browser.get('/set');
-      const answer = await browser.get('/wish');
-      return [answer.setCookies.length, browser.cookies.find('sid')!.expires! - clock.now()];
+      const response = await browser.get('/wish');
+      return [response.setCookies.length, browser.cookies.find('sid')!.expires! - clock.now()];
     },
     theirs: [0, 60_000],
     ours: [1, 90_000],
@@ -207,8 +208,8 @@ const SCENARIOS: Record<Difference, Scenario> = {
       const store = new expressSession.MemoryStore();
       const { browser } = await start({ set }, { store });
       store.set = fails;
-      const answer = await browser.get('/set').catch(() => undefined);
-      return { status: answer?.status, text: answer?.text, cookies: answer?.setCookies.length };
+      const response = await browser.get('/set').catch(() => undefined);
+      return { status: response?.status, text: response?.text, cookies: response?.setCookies.length };
     },
     theirs: { status: 200, text: 'set', cookies: 1 },
     ours: { status: 503, text: 'The session store cannot be reached. Try again.', cookies: 0 },
@@ -306,38 +307,42 @@ const SCENARIOS: Record<Difference, Scenario> = {
       });
       await browser.get('/set');
       const id = (await browser.get('/id')).text;
-      const stored = JSON.stringify(sessionsIn(store));
-      const secret = id.split('.')[1] ?? id;
-      return { form: /^[\w-]{20}\.[\w-]{43}$/.test(id), shown: stored.includes(secret) };
+      const [named, ...rest] = decodeURIComponent(browser.cookies.get('sid')!).slice('s:'.length).split('.');
+      const secret = rest.length > 1 ? rest[0]! : named!; // Before the signature.
+      const stored = sessionsIn(store);
+      return {
+        characters: [id.length, secret.length],
+        isNamed: named === id && Object.keys(stored).join() === id,
+        isSecretStored: JSON.stringify(stored).includes(secret),
+      };
     },
-    theirs: { form: false, shown: true },
-    ours: { form: true, shown: false },
+    theirs: { characters: [32, 32], isNamed: true, isSecretStored: true },
+    ours: { characters: [24, 43], isNamed: true, isSecretStored: false },
   },
 
   attributes: {
-    run: async (start, clock) => {
-      const { browser } = await start({
-        change,
-        strict: (session, _request, response) => {
-          session['changes'] = 0;
+    run: async (start) => {
+      const { browser, store } = await start({
+        careless: (session, _request, response) => {
+          session['a'] = 1;
           session.cookie.sameSite = 'strict';
+          session.cookie.httpOnly = false;
           response.end();
         },
       });
-      const first = await browser.get('/strict');
-      clock.advance(7_000);
-      const second = await browser.get('/change');
-      return [first, second].map((answer) => /SameSite=\w+/.exec(answer.setCookies.join())?.[0]);
+      const [cookie = ''] = (await browser.get('/careless')).setCookies;
+      const stored = JSON.stringify(sessionsIn(store));
+      return [cookie.split('; ').slice(3), stored.includes('strict')];
     },
-    theirs: ['SameSite=Strict', 'SameSite=Strict'],
-    ours: ['SameSite=Strict', 'SameSite=Lax'],
+    theirs: [['SameSite=Strict'], true],
+    ours: [['HttpOnly', 'SameSite=Lax'], false],
   },
 
   unsendable: {
     run: async (start) => {
       const { browser, store } = await start({ set }, { cookie: { secure: true } });
-      const answer = await browser.get('/set');
-      return [answer.setCookies.length, Object.keys(sessionsIn(store)).length];
+      const response = await browser.get('/set');
+      return [response.setCookies.length, Object.keys(sessionsIn(store)).length];
     },
     theirs: [0, 1],
     ours: [0, 0],
@@ -370,8 +375,8 @@ const SCENARIOS: Record<Difference, Scenario> = {
       await before.browser.get('/set');
       const after = await start({ read }, { secret: [`new ${SECRET}`, `old ${SECRET}`], store });
       const cookie = `sid=${before.browser.cookies.get('sid')!}`;
-      const answer = await after.browser.get('/read', { headers: { cookie } });
-      return [answer.text, answer.setCookies.length];
+      const response = await after.browser.get('/read', { headers: { cookie } });
+      return [response.text, response.setCookies.length];
     },
     theirs: ['{"a":1}', 0],
     ours: ['{"a":1}', 1],
@@ -452,8 +457,8 @@ const SCENARIOS: Record<Difference, Scenario> = {
           response.end('four', 'utf8', () => (calledBack = true));
         },
       });
-      const answer = await browser.get('/set');
-      return [answer.text, answer.headers['content-length'], calledBack];
+      const response = await browser.get('/set');
+      return [response.text, response.headers['content-length'], calledBack];
     },
     theirs: ['four', undefined, false],
     ours: ['four', '4', true],
@@ -515,7 +520,13 @@ describe('A difference from express-session:', () => {
     store,
     rotateEvery = 10 * LIFETIME.absolute,
   }: Setting): Middleware {
-    return sessionLoop({ secret, cookie, lifetime: { ...LIFETIME, rotateEvery }, clock, store }).use;
+    return sessionLoop({
+      secret,
+      cookie,
+      lifetime: { ...LIFETIME, rotateEvery, rotationGrace: ROTATE_EVERY },
+      clock,
+      store,
+    }).use;
   }
 
   it.each(Object.entries(DIFFERENCES))('%s: %s', async (difference) => {

@@ -1,6 +1,6 @@
 import { jest } from '@jest/globals';
 import fc from 'fast-check';
-import type { FoundSession } from '../../lib/session/session-store.js';
+import type { FoundSession } from '../../lib/store/session-store.js';
 import { TestClock } from '../support/test-clock.js';
 import type { Difference } from './differences.js';
 import { type Client, LIFETIME, type Observation, Pair, type SessionCookie, type Step } from './pair.js';
@@ -146,8 +146,7 @@ interface Before {
   live: boolean;
   /** Milliseconds until it ends, and its own idle limit, if it has one. */
   left: number;
-  idle: number | null | undefined;
-  touchDue: boolean;
+  maxAge: number | null | undefined;
 }
 
 /** Turns what express-session answered into what our loop must, and counts the differences that it met. */
@@ -169,64 +168,65 @@ class Foresight {
     };
   }
 
-  #first(glimpse: Glimpse, { live, left, idle }: Before, previous: Run | undefined): Glimpse {
+  #first(glimpse: Glimpse, { live, left, maxAge }: Before, previous: Run | undefined): Glimpse {
     if (!live || glimpse.left === undefined || glimpse.left === null || glimpse.left === left) {
       return glimpse;
     }
     const lag = glimpse.left - left;
     // Where the handler took the session away, they have not noted the use; our `save()` may have.
     const savedOnly = previous?.present === false && lag < 0;
-    if (!savedOnly && (lag < 0 || lag >= touchEvery(idle))) {
+    if (!savedOnly && (lag < 0 || lag >= touchEvery(maxAge))) {
       return glimpse;
     }
     this.met.lag++;
     return { ...glimpse, left };
   }
 
-  /** A new session's cookie is theirs. That of the session that came with the request goes out with its renewal. */
+  /**
+   * A new session's cookie goes out with theirs, and lives until the absolute limit. That of the session that came with the
+   * request goes out where `cookie.maxAge` is a new one, and so is the age of either.
+   */
   #cookie(theirs: SessionCookie | undefined, before: Before, ours: Run): SessionCookie | undefined {
     const continued = before.live && ours.present && ours.id === before.id;
-    if (!continued) {
+    if (!continued && theirs !== undefined && !ours.wished) {
+      this.met.renewal++;
+      return { ...theirs, expires: inWholeSeconds(this.clock.now() + LIFETIME.absolute) };
+    }
+    if (!continued || (ours.wished && theirs !== undefined)) {
       return theirs;
     }
-    if (!before.touchDue && !ours.wished) {
+    if (!ours.wished) {
       this.met.renewal += theirs === undefined ? 0 : 1;
       return undefined;
     }
-    if (theirs !== undefined) {
-      return theirs;
-    }
-    this.met[ours.wished ? 'wish' : 'renewal']++;
-    const expires = typeof ours.maxAge === 'number' ? this.clock.now() + ours.maxAge : undefined;
+    this.met.wish++;
     return {
       id: 'of the session',
       attributes: ['HttpOnly', 'Path=/', 'SameSite=Lax'],
-      expires: expires && Math.floor(expires / 1000) * 1000,
+      expires: typeof ours.maxAge === 'number' ? inWholeSeconds(this.clock.now() + ours.maxAge) : undefined,
     };
   }
 }
 
-function idleOf({ record: { idle } }: FoundSession): number | null {
-  return idle === undefined ? LIFETIME.idle : idle;
+function inWholeSeconds(milliseconds: number): number {
+  return Math.floor(milliseconds / 1000) * 1000;
 }
 
-function touchEvery(idle: number | null | undefined): number {
-  return Math.min(LIFETIME.touchEvery, (idle ?? LIFETIME.idle) / 10);
+function idleOf({ record: { maxAge } }: FoundSession): number | null {
+  return maxAge === undefined ? LIFETIME.idle : maxAge;
+}
+
+function touchEvery(maxAge: number | null | undefined): number {
+  return Math.min(LIFETIME.touchEvery, (maxAge ?? LIFETIME.idle) / 10);
 }
 
 async function look(pair: Pair, { id }: Client, clock: TestClock): Promise<Before> {
   const record = (await pair.ourSession(id))?.record;
   if (record === undefined) {
-    return { id, live: false, left: 0, idle: undefined, touchDue: false };
+    return { id, live: false, left: 0, maxAge: undefined };
   }
-  const { idle, seenAt } = record;
-  return {
-    id,
-    live: true,
-    left: seenAt + (idle ?? LIFETIME.idle) - clock.now(),
-    idle,
-    touchDue: clock.now() - seenAt >= touchEvery(idle),
-  };
+  const { maxAge, seenAt } = record;
+  return { id, live: true, left: seenAt + (maxAge ?? LIFETIME.idle) - clock.now(), maxAge };
 }
 
 // The comparison. ---------------------------------------------------------------------------------------------------
@@ -250,12 +250,18 @@ describe.each(['own', 'plain'] as const)('express-session and the request loop, 
     clock.advance(move.after);
     const before = await look(pair, ours, clock);
     if (before.live && theirs.id === undefined) {
-      // Their cookie ran out while the session was in use.
+      // Their cookie ended while the session was in use.
       expect(theirs.cookieEnds).toBeLessThanOrEqual(clock.now());
       foresight.met.renewal++;
       return false;
     }
     const theirSession = await pair.theirSession(theirs.id);
+    if (theirSession !== undefined && ours.id === undefined) {
+      // Our cookie has ended, by an age of its own. Theirs was renewed by a change of data.
+      expect(ours.cookieEnds).toBeLessThanOrEqual(clock.now());
+      foresight.met.renewal++;
+      return false;
+    }
     if (theirSession !== undefined && !before.live) {
       // Ours ended: `touchEvery` before theirs at most, and the cookie by whole seconds; or theirs never ends.
       expect(theirSession.left ?? 0).toBeLessThan(LIFETIME.touchEvery + 1000);

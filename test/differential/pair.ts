@@ -1,9 +1,8 @@
 import expressSession, { type MemoryStore, type SessionData } from 'express-session';
-import { MemorySessionStore } from '../../lib/memory/memory-session.store.js';
-import { lifetimePolicy } from '../../lib/lifetime/lifetime.policy.js';
-import { within } from '../../lib/session/deadline.js';
-import { PlainStoreAdapter } from '../../lib/session/plain-store.adapter.js';
-import type { AtomicSessionStore, FoundSession } from '../../lib/session/session-store.js';
+import { MemorySessionStore } from '../../lib/memory/memory-session-store.js';
+import { within } from '../../lib/store/time-budget.js';
+import { ForeignStoreAdapter } from '../../lib/store/foreign-store-adapter.js';
+import { type AtomicSessionStore, type FoundSession, isLive } from '../../lib/store/session-store.js';
 import { Browser } from '../support/browser.js';
 import { sessionLoop, type SessionLoop } from '../support/session-loop.js';
 import type { TestClock } from '../support/test-clock.js';
@@ -73,7 +72,7 @@ export class Client {
     this.browser = new Browser(stack.url, { now: clock.now });
   }
 
-  /** The id in the browser's cookie. */
+  /** The id that the browser's cookie names. */
   get id(): string | undefined {
     const value = this.browser.cookies.get(NAME);
     return value === undefined ? undefined : idIn(value);
@@ -136,7 +135,7 @@ export class Pair {
       }),
     );
     const plain = new expressSession.MemoryStore();
-    const own = new MemorySessionStore(clock, lifetimePolicy(LIFETIME));
+    const own = new MemorySessionStore(clock, LIFETIME);
     const loop = sessionLoop({
       secret: SECRET,
       cookie: { name: NAME },
@@ -145,7 +144,7 @@ export class Pair {
       store: kind === 'own' ? own : plain,
     });
     const ours = await Stack.start(loop.use);
-    const ourStore = kind === 'own' ? own : new PlainStoreAdapter(plain, clock, 1_000);
+    const ourStore = kind === 'own' ? own : new ForeignStoreAdapter(plain, clock, 1_000);
     return new Pair(theirs, ours, theirStore, loop, ourStore, clock);
   }
 
@@ -166,7 +165,8 @@ export class Pair {
 
   /** What our store holds under this id. */
   async ourSession(id: string | undefined): Promise<FoundSession | undefined> {
-    return id === undefined ? undefined : this.ourStore.find(id.split('.', 1)[0] ?? id);
+    const found = id === undefined ? undefined : await this.ourStore.find(id);
+    return isLive(found) ? found : undefined;
   }
 
   /** What their store holds under this id, for how many milliseconds more, and how many it was given. */
@@ -185,9 +185,10 @@ export class Pair {
   }
 }
 
+/** What is `req.sessionID` for the holder of this cookie: with express-session the whole id, with our loop the handle. */
 export function idIn(cookieValue: string): string {
-  const signed = decodeURIComponent(cookieValue).slice('s:'.length);
-  return signed.slice(0, signed.lastIndexOf('.'));
+  const [id = ''] = decodeURIComponent(cookieValue).slice('s:'.length).split('.', 1);
+  return id;
 }
 
 function parse(setCookie: string, id: string | undefined): SessionCookie {

@@ -60,7 +60,7 @@ export interface Run {
   present: boolean;
   /** `req.session.cookie.originalMaxAge` when the response began. */
   maxAge: number | null | undefined;
-  /** Whether a save, or the response, met another `cookie.originalMaxAge` than the session came with. */
+  /** Whether a save, or the response, met another `cookie.originalMaxAge` than the session came or began with. */
   wished: boolean;
 }
 
@@ -141,6 +141,7 @@ export class Interpreter {
       case 'regenerate':
         await call(session, 'regenerate');
         this.#given = this.#session?.cookie.originalMaxAge;
+        this.run.wished &&= this.#begun;
         break;
       case 'destroy':
         await call(session, 'destroy');

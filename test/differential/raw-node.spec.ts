@@ -4,7 +4,7 @@ import { Readable } from 'node:stream';
 import { pipeline } from 'node:stream/promises';
 import { text } from 'node:stream/consumers';
 import expressSession, { type Store } from 'express-session';
-import type { SessionResponse } from '../../lib/session/session.types.js';
+import type { SessionResponse } from '../../lib/http/session-request.js';
 import { Browser } from '../support/browser.js';
 import { sessionLoop } from '../support/session-loop.js';
 import {

@@ -2,7 +2,7 @@ import { once } from 'node:events';
 import { createServer } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import type { Session } from 'express-session';
-import type { SessionRequest, SessionResponse } from '../../lib/session/session.types.js';
+import type { SessionRequest, SessionResponse } from '../../lib/http/session-request.js';
 
 export type Middleware = (
   request: SessionRequest,

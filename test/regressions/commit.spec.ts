@@ -208,7 +208,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       ['Redis hangs', { fail: () => on.redis.pause(), recover: () => on.redis.resume() }],
     ];
 
-    /** The session is old enough for its cookie to be renewed with the response. */
+    /** The session is old enough for the response to offer a new secret. */
     async function saveInto(application: Application, fail: () => Promise<void> | void) {
       const browser = await application.loggedIn();
       application.clock.advance('30m');
@@ -374,7 +374,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       gate(application, 'late').open();
       expect(await text(body)).toBe('first second third');
       expect(await dataOf(browser)).toEqual({ token: 'old', before: true, after: true, last: true });
-      expect(log.at('warn').filter((line) => line.includes('after the answer had begun'))).toHaveLength(1);
+      expect(log.at('warn').filter((line) => line.includes('after the response had begun'))).toHaveLength(1);
     });
 
     it('hands out the cookie of a session that it has opened with its first byte', async () => {

@@ -120,7 +120,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       expect(afterwards).toBe(false);
       expect(await on.sessions()).toHaveLength(1); // Grace's.
       expect(application.events.filter(({ type }) => type === 'ended')).toEqual(
-        Array.from({ length: 4 }, () => expect.objectContaining({ type: 'ended', reason: 'user-gone' })),
+        Array.from({ length: 4 }, () => expect.objectContaining({ type: 'ended', reason: 'user_gone' })),
       );
     });
 

@@ -8,7 +8,7 @@ import {
   resetMidCommand,
   statuses,
   TIMEOUT,
-  timeUntilServed,
+  untilServed,
 } from './outage.js';
 import { ADA, isLoggedIn, put } from './scenario.js';
 import { stage } from './stage.js';
@@ -71,7 +71,7 @@ describe.each(outagesOf(on))('while Redis %s', (_, outage) => {
     const { member } = await askEverything(application, begin);
 
     await end();
-    await timeUntilServed(member);
+    await untilServed(member);
 
     expect((await member.get('/me')).status).toBe(outage.forgets ? 401 : 200);
     expect(await isLoggedIn(await application.loggedIn())).toBe(true);
@@ -107,7 +107,7 @@ describe('after a long time without Redis', () => {
 
     await on.redis.restart();
 
-    await timeUntilServed(browser);
+    await untilServed(browser);
     expect(await on.sessions()).toEqual([]);
   });
 });

@@ -112,9 +112,11 @@ export class Stage {
     return this.#redis.keys();
   }
 
-  /** The keys of the sessions in Redis, and of nothing that is noted about them. */
+  /** The keys of the sessions in Redis: not of users' indexes, nor of what remains of sessions that were ended. */
   async sessions(): Promise<string[]> {
-    return (await this.keys()).filter((key) => !/:user:|:ended$/.test(key));
+    const keys = (await this.keys()).filter((key) => !key.endsWith('}'));
+    const values = await Promise.all(keys.map((key) => this.client.get(key)));
+    return keys.filter((_, i) => values[i]?.startsWith('{"ended":') === false);
   }
 
   flush(): Promise<void> {
