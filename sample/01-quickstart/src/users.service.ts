@@ -60,7 +60,7 @@ export class UsersService implements OnModuleInit, OnModuleDestroy {
     return row ? toUser(row) : null;
   }
 
-  /** An unknown username costs one verification too: how long the answer takes does not tell who has an account. */
+  /** An unknown username costs one verification too: how long the response takes does not tell who has an account. */
   async findByPassword(username: string, password: string): Promise<User | null> {
     const row = await this.findRow('SELECT * FROM users WHERE username = ?', username);
     const matches = await verify(row?.password_hash ?? this.dummyHash, password);

@@ -46,7 +46,7 @@ export function homePage({ name, username, picture }: User): string {
         You are logged in as <b>${username}</b>. The session cookie in this browser says so on every page you open here.
       </p>
       <p>
-        <a href="/me">See what <code>GET /me</code> answers</a>
+        <a href="/me">See what <code>GET /me</code> returns</a>
       </p>
     </section>`,
   );

@@ -2,12 +2,12 @@ import type { Request } from 'express';
 
 declare module 'express-session' {
   interface SessionData {
-    /** What the next page is to say, once. */
+    /** What the next page shows, once. */
     notice?: string;
   }
 }
 
-/** Has the next page say this. It lies in the session, so that no address can be made up that says something else. */
+/** Shows this on the next page. It is kept in the session, so nobody can make up an address that shows other text. */
 export function leaveNotice(request: Request, notice: string): void {
   request.session.notice = notice;
 }

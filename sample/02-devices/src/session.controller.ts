@@ -6,7 +6,7 @@ import { PassiveRoute, SessionAuthService } from 'nestjs-session-auth';
 export class SessionController {
   constructor(private readonly auth: SessionAuthService) {}
 
-  /** How long the session lasts yet. The page asks it again and again, which must not keep the session alive. */
+  /** How much time the session has left. The page asks again and again, and that must not keep the session alive. */
   @PassiveRoute()
   @Get()
   remaining(@Req() request: Request): { expiresAt: Date; secondsLeft: number } {

@@ -33,7 +33,7 @@ export class UsersService implements OnModuleInit {
     return this.users.find((user) => user.id === id) ?? null;
   }
 
-  /** An unknown username costs one verification too: how long the answer takes does not tell who has an account. */
+  /** An unknown username costs one verification too: how long the response takes does not tell who has an account. */
   async findByPassword(username: string, password: string): Promise<User | null> {
     const user = this.users.find((one) => one.username === username);
     const matches = await verify(this.hashes.get(user?.id ?? '') ?? this.dummyHash, password);

@@ -7,7 +7,6 @@
 const line = document.querySelector('#session-end');
 const at = new Intl.DateTimeFormat(undefined, { dateStyle: 'medium', timeStyle: 'short' });
 const relative = new Intl.RelativeTimeFormat(document.documentElement.lang, { numeric: 'auto' });
-let end = Infinity;
 
 if (line) {
   await refresh();
@@ -15,19 +14,18 @@ if (line) {
 }
 
 async function refresh() {
-  const answer = await fetch('/session').catch(() => undefined);
-  if (answer?.ok) {
-    show(await answer.json());
-  } else if (answer?.status === 401) {
-    // A browser forgets the cookie of a session that has run out, and then the server cannot tell why it asks.
-    const { reason = Date.now() >= end ? 'expired' : '' } = await answer.json();
+  const response = await fetch('/session').catch(() => undefined);
+  if (response?.ok) {
+    show(await response.json());
+  } else if (response?.status === 401) {
+    // Without a reason, the browser has no cookie of a session any more.
+    const { reason = '' } = await response.json();
     location.assign(`/login?reason=${encodeURIComponent(reason)}`);
   }
 }
 
 function show({ secondsLeft }) {
-  end = Date.now() + secondsLeft * 1000;
-  line.querySelector('time').textContent = at.format(end);
+  line.querySelector('time').textContent = at.format(Date.now() + secondsLeft * 1000);
   line.querySelector('span').textContent = inWords(secondsLeft);
 }
 
