@@ -3,10 +3,12 @@ import { parseArgs } from 'node:util';
 import { type VariantName, VARIANTS } from './app/variant.js';
 import { delayed } from './scenarios/delayed.js';
 import { memory } from './scenarios/memory.js';
+import { outage } from './scenarios/outage.js';
 import { anonymous, login, logout, read } from './scenarios/pages.js';
 import { perUser } from './scenarios/per-user.js';
 import { readCache } from './scenarios/read-cache.js';
 import type { Scenario, Settings } from './scenarios/scenario.js';
+import { scriptTimes } from './scenarios/script-times.js';
 import { size } from './scenarios/size.js';
 import { total } from './scenarios/total.js';
 
@@ -21,6 +23,8 @@ const SCENARIOS: Record<string, Scenario> = {
   'per-user': perUser,
   total,
   'read-cache': readCache,
+  'script-times': scriptTimes,
+  outage,
 };
 
 const WHOLE: Settings = {
@@ -30,6 +34,8 @@ const WHOLE: Settings = {
   sizes: [0.2, 2, 20],
   perUser: [1, 100, 10_000],
   totals: [1_000, 10_000, 100_000, 1_000_000],
+  scriptRounds: 5,
+  outages: 20,
 };
 
 /** Enough to see that the benchmark works, and the rough figures. */
@@ -40,6 +46,8 @@ const QUICK: Settings = {
   sizes: [2, 20],
   perUser: [1, 1_000],
   totals: [1_000, 100_000],
+  scriptRounds: 2,
+  outages: 3,
 };
 
 const USAGE = `npm run bench -- [--quick] [--only <scenario>,... | --profile <variant>] [--against <folder>]

@@ -1,4 +1,4 @@
-import { Body, Controller, Get, HttpCode, Injectable, Post, Put, Req, UseGuards } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Injectable, Param, Post, Put, Req, UseGuards } from '@nestjs/common';
 import type { Request } from 'express';
 import { createClient } from 'redis';
 import {
@@ -9,6 +9,7 @@ import {
   SessionAuthModule,
   SessionAuthService,
   SessionGuard,
+  SessionRegistry,
   UserSerializer,
 } from 'nestjs-session-auth';
 import { LocalStrategy, type User, userOf } from './users.js';
@@ -70,14 +71,39 @@ class OurController {
   }
 }
 
+/** What a user has of sessions, by their id. */
+@Controller('sessions/:user')
+class DevicesController {
+  constructor(private readonly sessions: SessionRegistry) {}
+
+  @Get()
+  async list(@Param('user') user: string): Promise<number> {
+    return (await this.sessions.list(user)).length;
+  }
+
+  @Get('count')
+  count(@Param('user') user: string): Promise<number> {
+    return this.sessions.count(user);
+  }
+
+  @Delete()
+  revokeAll(@Param('user') user: string): Promise<number> {
+    return this.sessions.revokeAll(user);
+  }
+}
+
+/** A login that ends ten thousand sessions takes its time. */
+const LIMITED = { maxSessions: { limit: 3, overflow: 'evict-oldest' }, redisTimeout: '30s' } as const;
+
 export async function create(redisUrl: string, flags: ReadonlySet<Flag>): Promise<Variant> {
   const redis = flags.has('read-cache') ? { client: await cachingClient(redisUrl) } : { url: redisUrl };
   const device = flags.has('no-device') && { device: false as const };
+  const limited = flags.has('devices') && LIMITED;
   return {
     metadata: {
-      imports: [SessionAuthModule.forRoot({ secret: SECRET, redis, ...device })],
+      imports: [SessionAuthModule.forRoot({ secret: SECRET, redis, ...device, ...limited })],
       providers: [flags.has('production') ? UserIdSerializer : SnapshotSerializer, LocalStrategy],
-      controllers: [OurController],
+      controllers: [OurController, ...(limited ? [DevicesController] : [])],
     },
   };
 }

@@ -1,15 +1,25 @@
 import { sign } from 'cookie-signature';
 import { SECRET } from '../app/variant.js';
+import type { RedisStage } from '../stage/redis-stage.js';
 import type { Actor } from '../stage/stage.js';
-import { logInAll, times } from './requests.js';
+import { cartOf, logInAll, putAll, times } from './requests.js';
+
+type Client = Awaited<ReturnType<RedisStage['client']>>;
 
 /** Characters at the end of a session's key that are its own. The copies have a number there. */
 const TAIL = 12;
 /** Copies made by one script. */
-const BATCH = 10_000;
+const BATCH = 1_000;
+/** With a second key, the copies are entered in this index of the user's sessions, one expiring after the other. */
 const COPY = `
+local value = redis.call('GET', KEYS[1])
+local ttl = redis.call('PTTL', KEYS[1])
+local index = KEYS[2]
+local expiresAt = index and redis.call('ZSCORE', index, string.sub(KEYS[1], -${TAIL}))
 for number = ARGV[1], ARGV[2] do
-  redis.call('SET', KEYS[1] .. string.format('%0${TAIL}x', number), ARGV[3], 'PX', ARGV[4])
+  local tail = string.format('%0${TAIL}x', number)
+  redis.call('SET', string.sub(KEYS[1], 1, -${TAIL + 1}) .. tail, value, 'PX', ttl)
+  if index then redis.call('ZADD', index, expiresAt + number, tail) end
 end`;
 
 /**
@@ -24,14 +34,7 @@ export async function copySession({ app, redis }: Actor, total: number, cookies:
   const [cookie = ''] = await logInAll(app, [0]);
   const client = await redis.client(variant);
   const key = await keyOfSession(client);
-  const [value, ttl] = await Promise.all([client.get(key), client.pTTL(key)]);
-  for (let first = 0; first < total; first += BATCH) {
-    const last = Math.min(first + BATCH, total) - 1;
-    await client.eval(COPY, {
-      keys: [key.slice(0, -TAIL)],
-      arguments: [`${first}`, `${last}`, value ?? '', `${ttl}`],
-    });
-  }
+  await copy(client, [key], total);
   await client.del(key);
   const count = await client.dbSize();
   client.destroy();
@@ -43,7 +46,38 @@ export async function copySession({ app, redis }: Actor, total: number, cookies:
   });
 }
 
-async function keyOfSession(client: Awaited<ReturnType<Actor['redis']['client']>>): Promise<string> {
+/**
+ * Leaves one user alone in a database of the library, with so many sessions: one that the application has written, with
+ * other data of this size, and copies of it.
+ */
+export async function fillUser(
+  { app, redis }: Actor,
+  user: number,
+  { sessions, kilobytes }: { sessions: number; kilobytes: number },
+): Promise<void> {
+  await redis.flush(app.variant);
+  await putAll(app, await logInAll(app, [user]), cartOf(kilobytes * 1000));
+  const client = await redis.client(app.variant);
+  const key = await keyOfSession(client);
+  const index = key.slice(0, -TAIL);
+  await copy(client, [key, index], sessions - 1);
+  const count = await client.zCard(index);
+  client.destroy();
+  if (count !== sessions) throw new Error(`The index has ${count} entries instead of ${sessions}.`);
+}
+
+async function copy(
+  client: Client,
+  keys: [session: string] | [session: string, index: string],
+  total: number,
+): Promise<void> {
+  for (let first = 0; first < total; first += BATCH) {
+    const last = Math.min(first + BATCH, total) - 1;
+    await client.eval(COPY, { keys, arguments: [`${first}`, `${last}`] });
+  }
+}
+
+async function keyOfSession(client: Client): Promise<string> {
   for (const key of await client.keys('*')) {
     if (!key.endsWith(':ended') && (await client.type(key)) === 'string') return key;
   }

@@ -16,7 +16,14 @@ type Judged = Omit<Bar, 'met'>;
 
 /** Judges what was measured. */
 export function judge(measured: Measured): Bar[] {
-  return [...ratios(measured), ...commands(measured), ...memory(measured), ...growth(measured)].map((bar) => ({
+  return [
+    ...ratios(measured),
+    ...commands(measured),
+    ...memory(measured),
+    ...growth(measured),
+    ...scripts(measured),
+    ...outages(measured),
+  ].map((bar) => ({
     ...bar,
     met: isMet(bar),
   }));
@@ -93,4 +100,32 @@ function growth(measured: Measured): Judged[] {
     relation: '<=',
     limit: 1.1 + spreadOf(fewest, figure),
   }));
+}
+
+/** Of all operations with sessions of one size. */
+function scripts({ scripts: figures = [] }: Measured): Judged[] {
+  const steps = [...new Set(figures.map(({ step }) => step))];
+  return steps.map((step) => ({
+    name: `longest script, ms: sessions with ${step} of data`,
+    value: Math.max(...figures.filter((one) => one.step === step).map(({ undisturbed }) => undisturbed)),
+    relation: '<=',
+    limit: 10,
+  }));
+}
+
+function outages({ outages: figures = [] }: Measured): Judged[] {
+  return figures.flatMap(({ kind, redisTimeout, responses, recovery }) => [
+    {
+      name: `Redis ${kind}: slowest response, ms beyond redisTimeout`,
+      value: responses.max - redisTimeout,
+      relation: '<=' as const,
+      limit: 100,
+    },
+    {
+      name: `Redis ${kind}: ms until requests are served again`,
+      value: recovery.max,
+      relation: '<=' as const,
+      limit: 1_000,
+    },
+  ]);
 }

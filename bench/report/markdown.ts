@@ -1,7 +1,9 @@
 import type { Series } from '../measure/race.js';
 import type { Commands } from '../scenarios/commands.js';
 import type { MemoryFigures, MemorySubject } from '../scenarios/memory.js';
+import type { OutageFigures } from '../scenarios/outage.js';
 import type { RaceName } from '../scenarios/scenario.js';
+import type { ScriptFigures } from '../scenarios/script-times.js';
 import type { Bar } from './bars.js';
 import type { Checkout, Results } from './results.js';
 import { callsOf, figureOf, memoryRatio, participants, ratioOf, spreadOf, sum } from './summary.js';
@@ -26,7 +28,7 @@ const TITLES: Record<RaceName, string> = {
 
 /** A run's results as a markdown page. */
 export function markdown(results: Results): string {
-  const { circumstances: at, races, commands, memory, roundTrip, staleness, bars } = results;
+  const { circumstances: at, races, commands, memory, roundTrip, staleness, scripts, outages, bars } = results;
   return [
     `${at.date}, ${commitOf(at)}, Node ${at.node}, ` +
       `Redis ${at.redis}, ${at.processors} x ${at.processor}, \`${at.commandLine}\`, ${at.took} s, load before ${at.load.toFixed(1)}`,
@@ -45,6 +47,8 @@ export function markdown(results: Results): string {
       : [
           `## Bytes per user in Redis, with one session each (${memory[0]?.users ?? 0} users)\n\n${memoryTable(memory)}`,
         ]),
+    ...(scripts === undefined ? [] : [`## Scripts of a user with very many sessions\n\n${scriptTable(scripts)}`]),
+    ...(outages === undefined ? [] : [`## Outages of Redis\n\n${outageTable(outages)}`]),
     `## Bars\n\n${barTable(bars)}`,
   ].join('\n\n');
 }
@@ -113,6 +117,26 @@ function memoryTable(memory: MemoryFigures[]): string {
       .join(', '),
   ]);
   return table(['', 'used_memory', '/ hand-wired', '/ hand-wired + index', 'MEMORY USAGE', 'of which'], rows);
+}
+
+function scriptTable(scripts: ScriptFigures[]): string {
+  const rows = scripts.map(({ operation, step, sessions, calls, ...times }) => [
+    `${operation}, ${step}`,
+    `${sessions}`,
+    `${calls}`,
+    ...[times.p50, times.p99, times.max, times.undisturbed].map((ms) => ms.toFixed(2)),
+  ]);
+  return table(['', 'sessions', 'scripts', 'p50 ms', 'p99 ms', 'max ms', 'undisturbed ms'], rows);
+}
+
+function outageTable(outages: OutageFigures[]): string {
+  const rows = outages.flatMap(({ kind, redisTimeout, ...measured }) =>
+    [
+      [`Redis ${kind}: response (redisTimeout ${redisTimeout} ms)`, measured.responses] as const,
+      [`Redis ${kind}: recovery`, measured.recovery] as const,
+    ].map(([what, { count, p50, p99, max }]) => [what, `${count}`, ...[p50, p99, max].map((ms) => ms.toFixed(1))]),
+  );
+  return table(['', 'number', 'p50 ms', 'p99 ms', 'max ms'], rows);
 }
 
 function barTable(bars: Bar[]): string {

@@ -1,7 +1,9 @@
 import type { Pace, Series } from '../measure/race.js';
 import type { Stage } from '../stage/stage.js';
 import type { MemoryFigures } from './memory.js';
+import type { OutageFigures } from './outage.js';
 import type { Staleness } from './read-cache.js';
+import type { ScriptFigures } from './script-times.js';
 
 /** The amount of measuring. */
 export interface Settings {
@@ -17,6 +19,10 @@ export interface Settings {
   perUser: number[];
   /** Sessions in Redis. */
   totals: number[];
+  /** Rounds of each operation whose scripts are timed. */
+  scriptRounds: number;
+  /** Outages of each kind. */
+  outages: number;
 }
 
 /** What a race is about. */
@@ -44,6 +50,8 @@ export interface Measured {
   /** Milliseconds from a PING to its reply over the slow line. */
   roundTrip?: number;
   staleness?: Staleness;
+  scripts?: ScriptFigures[];
+  outages?: OutageFigures[];
 }
 
 export type Scenario = (stage: Stage, settings: Settings) => Promise<Partial<Measured>>;

@@ -11,6 +11,8 @@ export interface RedisFigures {
 
 type Client = Awaited<ReturnType<RedisServer['client']>>;
 
+type SlowLogEntry = [id: number, at: number, microseconds: number, words: string[]];
+
 /** The number redis-server has by default. The first are the variants' own; the rest are spare. */
 const DATABASES = 16;
 const SPARE = VARIANTS.length;
@@ -59,6 +61,21 @@ export class RedisStage {
     return { calls, cpu: (Number(used_cpu_user) + Number(used_cpu_sys)) * 1e6 };
   }
 
+  /** How long each script ran that some work called, in milliseconds, one after the other. By SLOWLOG: without the line to Redis. */
+  async scriptTimes(work: () => Promise<unknown>): Promise<number[]> {
+    await this.admin.configSet({ 'slowlog-log-slower-than': '0', 'slowlog-max-len': '100000' });
+    // Memory that was freed before is not to be given back meanwhile.
+    await this.admin.sendCommand(['MEMORY', 'PURGE']);
+    await this.admin.sendCommand(['SLOWLOG', 'RESET']);
+    await work();
+    const log = (await this.admin.sendCommand(['SLOWLOG', 'GET', '-1'])) as unknown as SlowLogEntry[];
+    await this.admin.configSet({ 'slowlog-log-slower-than': '-1' });
+    return log
+      .filter(([, , , [command = '']]) => /^eval/i.test(command))
+      .sort(([one], [other]) => one - other)
+      .map(([, , microseconds]) => microseconds / 1000);
+  }
+
   /** Deletes everything that a variant has stored. */
   flush(variant: VariantName): Promise<void> {
     return this.#empty(databaseOf(variant));
@@ -97,6 +114,25 @@ export class RedisStage {
 
   stop(): Promise<void> {
     return this.server.stop();
+  }
+
+  /** Keeps its connections and replies to nothing until `resume()`. */
+  pause(): void {
+    this.server.pause();
+  }
+
+  resume(): void {
+    this.server.resume();
+  }
+
+  /** Ends the server as a crash does. */
+  kill(): Promise<void> {
+    return this.server.kill();
+  }
+
+  /** Starts the server again, empty, on the same port. */
+  restart(): Promise<void> {
+    return this.server.restart();
   }
 }
 

@@ -33,7 +33,14 @@ export class Stage {
 
   /** The redis-server that the applications share. */
   redis(): Promise<RedisStage> {
-    return (this.#redis ??= this.#startRedis());
+    return (this.#redis ??= this.anotherRedis());
+  }
+
+  /** A redis-server besides that one, which a scenario may take away from its application. */
+  async anotherRedis(): Promise<RedisStage> {
+    const redis = await RedisStage.start();
+    this.#ends.push(() => redis.stop());
+    return redis;
   }
 
   /** The application of this variant, started on first use. */
@@ -69,14 +76,13 @@ export class Stage {
     return proxy;
   }
 
+  /** Has `close()` end something else. */
+  closing(end: () => unknown): void {
+    this.#ends.push(end);
+  }
+
   async close(): Promise<void> {
     // The last first: an application before its Redis.
     for (const end of this.#ends.splice(0).reverse()) await end();
-  }
-
-  async #startRedis(): Promise<RedisStage> {
-    const redis = await RedisStage.start();
-    this.#ends.push(() => redis.stop());
-    return redis;
   }
 }
