@@ -1,0 +1,33 @@
+/** What the examples use without importing or declaring it: see `check-examples.mjs`. An export named here wins over a `*`. */
+export * from '@nestjs/common';
+export { APP_FILTER, APP_GUARD, BaseExceptionFilter, NestFactory, Reflector } from '@nestjs/core';
+export { HealthCheck, HealthCheckService, TerminusModule } from '@nestjs/terminus';
+export { Test } from '@nestjs/testing';
+export type { NextFunction, Request, Response } from 'express';
+export { type Session, Store } from 'express-session';
+export { PassportStrategy } from '@nestjs/passport';
+export { Strategy } from 'passport-local';
+export { createClient } from 'redis';
+export * from '../lib/index.js';
+export * from '../lib/health/index.js';
+
+import type { UserSerializer } from '../lib/index.js';
+
+export interface User {
+  id: number;
+  name: string;
+  tenant: string;
+  passwordHash: string;
+}
+
+export declare class UsersService {
+  findById(id: number): Promise<User | null>;
+  findByLoginToken(token: string): Promise<User>;
+  verify(username: string, password: string): Promise<User | null>;
+  changePassword(id: number, password: string): Promise<void>;
+}
+
+export declare class AppModule {}
+export declare class AppController {}
+export declare class LocalStrategy {}
+export declare const AppUserSerializer: new () => UserSerializer<User, number>;
