@@ -94,7 +94,13 @@ module.exports = {
       to: { path: npm('express-session'), dependencyTypesNot: ['type-only'] },
     },
     onlyIn(['redis/'], 'redis-in-redis', 'redis', '@redis', 'connect-redis'),
-    onlyIn(['passport/'], 'passport-in-passport', 'passport', 'passport-strategy'),
+    {
+      name: 'passport-in-passport',
+      comment: 'Declarations elsewhere may name its types.',
+      severity: 'error',
+      from: { path: '^lib/', pathNot: inLib('passport/') },
+      to: { path: npm('passport', 'passport-strategy'), dependencyTypesNot: ['triple-slash-type-reference'] },
+    },
     {
       name: 'no-static-websockets',
       comment: 'An optional peer: import() it where it is needed.',

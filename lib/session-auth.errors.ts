@@ -115,8 +115,8 @@ function body(
 }
 
 /**
- * 401: nobody is logged in on the request. Code `unauthenticated`. When the cookie is that of a session that has ended, the
- * body's `reason` tells why.
+ * 401: nobody is logged in on the request. Code `unauthenticated`. When the cookie is that of a session that has ended,
+ * the body's `reason` tells why.
  *
  * @example
  * ```ts
@@ -284,7 +284,8 @@ export class MalformedLoginException extends HttpException {
 }
 
 /**
- * 503: the session store did not reply in time. Code `session_store_unavailable`. Its `cause` is the store's error, if any.
+ * 503: the session store did not reply in time. Code `session_store_unavailable`. Its `cause` is the store's error, if
+ * any.
  *
  * @example
  * ```ts
@@ -315,8 +316,8 @@ export class SessionStoreUnavailableException extends ServiceUnavailableExceptio
 }
 
 /**
- * 503: other requests kept changing the session, and nothing of this request was stored in it. Code `session_conflict`. The
- * session is saved after the handler, so a filter for it has to be global.
+ * 503: other requests kept changing the session, and nothing of this request was stored in it. Code `session_conflict`.
+ * The session is saved after the handler, so a filter for it has to be global.
  *
  * @example
  * ```ts
@@ -349,8 +350,8 @@ export class SessionConflictException extends ServiceUnavailableException {
 }
 
 /**
- * 503: `deserializeUser` failed, so nobody knows who this is. The session is kept. Code `user_lookup_failed`. Its `cause` is
- * the error of `deserializeUser`.
+ * 503: `deserializeUser` failed, so nobody knows who this is. The session is kept. Code `user_lookup_failed`. Its
+ * `cause` is the error of `deserializeUser`.
  *
  * @example
  * ```ts
@@ -376,8 +377,8 @@ export class UserLookupFailedException extends ServiceUnavailableException {
 }
 
 /**
- * 500: no serializer takes this user, or `userId` returned no id. Code `user_not_serializable`. The message names the method
- * at fault; the response does not contain it.
+ * 500: no serializer takes this user, or `userId` returned no id. Code `user_not_serializable`. The message names the
+ * method at fault; the response does not contain it.
  *
  * @example
  * ```ts
@@ -408,8 +409,8 @@ export class UserNotSerializableException extends InternalServerErrorException {
 }
 
 /**
- * 500: the session contains a value that JSON cannot carry (a BigInt, a circular value). What was stored before stays. Code
- * `session_not_serializable`. The session is saved after the handler, so a filter for it has to be global.
+ * 500: the session contains a value that JSON cannot carry (a BigInt, a circular value). What was stored before stays.
+ * Code `session_not_serializable`. The session is saved after the handler, so a filter for it has to be global.
  *
  * @example
  * ```ts
@@ -441,8 +442,8 @@ export class SessionNotSerializableException extends InternalServerErrorExceptio
 }
 
 /**
- * 500: a login was refused because its cookie could not reach the browser. Nothing was stored. Code `cookie_not_sendable`. The
- * message says why; the response does not contain it.
+ * 500: a login was refused because its cookie could not reach the browser. Nothing was stored. Code
+ * `cookie_not_sendable`. The message says why; the response does not contain it.
  *
  * @example
  * ```ts

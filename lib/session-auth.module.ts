@@ -77,7 +77,8 @@ const REDIS_CONNECTION = Symbol.for('nestjs-session-auth:redis-connection');
  * Cookie-session login by one import.
  *
  * It is global: import it once, in the root module. Its middleware runs on every route before that of any other module,
- * whatever the import order. `forRootAsync` takes `imports`, `inject` and one of `useFactory`, `useClass` and `useExisting`.
+ * whatever the import order. `forRootAsync` takes `imports`, `inject` and one of `useFactory`, `useClass` and
+ * `useExisting`.
  *
  * @throws SessionAuthConfigurationError while the application boots, when an option or a provider is wrong or missing
  *
@@ -159,8 +160,8 @@ export class SessionAuthModule
   }
 
   /**
-   * Mounts the middleware. Nest calls every module's `configure()` before it mounts the middleware of any. So what is mounted
-   * on the adapter here runs first, whatever the import order (nest-session#276).
+   * Mounts the middleware. Nest calls every module's `configure()` before it mounts the middleware of any. So what is
+   * mounted on the adapter here runs first, whatever the import order (nest-session#276).
    */
   configure(_consumer: MiddlewareConsumer): void {
     this.refuseSecondImport();

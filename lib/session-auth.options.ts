@@ -18,7 +18,10 @@ export type Duration = number | string;
  * ```
  */
 export interface CookieOptions {
-  /** Default: `__Host-sid` in production, `sid` elsewhere. The `__Host-` and `__Secure-` rules (RFC 6265bis) are checked at boot. */
+  /**
+   * Default: `__Host-sid` in production, `sid` elsewhere. The `__Host-` and `__Secure-` rules (RFC 6265bis) are checked
+   * at boot.
+   */
   name?: string;
   /** Default: `/`. It matches whole segments. Requests outside it have no session. */
   path?: string;
@@ -26,7 +29,9 @@ export interface CookieOptions {
   domain?: string;
   /** Default: `'lax'`. `'none'` requires `secure`. */
   sameSite?: 'lax' | 'strict' | 'none';
-  /** Default: `true` in production, `'auto'` (secure when the request is) elsewhere. `false` is refused in production. */
+  /**
+   * Default: `true` in production, `'auto'` (secure when the request is) elsewhere. `false` is refused in production.
+   */
   secure?: boolean | 'auto';
   /** CHIPS: a cookie jar for each top-level site. Default: `false`. Requires `secure`. */
   partitioned?: boolean;
@@ -46,11 +51,14 @@ export interface LifetimeOptions {
   idle?: Duration;
   /** A session expires after this long in any case (OWASP ASVS 7.3.2). Default: `'24h'`. */
   absolute?: Duration;
-  /** How often activity is written down. A session may expire by this much before `idle` is over. Default: a tenth of `idle`. */
+  /**
+   * How often activity is written down. A session may expire by this much before `idle` is over. Default: a tenth of
+   * `idle`.
+   */
   touchEvery?: Duration;
   /**
-   * How often the secret in the cookie changes (OWASP Session Management, "Renew the Session ID"); `false` for never. The
-   * handle, the login and the session's end stay. Default: `'15m'`.
+   * How often the secret in the cookie changes (OWASP Session Management, "Renew the Session ID"); `false` for never.
+   * The handle, the login and the session's end stay. Default: `'15m'`.
    */
   rotateEvery?: Duration | false;
   /** How long the former secret stays good beside the new one, for requests that are under way. Default: `'30s'`. */
@@ -58,8 +66,8 @@ export interface LifetimeOptions {
 }
 
 /**
- * Lifetimes by the assurance levels of NIST SP 800-63B-4, section 2: `aal1` 30 days in all; `aal2` 24 hours, 1 hour idle;
- * `aal3` 12 hours, 15 minutes idle.
+ * Lifetimes by the assurance levels of NIST SP 800-63B-4, section 2: `aal1` 30 days in all; `aal2` 24 hours, 1 hour
+ * idle; `aal3` 12 hours, 15 minutes idle.
  */
 export type LifetimePreset = 'aal1' | 'aal2' | 'aal3';
 
@@ -76,9 +84,9 @@ export interface MaxSessionsOptions {
   /** Most sessions of one user: a whole number from 1. */
   limit: number;
   /**
-   * What happens to one more: it ends the user's least recently used session (`'evict-oldest'`, the default), or the login
-   * fails with 409, code `too_many_sessions` (`'reject'`). The session that a login replaces does not count. Of a user with more
-   * than 500 sessions, the least recently used is chosen among the 500 that expire first.
+   * What happens to one more: it ends the user's least recently used session (`'evict-oldest'`, the default), or the
+   * login fails with 409, code `too_many_sessions` (`'reject'`). The session that a login replaces does not count. Of a
+   * user with more than 500 sessions, the least recently used is chosen among the 500 that expire first.
    */
   overflow?: 'evict-oldest' | 'reject';
 }
@@ -102,12 +110,15 @@ export type RoutePattern = string | { path: string; method: RequestMethod };
  */
 export interface SessionAuthOptions {
   /**
-   * Signs the cookie. Of several, the first one signs and all verify. A cookie that an older one has signed is signed anew on
-   * its next use. Each has at least 32 bytes: less is a boot error in production, a warning elsewhere. A missing secret is a
-   * boot error and not a type error, so that `process.env.SESSION_SECRET` compiles.
+   * Signs the cookie. Of several, the first one signs and all verify. A cookie that an older one has signed is signed
+   * anew on its next use. Each has at least 32 bytes: less is a boot error in production, a warning elsewhere. A
+   * missing secret is a boot error and not a type error, so that `process.env.SESSION_SECRET` compiles.
    */
   secret: string | string[] | undefined;
-  /** Where sessions are stored. Default, also when `url` is undefined: in this process's memory, which production refuses. */
+  /**
+   * Where sessions are stored. Default, also when `url` is undefined: in this process's memory, which production
+   * refuses.
+   */
   redis?: RedisOptions;
   /** An express-session store instead of `redis`, with the weaker promises of that contract. */
   store?: Store;
@@ -120,20 +131,20 @@ export interface SessionAuthOptions {
   /** How many sessions a user may have at a time. Default: no limit. */
   maxSessions?: MaxSessionsOptions;
   /**
-   * What guarded routes respond while the store cannot be reached: 503 (`'fail'`, the default) or 401 (`'anonymous'`). Other
-   * routes go on without `req.session` and `req.user`. Browsers keep their cookies.
+   * What guarded routes respond while the store cannot be reached: 503 (`'fail'`, the default) or 401 (`'anonymous'`).
+   * Other routes go on without `req.session` and `req.user`. Browsers keep their cookies.
    */
   onStoreError?: 'fail' | 'anonymous';
   /**
-   * Longest time that all commands of one request together may take. Each command gets at least 50 ms or, far from the store,
-   * twice the time of its quickest reply (but at most half of `redisTimeout`). The same holds for a call of `SessionRegistry`;
-   * walks over many sessions get it for each step. Commands do not queue while the connection is down. Default: 500 ms, at most
-   * 24.8 days (2^31 - 1 ms).
+   * Longest time that all commands of one request together may take. Each command gets at least 50 ms or, far from the
+   * store, twice the time of its quickest reply (but at most half of `redisTimeout`). The same holds for a call of
+   * `SessionRegistry`; walks over many sessions get it for each step. Commands do not queue while the connection is
+   * down. Default: 500 ms, at most 24.8 days (2^31 - 1 ms).
    */
   redisTimeout?: Duration;
   /**
-   * A session whose data grows past this many bytes of JSON is reported by an event `large-session`: each request has to load
-   * it. `Infinity` reports none. Default: 65536 (64 kB).
+   * A session whose data grows past this many bytes of JSON is reported by an event `large-session`: each request has
+   * to load it. `Infinity` reports none. Default: 65536 (64 kB).
    */
   warnAtBytes?: number;
   /** What is remembered of the device at a login; `false` for nothing. Default: its ip and user agent. */

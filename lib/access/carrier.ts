@@ -13,7 +13,8 @@ interface Carrier {
 
 /**
  * The HTTP request behind an execution context: the request itself, the one in the GraphQL context (`{ req }`, as
- * `@nestjs/graphql` has it by default, or `{ request }`), or the one that opened a WebSocket (Socket.IO's `client.request`).
+ * `@nestjs/graphql` has it by default, or `{ request }`), or the one that opened a WebSocket (Socket.IO's
+ * `client.request`).
  */
 export function requestOf(context: ExecutionContext): SessionRequest {
   switch (context.getType<'http' | 'ws' | 'rpc' | 'graphql'>()) {

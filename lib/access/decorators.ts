@@ -16,8 +16,8 @@ type Pipe = Type<PipeTransform> | PipeTransform;
 export const IS_PUBLIC = 'nestjs-session-auth:public';
 
 /**
- * Opens a route behind a `SessionGuard` to everybody. `request.user` is still restored when somebody is logged in. For a class
- * or a method.
+ * Opens a route behind a `SessionGuard` to everybody. `request.user` is still restored when somebody is logged in. For
+ * a class or a method.
  *
  * @example
  * ```ts
@@ -40,8 +40,8 @@ const currentUser = createParamDecorator((property: string | undefined, context:
 });
 
 /**
- * Injects the user, or one of the user's properties, into a handler: HTTP, GraphQL or WebSocket. `undefined` where nobody is
- * logged in.
+ * Injects the user, or one of the user's properties, into a handler: HTTP, GraphQL or WebSocket. `undefined` where
+ * nobody is logged in.
  *
  * @param property a property of the user, or the first pipe
  * @param pipes applied to the value

@@ -37,12 +37,12 @@ export interface RequireFreshLoginOptions {
 }
 
 /**
- * Step-up: the route is for users who proved who they are within this time. Others get 401, code `fresh_login_required`, with
- * `maxAge` (in seconds), `methods` and `once` in the body. Let them prove it, call `SessionAuthService.reauthenticate()`, and
- * send the request again. Without a login it is 401, code `unauthenticated`.
+ * Step-up: the route is for users who proved who they are within this time. Others get 401, code
+ * `fresh_login_required`, with `maxAge` (in seconds), `methods` and `once` in the body. Let them prove it, call
+ * `SessionAuthService.reauthenticate()`, and send the request again. Without a login it is 401, code `unauthenticated`.
  *
- * Freshness counts from the login or the step-up (OWASP ASVS 7.5.1), never from activity or rotation. A remembered login
- * (`remember`) is not fresh. For a class or a method; a method's mark replaces its class's.
+ * Freshness counts from the login or the step-up (OWASP ASVS 7.5.1), never from activity or rotation. A remembered
+ * login (`remember`) is not fresh. For a class or a method; a method's mark replaces its class's.
  *
  * @param duration longest time since the proof
  *

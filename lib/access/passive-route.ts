@@ -12,8 +12,8 @@ class PassiveRouteGuard implements CanActivate {
 }
 
 /**
- * Requests to this route do not count as activity: they do not postpone the session's end. For what a page polls while its
- * user may be away. For a class or a method.
+ * Requests to this route do not count as activity: they do not postpone the session's end. For what a page polls while
+ * its user may be away. For a class or a method.
  *
  * @example
  * ```ts

@@ -7,12 +7,12 @@ import { requestOf } from './carrier.js';
 import { IS_PUBLIC } from './decorators.js';
 
 /**
- * Lets a request through when its user was restored from its session. Use it on a class, on a method, or for every route as
- * `{ provide: APP_GUARD, useClass: SessionGuard }`. Routes marked `@Public()` need no login.
+ * Lets a request through when its user was restored from its session. Use it on a class, on a method, or for every
+ * route as `{ provide: APP_GUARD, useClass: SessionGuard }`. Routes marked `@Public()` need no login.
  *
- * Without a login it responds 401, code `unauthenticated`, with the `reason` when the cookie is that of a session that has
- * ended. It responds 503 when that cannot be told: code `session_store_unavailable` or `user_lookup_failed`. Over WebSocket it
- * throws the same as a `WsException`.
+ * Without a login it responds 401, code `unauthenticated`, with the `reason` when the cookie is that of a session that
+ * has ended. It responds 503 when that cannot be told: code `session_store_unavailable` or `user_lookup_failed`. Over
+ * WebSocket it throws the same as a `WsException`.
  *
  * To change it, extend it and override {@link requestOf} or {@link handleDenied}.
  *
@@ -61,10 +61,11 @@ export class SessionGuard implements CanActivate {
   }
 
   /**
-   * Refuses a request. Override it to redirect or to respond in another form. It must throw, or return `true` to let the request
-   * through after all.
+   * Refuses a request. Override it to redirect or to respond in another form. It must throw, or return `true` to let
+   * the request through after all.
    *
-   * @param reason an `UnauthenticatedException`, whose `reason` tells why the session has ended, or the failure behind a 503
+   * @param reason an `UnauthenticatedException`, whose `reason` tells why the session has ended, or the failure behind
+   * a 503
    */
   protected async handleDenied(reason: HttpException, context: ExecutionContext): Promise<boolean> {
     if (context.getType() === 'ws') {

@@ -13,9 +13,9 @@ const LEVELS: Partial<Record<SessionEvent['type'], 'warn' | 'error'>> = {
 };
 
 /**
- * Writes each session event as one line of JSON to Nest's `Logger` (context `SessionAudit`). To enable it, add it to the
- * providers of any module. The lines name users and handles, never a secret or a cookie. To write elsewhere or in another
- * form, extend it and override {@link write}.
+ * Writes each session event as one line of JSON to Nest's `Logger` (context `SessionAudit`). To enable it, add it to
+ * the providers of any module. The lines name users and handles, never a secret or a cookie. To write elsewhere or in
+ * another form, extend it and override {@link write}.
  *
  * @example
  * ```ts

@@ -1,8 +1,9 @@
 import { Observable, type Observer, type Operator, Subscriber, type Subscription } from 'rxjs';
 
 /**
- * An observable whose listeners may throw: the error is passed to `onError`, and the listener goes on listening. RxJS itself
- * would throw it again from a timer, which ends the process. Observables that are piped from this one behave the same.
+ * An observable whose listeners may throw: the error is passed to `onError`, and the listener goes on listening. RxJS
+ * itself would throw it again from a timer, which ends the process. Observables that are piped from this one behave the
+ * same.
  */
 export class GuardedObservable<T> extends Observable<T> {
   constructor(

@@ -4,8 +4,8 @@ import type { NewSessionEvent, SessionEvent } from '../model/session-event.js';
 import { GuardedObservable } from './guarded-observable.js';
 
 /**
- * A stream of what happens to the application's sessions. Each event follows the fact that it reports. A listener that throws
- * is logged and goes on listening. It disturbs neither the request nor other listeners.
+ * A stream of what happens to the application's sessions. Each event follows the fact that it reports. A listener that
+ * throws is logged and goes on listening. It disturbs neither the request nor other listeners.
  *
  * @example
  * ```ts

@@ -35,8 +35,9 @@ export interface SessionHealthOptions {
 }
 
 /**
- * Tells Terminus whether the session store is `up`, `slow` or `down`, by looking for a session that does not exist, as a request
- * would. The result is there within `redisTimeout`. Add it to the providers of the module that has the health check.
+ * Tells Terminus whether the session store is `up`, `slow` or `down`, by looking for a session that does not exist, as
+ * a request would. The result is there within `redisTimeout`. Add it to the providers of the module that has the health
+ * check.
  *
  * @example
  * ```ts

@@ -12,7 +12,9 @@ export interface CommitHooks {
   writeHeaders(): void;
   /** The commit before the first byte failed. Nothing has been sent, and the handler's response is discarded. */
   fail(error: unknown): void;
-  /** Node refused a call that the handler made during the commit. Without the gate it would have thrown at the handler. */
+  /**
+   * Node refused a call that the handler made during the commit. Without the gate it would have thrown at the handler.
+   */
   refuse(error: unknown): void;
 }
 
@@ -21,8 +23,9 @@ const ORIGINALS = Symbol.for('nestjs-session-auth:originals');
 type GatedResponse = SessionResponse & { [GATE]: CommitGate | undefined; [ORIGINALS]: ResponseMethods };
 
 /**
- * Lets nothing of a response out before it is committed, whichever way the handler sends it: `writeHead`, `flushHeaders`,
- * `write` (a stream's first chunk) or `end`. Calls made during the commit are held and repeated in order after it.
+ * Lets nothing of a response out before it is committed, whichever way the handler sends it: `writeHead`,
+ * `flushHeaders`, `write` (a stream's first chunk) or `end`. Calls made during the commit are held and repeated in
+ * order after it.
  */
 export function commitBeforeFirstByte(response: SessionResponse, hooks: CommitHooks): void {
   const gated = response as GatedResponse;
@@ -33,9 +36,9 @@ export function commitBeforeFirstByte(response: SessionResponse, hooks: CommitHo
 }
 
 /**
- * Gives a response the gated methods, which pass everything on until {@link commitBeforeFirstByte}. This is best done before
- * Express sees the response: Express gives each one a prototype and so a hidden class of its own, after which every property
- * that is set costs a kilobyte of garbage and no reader finds it by an inline cache.
+ * Gives a response the gated methods, which pass everything on until {@link commitBeforeFirstByte}. This is best done
+ * before Express sees the response: Express gives each one a prototype and so a hidden class of its own, after which
+ * every property that is set costs a kilobyte of garbage and no reader finds it by an inline cache.
  */
 export function prepareResponse(response: SessionResponse): void {
   const gated = response as GatedResponse;
@@ -161,7 +164,8 @@ const GATED_METHODS = {
     pass(this, { method: 'flushHeaders', args: [] });
   },
   write(this: GatedResponse, ...args: unknown[]): unknown {
-    // `true` ("go on writing") while the chunk waits: under middleware that wraps the response (compression) no drain event
+    // `true` ("go on writing") while the chunk waits: under middleware that wraps the response (compression) no drain
+    // event
     // of ours would reach the stream. What is buffered is bounded by the time that a commit may take.
     return pass(this, { method: 'write', args }) ?? true;
   },

@@ -9,8 +9,9 @@ const ENTITY_HEADERS =
   /^(content-(type|length|encoding|language|range|disposition|location)|transfer-encoding|etag|last-modified|location|set-cookie|cache-control|expires|accept-ranges|link)$/;
 
 /**
- * A handler's response whose commit failed. The error handler now sends its own on the same object. So the handler's status,
- * headers and body are forgotten, but headers that other middleware set on every response stay (CORS, security headers).
+ * A handler's response whose commit failed. The error handler now sends its own on the same object. So the handler's
+ * status, headers and body are forgotten, but headers that other middleware set on every response stay (CORS, security
+ * headers).
  */
 export class DiscardedResponse {
   /** Middleware above has seen the discarded response begin. What comes from there is ignored. */
@@ -45,8 +46,9 @@ export class DiscardedResponse {
   }
 
   /**
-   * Middleware that wraps the response (compression) may have seen the discarded response begin, and would treat the error
-   * handler's body as more of it. So that body goes straight to Node, and what the middleware still writes is dropped.
+   * Middleware that wraps the response (compression) may have seen the discarded response begin, and would treat the
+   * error handler's body as more of it. So that body goes straight to Node, and what the middleware still writes is
+   * dropped.
    */
   #bypassMiddleware(): void {
     this.#isBypassed = true;

@@ -26,7 +26,9 @@ const SessionClass = session.Session as unknown as new (
   data?: object,
 ) => session.Session & Partial<SessionData>;
 
-/** `req.session`: express-session's `Session` with all its methods. Those that reach the store go through the request. */
+/**
+ * `req.session`: express-session's `Session` with all its methods. Those that reach the store go through the request.
+ */
 export class ExpressSession extends SessionClass {
   readonly #owner: SessionOwner;
 

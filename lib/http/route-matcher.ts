@@ -7,8 +7,8 @@ import { pathOf, type SessionRequest } from './session-request.js';
 export type RouteMatcher = (request: SessionRequest) => boolean;
 
 /**
- * Matches routes by the patterns that Nest's `exclude()` takes. A pattern matches with the global prefix before it, as a
- * controller's route has it, and without, as a static file's path has it.
+ * Matches routes by the patterns that Nest's `exclude()` takes. A pattern matches with the global prefix before it, as
+ * a controller's route has it, and without, as a static file's path has it.
  */
 export function routeMatcher(patterns: readonly RoutePattern[], globalPrefix: string): RouteMatcher {
   const prefix = globalPrefix.replace(/^\/+|\/+$/g, '');

@@ -1,8 +1,8 @@
 import type { SessionResponse } from './session-request.js';
 
 /**
- * Makes a response that is held back look as if it had been sent: `headersSent` is true, and no header can be changed. A
- * handler that responds twice, or throws after it has responded, must not spoil the response that waits.
+ * Makes a response that is held back look as if it had been sent: `headersSent` is true, and no header can be changed.
+ * A handler that responds twice, or throws after it has responded, must not spoil the response that waits.
  *
  * @returns a function that undoes it
  */

@@ -24,7 +24,10 @@ export class SessionCookies {
     private readonly attributes: ResolvedSessionAuthOptions['cookie'],
   ) {}
 
-  /** Whether browsers send the cookie to this path: `/admin` covers `/admin/users`, not `/administrator` (RFC 6265, 5.1.4). */
+  /**
+   * Whether browsers send the cookie to this path: `/admin` covers `/admin/users`, not `/administrator` (RFC 6265,
+   * 5.1.4).
+   */
   covers(request: SessionRequest): boolean {
     const { path } = this.attributes;
     if (path === '/') {

@@ -2,8 +2,8 @@ import type { IncomingMessage, ServerResponse } from 'node:http';
 import type { Session, SessionData } from 'express-session';
 
 /**
- * A request as this module needs it: Node's own, and so Express's. `session` is there on every route that has a session,
- * and `user` where somebody is logged in.
+ * A request as this module needs it: Node's own, and so Express's. `session` is there on every route that has a
+ * session, and `user` where somebody is logged in.
  *
  * @example
  * ```ts

@@ -58,13 +58,14 @@ export interface LoginGuardOptions extends PassportLogInOptions {
 }
 
 /**
- * Creates a guard that logs users in. It runs the named Passport strategy on this application's own Passport (of several, the
- * first that succeeds counts), then opens the user's session. When the handler runs, `request.user` is set and the session is
- * stored. For a strategy that redirects (OAuth), put the same guard on the route that starts and on the one that comes back.
+ * Creates a guard that logs users in. It runs the named Passport strategy on this application's own Passport (of
+ * several, the first that succeeds counts), then opens the user's session. When the handler runs, `request.user` is set
+ * and the session is stored. For a strategy that redirects (OAuth), put the same guard on the route that starts and on
+ * the one that comes back.
  *
  * It responds 401 (code `login_failed`) with the strategy's message to credentials that the strategy refuses; 400 to
- * credentials that it cannot read; 409 (code `too_many_sessions`) when `maxSessions` rejects the login; 503 when the session
- * store does not reply; 500 (code `session_unavailable`) on a route without a session.
+ * credentials that it cannot read; 409 (code `too_many_sessions`) when `maxSessions` rejects the login; 503 when the
+ * session store does not reply; 500 (code `session_unavailable`) on a route without a session.
  *
  * @param strategy name of a strategy among the application's providers; an unknown one fails the boot
  *

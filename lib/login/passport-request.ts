@@ -49,8 +49,8 @@ declare global {
 }
 
 /**
- * Passport's request methods on top of the service: code written for Passport works unchanged. The functions are made once for
- * an application and shared by all its requests.
+ * Passport's request methods on top of the service: code written for Passport works unchanged. The functions are made
+ * once for an application and shared by all its requests.
  */
 export function passportMethods(service: SessionAuthService): PassportRequestMethods {
   function logIn(this: SessionRequest, user: unknown, options?: PassportLogInOptions | Done, done?: Done) {

@@ -34,8 +34,8 @@ import type { RestoredUser } from '../session/session-runtime.js';
  */
 export interface LogInOptions {
   /**
-   * Top-level keys of the present session to carry into the new one, such as `['returnTo']`. Default: none. Nothing is ever
-   * carried from one user's session into another's.
+   * Top-level keys of the present session to carry into the new one, such as `['returnTo']`. Default: none. Nothing is
+   * ever carried from one user's session into another's.
    */
   keep?: string[];
   /** "Remember me": this session's own idle and absolute limit. Default: those of `lifetime`. */
@@ -80,8 +80,8 @@ export class SessionAuthService {
   ) {}
 
   /**
-   * Logs this user in on a new session under a new id. When it resolves, the session is stored, the former one has ended, and
-   * `request.user` is the user.
+   * Logs this user in on a new session under a new id. When it resolves, the session is stored, the former one has
+   * ended, and `request.user` is the user.
    *
    * @throws SessionStoreUnavailableException (503) when the store does not reply
    * @throws TooManySessionsException (409) when `maxSessions` is reached and `reject`s
@@ -94,7 +94,8 @@ export class SessionAuthService {
     try {
       await this.#logIn(session, request, user, options);
     } catch (error) {
-      // Nest does not log HTTP exceptions, and the client is not told the cause. (An unsendable cookie is logged elsewhere.)
+      // Nest does not log HTTP exceptions, and the client is not told the cause. (An unsendable cookie is logged
+      // elsewhere.)
       if (error instanceof InternalServerErrorException && !(error instanceof CookieNotSendableException)) {
         this.#logger.error(error.message);
       }
@@ -117,11 +118,11 @@ export class SessionAuthService {
   }
 
   /**
-   * Logs out. When it resolves, the store has ended the session, no request that is under way can bring it back, and the
-   * response makes the browser forget the cookie. Does nothing for a request without a login.
+   * Logs out. When it resolves, the store has ended the session, no request that is under way can bring it back, and
+   * the response makes the browser forget the cookie. Does nothing for a request without a login.
    *
-   * @throws SessionStoreUnavailableException (503) when the store does not reply: the cookie stays, and the user is still
-   * logged in unless the store carries it out later
+   * @throws SessionStoreUnavailableException (503) when the store does not reply: the cookie stays, and the user is
+   * still logged in unless the store carries it out later
    */
   async logOut(request: SessionRequest): Promise<void> {
     await sessionOf(request).logOut();
@@ -129,9 +130,9 @@ export class SessionAuthService {
   }
 
   /**
-   * Call it after the user has proved again who they are. Their session goes on under a new id, with its data and its own
-   * limits; when it resolves, the former id has ended. The login is fresh then, and the absolute limit counts anew (OWASP ASVS
-   * 7.2.4). The user is restored anew too, so that changed credentials count from here.
+   * Call it after the user has proved again who they are. Their session goes on under a new id, with its data and its
+   * own limits; when it resolves, the former id has ended. The login is fresh then, and the absolute limit counts anew
+   * (OWASP ASVS 7.2.4). The user is restored anew too, so that changed credentials count from here.
    *
    * @param method how the user proved it, in a word of your own; see `@RequireFreshLogin()`
    * @throws UnauthenticatedException (401) when the caller is not logged in (any more)
@@ -159,8 +160,8 @@ export class SessionAuthService {
   }
 
   /**
-   * The caller's own session: its handle, its device, when it ends. Sends no command to the store and extends nothing. Since
-   * requests count as activity, mark a route that a page polls for the remaining time as `@PassiveRoute()`.
+   * The caller's own session: its handle, its device, when it ends. Sends no command to the store and extends nothing.
+   * Since requests count as activity, mark a route that a page polls for the remaining time as `@PassiveRoute()`.
    *
    * @throws UnauthenticatedException (401) when the caller is not logged in
    */

@@ -20,8 +20,8 @@ import { MemorySessionIndex } from './memory-session-index.js';
 import { SessionTable } from './session-table.js';
 
 /**
- * Sessions in this process's memory, for development and tests. It keeps the promises of the Redis store, but ends with the
- * process, and no other process sees it.
+ * Sessions in this process's memory, for development and tests. It keeps the promises of the Redis store, but ends with
+ * the process, and no other process sees it.
  */
 export class MemorySessionStore extends session.Store implements AtomicSessionStore {
   readonly index: MemorySessionIndex;

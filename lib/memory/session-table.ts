@@ -17,7 +17,9 @@ interface Remains {
 /** After so many new sessions, expired ones are removed. */
 const SWEEP_EVERY = 1000;
 
-/** The sessions, those of each user, and what remains of ended ones. No method waits, so each call is one atomic step. */
+/**
+ * The sessions, those of each user, and what remains of ended ones. No method waits, so each call is one atomic step.
+ */
 export class SessionTable {
   readonly #entries = new Map<string, Entry>();
   readonly #ofUser = new Map<string, Set<string>>();

@@ -21,7 +21,8 @@ export interface Clock {
 }
 
 /**
- * Injection token of the {@link Clock} that every lifetime is measured by. The system's time unless a test overrides it.
+ * Injection token of the {@link Clock} that every lifetime is measured by. The system's time unless a test overrides
+ * it.
  *
  * @example
  * ```ts

@@ -11,8 +11,8 @@ export interface FreshnessRequirement {
 }
 
 /**
- * Whether a login is as fresh as required. Only a new proof makes it fresh: activity and rotation do not, and a remembered
- * login never is.
+ * Whether a login is as fresh as required. Only a new proof makes it fresh: activity and rotation do not, and a
+ * remembered login never is.
  */
 export function isFresh(login: LoginRecord, { maxAge, methods, once }: FreshnessRequirement, now: number): boolean {
   return (

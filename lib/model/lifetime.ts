@@ -22,9 +22,9 @@ export function idleLimit({ remember, maxAge }: Lived, { idle }: Lifetime): numb
 }
 
 /**
- * When the browser drops the cookie; `null` for when it closes. The cookie of a login outlives the session by as long as the
- * store remembers how that ended, so that the browser can still be told. It follows from no activity: a response that sets
- * no cookie cannot put an old one over a new one.
+ * When the browser drops the cookie; `null` for when it closes. The cookie of a login outlives the session by as long
+ * as the store remembers how that ended, so that the browser can still be told. It follows from no activity: a response
+ * that sets no cookie cannot put an old one over a new one.
  */
 export function cookieExpiresAt(session: Lived, lifetime: Lifetime, now: number): number | null {
   if (session.maxAge !== undefined) {
@@ -33,15 +33,18 @@ export function cookieExpiresAt(session: Lived, lifetime: Lifetime, now: number)
   return absoluteEnd(session, lifetime) + (session.login === undefined ? 0 : ENDED_REMEMBERED_FOR);
 }
 
-/** Whether activity is to be written down: every `touchEvery`, or more often where the session has a short limit of its own. */
+/**
+ * Whether activity is to be written down: every `touchEvery`, or more often where the session has a short limit of its
+ * own.
+ */
 export function isTouchDue(session: Lived, lifetime: Lifetime, now: number): boolean {
   const ownLimit = session.maxAge ?? session.remember ?? Infinity;
   return now - session.seenAt >= Math.min(lifetime.touchEvery, ownLimit / 10);
 }
 
 /**
- * Whether the next secret is to be offered: the current one has been in use for `rotateEvery`. Not while the secret before it is
- * in its grace: a late response could otherwise leave a browser with a secret that is two promotions old.
+ * Whether the next secret is to be offered: the current one has been in use for `rotateEvery`. Not while the secret
+ * before it is in its grace: a late response could otherwise leave a browser with a secret that is two promotions old.
  */
 export function isRotationDue(
   { createdAt, rotation }: Pick<SessionRecord, 'createdAt' | 'rotation'>,

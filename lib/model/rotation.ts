@@ -43,7 +43,8 @@ export interface Offer {
 /**
  * The secret to offer to the holder of the current one: the pending one, if a key still derives it, else a new one.
  *
- * @param keys the first one derives new offers; the others find offers that were made before the option `secret` changed
+ * @param keys the first one derives new offers; the others find offers that were made before the option `secret`
+ * changed
  */
 export function nextSecret({ createdAt, rotation }: Secrets, current: string, keys: RotationKeys): Offer {
   const pending = rotation?.pending;

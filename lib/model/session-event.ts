@@ -6,7 +6,9 @@ interface EventBase {
   readonly handle?: string;
 }
 
-/** Who or what had a session end: its user (on another device, say), an administrator, `maxSessions`, new credentials. */
+/**
+ * Who or what had a session end: its user (on another device, say), an administrator, `maxSessions`, new credentials.
+ */
 export type RevocationReason = 'user' | 'admin' | 'limit' | 'credentials_changed';
 
 /**
@@ -37,7 +39,9 @@ export type SessionEvent = EventBase &
         readonly previous: string;
         readonly method?: string;
       }
-    /** Somebody else than its own request ended the session. `userId` is missing where everybody's sessions were ended. */
+    /**
+     * Somebody else than its own request ended the session. `userId` is missing where everybody's sessions were ended.
+     */
     | { readonly type: 'revoked'; readonly handle: string; readonly reason: RevocationReason }
     /** The browser has shown the next secret of its session for the first time. */
     | { readonly type: 'rotated'; readonly handle: string }
@@ -45,7 +49,10 @@ export type SessionEvent = EventBase &
     | { readonly type: 'reuse-detected'; readonly handle: string }
     /** A strategy refused the credentials. */
     | { readonly type: 'login-failed'; readonly strategy: string; readonly reason: string }
-    /** The module ended the session: its user is gone or is not that of the login, or its value in the store was unreadable. */
+    /**
+     * The module ended the session: its user is gone or is not that of the login, or its value in the store was
+     * unreadable.
+     */
     | { readonly type: 'ended'; readonly handle: string; readonly reason: 'user_gone' | 'user_mismatch' | 'unreadable' }
     /** A request's session ended while the request ran. What it wanted to save was dropped. */
     | { readonly type: 'save-dropped'; readonly handle: string }

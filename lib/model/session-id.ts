@@ -1,8 +1,8 @@
 import { hash, randomFillSync, timingSafeEqual } from 'node:crypto';
 
 /**
- * A session id is `handle.secret`. The handle names the session and is public. The secret opens it: the browser must show
- * it, and the store keeps only a hash of it.
+ * A session id is `handle.secret`. The handle names the session and is public. The secret opens it: the browser must
+ * show it, and the store keeps only a hash of it.
  */
 export interface SessionId {
   readonly handle: string;
@@ -13,7 +13,9 @@ export interface SessionId {
 const USER_TAG_LENGTH = 16;
 /** Characters of the random rest at the end of every handle: 72 bits. */
 const REST_LENGTH = 12;
-/** Random bytes of an anonymous session's tag. It is shorter than a user's, which tells the two kinds of handle apart. */
+/**
+ * Random bytes of an anonymous session's tag. It is shorter than a user's, which tells the two kinds of handle apart.
+ */
 const ANONYMOUS_TAG_BYTES = 9;
 const REST_BYTES = 9;
 /** 256 bits. NIST SP 800-63B-4, section 5.1, asks for 64. */

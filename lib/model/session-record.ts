@@ -19,9 +19,10 @@ export interface LoginRecord {
 }
 
 /**
- * The secrets of a session beside its current one. From `rotateEvery` on, each response to the holder of the current secret
- * offers the next one. That is derived from the current one, so that all responses offer the same, and only its hash is
- * stored. It is promoted when a request first shows it. The secret before it then stays good for `rotationGrace`.
+ * The secrets of a session beside its current one. From `rotateEvery` on, each response to the holder of the current
+ * secret offers the next one. That is derived from the current one, so that all responses offer the same, and only its
+ * hash is stored. It is promoted when a request first shows it. The secret before it then stays good for
+ * `rotationGrace`.
  */
 export interface Rotation {
   /** When the current secret was promoted, in milliseconds since 1970. */
@@ -46,8 +47,8 @@ export interface SessionRecord {
   /** "Remember me": the session's own idle and absolute limit, in milliseconds. */
   readonly remember?: number;
   /**
-   * The cookie's age as the application has set it by `req.session.cookie.maxAge`, which is the session's idle limit too.
-   * `null`: the cookie ends with the browser.
+   * The cookie's age as the application has set it by `req.session.cookie.maxAge`, which is the session's idle limit
+   * too. `null`: the cookie ends with the browser.
    */
   readonly maxAge?: number | null;
   readonly login?: LoginRecord;

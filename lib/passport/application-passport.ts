@@ -27,8 +27,8 @@ type Strategy = Record<'authenticate', (this: Strategy, ...args: unknown[]) => u
 const UNAUTHORIZED = 401;
 
 /**
- * This application's own Passport: an Authenticator with the strategies among its providers, so that two applications in one
- * process do not share them.
+ * This application's own Passport: an Authenticator with the strategies among its providers, so that two applications
+ * in one process do not share them.
  */
 @Injectable()
 export class ApplicationPassport implements OnModuleInit {
@@ -50,8 +50,8 @@ export class ApplicationPassport implements OnModuleInit {
   }
 
   /**
-   * Runs the named strategies. The first that succeeds logs the user in by `request.logIn`. All of Passport's options work. When
-   * one redirects, the response has been sent, the request is over, and the promise never settles.
+   * Runs the named strategies. The first that succeeds logs the user in by `request.logIn`. All of Passport's options
+   * work. When one redirects, the response has been sent, the request is over, and the promise never settles.
    *
    * @param onRefusal called when the last strategy has refused, even where Passport then redirects (`failureRedirect`)
    * @throws the error of a strategy or of the login

@@ -9,8 +9,8 @@ const NAMES = Symbol.for('nestjs-session-auth:strategy-names');
 /**
  * The names under which strategies were registered on Passport's process-wide singleton.
  *
- * `@nestjs/passport` gives a strategy's name (`PassportStrategy(Strategy, 'name')`) to that singleton alone, where the strategy
- * of a second application replaces it. So each registration is noted as it happens. Nothing else changes.
+ * `@nestjs/passport` gives a strategy's name (`PassportStrategy(Strategy, 'name')`) to that singleton alone, where the
+ * strategy of a second application replaces it. So each registration is noted as it happens. Nothing else changes.
  */
 const names = ((passport as { [NAMES]?: StrategyNames })[NAMES] ??= noteRegistrations());
 

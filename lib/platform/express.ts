@@ -18,9 +18,9 @@ export function isExpress(adapter: AbstractHttpAdapter): boolean {
 }
 
 /**
- * Prepares an Express application for the session middleware. Its requests share a prototype, which gets Passport's methods, so
- * that they need not be set on each request. What must be a request's own is set before Express gives it that prototype: see
- * {@link prepareResponse}.
+ * Prepares an Express application for the session middleware. Its requests share a prototype, which gets Passport's
+ * methods, so that they need not be set on each request. What must be a request's own is set before Express gives it
+ * that prototype: see {@link prepareResponse}.
  */
 export function prepareExpress(adapter: AbstractHttpAdapter, methods: PassportRequestMethods): void {
   const { request } = adapter.getInstance<ExpressApplication>();

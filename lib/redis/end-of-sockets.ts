@@ -1,7 +1,7 @@
 /**
- * An `AbortSignal` for sockets that come and go for as long as a process lives. `net.Socket`'s constructor adds a listener to
- * the signal for each socket and never removes it, which keeps the socket in memory. Here listeners are held weakly. Node
- * uses nothing else of a signal.
+ * An `AbortSignal` for sockets that come and go for as long as a process lives. `net.Socket`'s constructor adds a
+ * listener to the signal for each socket and never removes it, which keeps the socket in memory. Here listeners are
+ * held weakly. Node uses nothing else of a signal.
  */
 export class EndOfSockets {
   /** Always false: a socket made with an aborted signal is destroyed in its constructor and yet connects afterwards. */

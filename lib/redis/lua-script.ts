@@ -10,8 +10,8 @@ interface ScriptDefinition<Key extends string, Argument extends string> {
   readonly shared?: string;
   readonly source: string;
   /**
-   * The script also uses keys that it learns of from the index and that no caller could name before. They all have the hash
-   * tag of the keys that are named. Dragonfly wants such a script to say so; to Redis the line is a comment.
+   * The script also uses keys that it learns of from the index and that no caller could name before. They all have the
+   * hash tag of the keys that are named. Dragonfly wants such a script to say so; to Redis the line is a comment.
    */
   readonly usesUndeclaredKeys?: boolean;
 }

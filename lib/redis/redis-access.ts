@@ -31,7 +31,9 @@ interface ServerClient {
 /** Keys that one SCAN asks for. */
 const SCAN_COUNT = 100;
 
-/** Sends commands and scripts, each within its deadline, and walks over all keys of a server or of a cluster's masters. */
+/**
+ * Sends commands and scripts, each within its deadline, and walks over all keys of a server or of a cluster's masters.
+ */
 export class RedisAccess {
   /** @param timeout longest wait for a command, in milliseconds */
   constructor(

@@ -38,7 +38,8 @@ const SOCKET = { reconnectStrategy: (attempt: number) => Math.min(10 * 2 ** atte
  * Creates a client for these options, without connecting it. The options override the module's defaults.
  *
  * @param sockets closes all its connections
- * @param isLazy of a cluster: it counts as connected when it has found one server, and not only when it has reached all masters
+ * @param isLazy of a cluster: it counts as connected when it has found one server, and not only when it has reached all
+ * masters
  */
 export function createOwnedClient(options: OwnedRedisOptions, sockets: EndOfSockets, isLazy: boolean): OwnedClient {
   // An option of Node's sockets, which redis passes on although its types leave it out.

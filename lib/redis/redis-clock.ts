@@ -1,6 +1,6 @@
 /**
- * Redis's time, as its replies tell it, so that nobody's clocks need to agree. The estimate is ahead by what the command
- * took that was replied to so: nothing that is in time counts as late.
+ * Redis's time, as its replies tell it, so that nobody's clocks need to agree. The estimate is ahead by what the
+ * command took that was replied to so: nothing that is in time counts as late.
  */
 export class RedisClock {
   #ahead: number | undefined;

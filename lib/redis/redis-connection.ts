@@ -15,16 +15,22 @@ import { isCancellable, type RedisLink } from './redis-access.js';
 import type { RedisCommands, RedisOptions } from './redis-options.js';
 
 /**
- * How long a new client may take to connect, in milliseconds, before another is opened beside it: the first may have asked
- * the very server that hangs. The first to be connected is used.
+ * How long a new client may take to connect, in milliseconds, before another is opened beside it: the first may have
+ * asked the very server that hangs. The first to be connected is used.
  */
 const NEXT_ATTEMPT = 500;
 const MOST_ATTEMPTS = 8;
 
-/** A client that is not ready and reports nothing for this long is stuck, in milliseconds: others retry and report errors. */
+/**
+ * A client that is not ready and reports nothing for this long is stuck, in milliseconds: others retry and report
+ * errors.
+ */
 const SILENCE = 1_000;
 
-/** Clients that are replaced one after the other are replaced less and less often: at least this far apart, in milliseconds. */
+/**
+ * Clients that are replaced one after the other are replaced less and less often: at least this far apart, in
+ * milliseconds.
+ */
 const LONGEST_INTERVAL = 2_000;
 const LONGEST_INTERVAL_FOR_REPLICA = 10_000;
 
@@ -32,13 +38,13 @@ const LONGEST_INTERVAL_FOR_REPLICA = 10_000;
 const READ_ONLY = /\bREADONLY\b/;
 
 /**
- * The module's connection to Redis. It is opened at boot, kept alive, and closed with the application. A client that the
- * application has given is used as it is.
+ * The module's connection to Redis. It is opened at boot, kept alive, and closed with the application. A client that
+ * the application has given is used as it is.
  */
 export class RedisConnection implements RedisLink, OnApplicationShutdown {
   /**
-   * True for clients that queue commands: Sentinel's while it looks for a master, a given one perhaps while it is disconnected.
-   * Commands that are late have to be cancelled.
+   * True for clients that queue commands: Sentinel's while it looks for a master, a given one perhaps while it is
+   * disconnected. Commands that are late have to be cancelled.
    */
   readonly mayQueue: boolean;
   readonly #logger = new Logger('SessionAuthModule');
@@ -70,14 +76,16 @@ export class RedisConnection implements RedisLink, OnApplicationShutdown {
     return this.#owned ?? (this.#given as RedisCommands);
   }
 
-  /** True while the only server does not reply: it would carry commands out when it wakes, when nobody waits for them. */
+  /**
+   * True while the only server does not reply: it would carry commands out when it wakes, when nobody waits for them.
+   */
   get isDown(): boolean {
     return this.#isDown;
   }
 
   /**
-   * Connects, and waits for that up to the timeout, so that the first request finds Redis connected. If it cannot be reached,
-   * the application starts all the same, and the connection keeps trying.
+   * Connects, and waits for that up to the timeout, so that the first request finds Redis connected. If it cannot be
+   * reached, the application starts all the same, and the connection keeps trying.
    */
   async open(): Promise<void> {
     if (this.#owned !== undefined) {
@@ -88,10 +96,10 @@ export class RedisConnection implements RedisLink, OnApplicationShutdown {
   }
 
   /**
-   * A command failed. If it got no reply in time and a PING gets none either, the connection may be dead although nothing
-   * has closed it (after a failover, or because a router forgot it). Then the client is replaced, since TCP alone would take
-   * minutes to notice. So is a client that is stuck while connecting. If the server has become a replica, a new client is
-   * opened since the address may lead to the new master by now.
+   * A command failed. If it got no reply in time and a PING gets none either, the connection may be dead although
+   * nothing has closed it (after a failover, or because a router forgot it). Then the client is replaced, since TCP
+   * alone would take minutes to notice. So is a client that is stuck while connecting. If the server has become a
+   * replica, a new client is opened since the address may lead to the new master by now.
    */
   suspect(error: Error): void {
     const client = this.#owned;
@@ -171,7 +179,9 @@ export class RedisConnection implements RedisLink, OnApplicationShutdown {
       .then(() => this.#sockets.get(client)?.end());
   }
 
-  /** The client of one server keeps trying by itself. Those of a cluster and of Sentinel give up, and are called again. */
+  /**
+   * The client of one server keeps trying by itself. Those of a cluster and of Sentinel give up, and are called again.
+   */
   async #connect(client: OwnedClient): Promise<void> {
     while (!this.#closed && client === this.#owned) {
       try {

@@ -1,8 +1,8 @@
 import type { RedisClientOptions, RedisClusterOptions, RedisSentinelOptions } from 'redis';
 
 /**
- * The commands that the module sends. The clients of `createClient()`, `createCluster()` and `createSentinel()` of `redis` 5
- * and 6 have them.
+ * The commands that the module sends. The clients of `createClient()`, `createCluster()` and `createSentinel()` of
+ * `redis` 5 and 6 have them.
  *
  * @example
  * ```ts

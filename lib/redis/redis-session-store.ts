@@ -75,9 +75,9 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
   }
 
   /**
-   * One step; several where a user has so many sessions beyond the limit that one would take long. Redis carries the login out
-   * by a deadline or not at all: after it was away, it must not end other sessions for one that nobody waits for any more. A
-   * process's first login learns Redis's time and asks once more.
+   * One step; several where a user has so many sessions beyond the limit that one would take long. Redis carries the
+   * login out by a deadline or not at all: after it was away, it must not end other sessions for one that nobody waits
+   * for any more. A process's first login learns Redis's time and asks once more.
    */
   async logIn(session: NewUserSession, budget?: TimeBudget): Promise<LogInResult> {
     const { record, replaces } = session;

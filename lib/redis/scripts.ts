@@ -3,7 +3,10 @@ import { remainsPrefix } from './session-codec.js';
 
 /** Sessions that one call of a script ends at most: that takes Redis a few milliseconds (docs/operations.md). */
 const STEP = 100;
-/** Sessions among which one call looks for the least recently seen. Of a user with more, these are the ones that end first. */
+/**
+ * Sessions among which one call looks for the least recently seen. Of a user with more, these are the ones that end
+ * first.
+ */
 const LOOK = 500;
 /** Bytes from a session's start that hold everything but its data, as a rule. */
 const HEAD = 1024;
@@ -64,9 +67,9 @@ end
 /**
  * Creates a user's session, enters it in the index, keeps the limit and ends the session that it replaces.
  *
- * Returns `created`, or `more` (nothing was created yet: call again), then 1 where the replaced session was live, Redis's time
- * and the RESTs that were evicted; `late`, 0 and Redis's time, where the deadline has passed; `rejected`; `taken`; or `stale`
- * and the value at the replaced session's key.
+ * Returns `created`, or `more` (nothing was created yet: call again), then 1 where the replaced session was live,
+ * Redis's time and the RESTs that were evicted; `late`, 0 and Redis's time, where the deadline has passed; `rejected`;
+ * `taken`; or `stale` and the value at the replaced session's key.
  *
  * `deadline`: by Redis's time in ms; 0 where the caller does not know that time yet. `limit`: 0 for none.
  * `replacedVersion`: which the replaced session must have, or ''.
@@ -146,8 +149,8 @@ return result
 });
 
 /**
- * Replaces one version of a session, and creates none. Returns 1, or the value that is at its key (nil for none). A \`seen\`
- * that has moved on meanwhile does not move back. Of an anonymous session, `index` is left out.
+ * Replaces one version of a session, and creates none. Returns 1, or the value that is at its key (nil for none). A
+ * \`seen\` that has moved on meanwhile does not move back. Of an anonymous session, `index` is left out.
  */
 export const UPDATE = new LuaScript({
   keys: ['session', 'index'],
@@ -171,9 +174,9 @@ return 1
 });
 
 /**
- * Writes down activity, in place, whatever the version. Over another version than the caller's, the expiry only moves to a later
- * time: longer limits that were given meanwhile stay. Returns 0 where no session is live, 1 where `secret` is the hash of the
- * current secret, else 2. `seen` has 13 digits. Of an anonymous session, `index` is left out.
+ * Writes down activity, in place, whatever the version. Over another version than the caller's, the expiry only moves
+ * to a later time: longer limits that were given meanwhile stay. Returns 0 where no session is live, 1 where `secret`
+ * is the hash of the current secret, else 2. `seen` has 13 digits. Of an anonymous session, `index` is left out.
  */
 export const EXTEND = new LuaScript({
   keys: ['session', 'index'],
@@ -210,8 +213,8 @@ return finish(session, prefix, keepFor, suffix) and 1 or 0
 });
 
 /**
- * Ends up to a step's worth of a user's sessions, but not `except` (a REST, or ''). Returns 1 where there are more, else 0;
- * then the RESTs of those that it ended.
+ * Ends up to a step's worth of a user's sessions, but not `except` (a REST, or ''). Returns 1 where there are more,
+ * else 0; then the RESTs of those that it ended.
  */
 export const END_ALL = new LuaScript({
   keys: ['index'],
@@ -240,8 +243,8 @@ export const COUNT = new LuaScript({
 });
 
 /**
- * Part of a user's index, by ZSCAN: an entry that is there throughout is returned at least once. Returns the next cursor ('0'
- * at the end), then RESTs and scores in turn.
+ * Part of a user's index, by ZSCAN: an entry that is there throughout is returned at least once. Returns the next
+ * cursor ('0' at the end), then RESTs and scores in turn.
  */
 export const ENTRIES = new LuaScript({
   keys: ['index'],
@@ -255,8 +258,8 @@ return result
 });
 
 /**
- * Reads sessions of a user without their data: `KEYS` has their keys after the index, `ARGV` their RESTs. Returns REST and value
- * in turn. Entries of sessions that are not live leave the index.
+ * Reads sessions of a user without their data: `KEYS` has their keys after the index, `ARGV` their RESTs. Returns REST
+ * and value in turn. Entries of sessions that are not live leave the index.
  */
 export const READ = new LuaScript({
   keys: ['index'],

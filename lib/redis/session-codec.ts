@@ -12,9 +12,9 @@ import type { FoundSession } from '../store/session-store.js';
  *
  *     {"ended":"revoked","secret":"<hash>",...}
  *
- * `seen` and `v` come first, then the secrets, then `created`, and `data` comes last. So the Lua scripts find each part without
- * decoding the whole: cjson would turn the application's empty arrays into objects and round its large numbers. Names are
- * short and a login's parts stand beside the rest, since Redis keeps this text for every user.
+ * `seen` and `v` come first, then the secrets, then `created`, and `data` comes last. So the Lua scripts find each part
+ * without decoding the whole: cjson would turn the application's empty arrays into objects and round its large numbers.
+ * Names are short and a login's parts stand beside the rest, since Redis keeps this text for every user.
  */
 interface StoredSession extends StoredSecrets {
   seen: number;

@@ -33,15 +33,15 @@ export interface RevokeOptions {
 }
 
 /**
- * The sessions of each user: for a page "your devices", and to sign devices out. A revoked session is refused from the next
- * request on, in every process. What a request that is under way wants to store in it is dropped. For a day, the browser that
- * has its cookie is told the reason (`revoked`, `credentials_changed`).
+ * The sessions of each user: for a page "your devices", and to sign devices out. A revoked session is refused from the
+ * next request on, in every process. What a request that is under way wants to store in it is dropped. For a day, the
+ * browser that has its cookie is told the reason (`revoked`, `credentials_changed`).
  *
  * A `userId` is what `UserSerializer.userId()` returns. A number counts as its text, since nothing checks the type of
  * `@CurrentUser('id') userId: string`. Anything that is no id is a TypeError.
  *
- * All methods throw SessionStoreUnavailableException (503) when the store does not reply, and RegistryUnavailableException (500)
- * with the option `store`, whose contract knows no users.
+ * All methods throw SessionStoreUnavailableException (503) when the store does not reply, and
+ * RegistryUnavailableException (500) with the option `store`, whose contract knows no users.
  *
  * @example
  * ```ts
@@ -111,9 +111,9 @@ export class SessionRegistry {
   }
 
   /**
-   * Call it after the user's password or other credentials have changed. It ends the user's sessions (OWASP ASVS 7.4.3) except
-   * the one to `keep`, usually the one that changed them, and returns how many it ended. Where the serializer has a
-   * `credentialStamp()`, the kept session takes the new stamp over.
+   * Call it after the user's password or other credentials have changed. It ends the user's sessions (OWASP ASVS 7.4.3)
+   * except the one to `keep`, usually the one that changed them, and returns how many it ended. Where the serializer
+   * has a `credentialStamp()`, the kept session takes the new stamp over.
    */
   async credentialsChanged(userId: string, { keep }: { keep?: string } = {}): Promise<number> {
     const repository = this.repository.withTimeBudget();
@@ -132,8 +132,8 @@ export class SessionRegistry {
   }
 
   /**
-   * Ends every session of every user and returns how many that were. It goes in steps, so that Redis serves others meanwhile.
-   * Anonymous sessions stay.
+   * Ends every session of every user and returns how many that were. It goes in steps, so that Redis serves others
+   * meanwhile. Anonymous sessions stay.
    */
   async revokeEveryone(): Promise<number> {
     let ended = 0;

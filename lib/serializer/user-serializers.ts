@@ -7,7 +7,10 @@ import { type ResolvedSessionAuthOptions, SESSION_AUTH_OPTIONS } from '../sessio
 import type { RestoredUser, UserRestorer } from '../session/session-runtime.js';
 import { UserSerializer } from './user-serializer.js';
 
-/** What the session keeps under `passport`: the payload, where Passport keeps it, and which of several serializers made it. */
+/**
+ * What the session keeps under `passport`: the payload, where Passport keeps it, and which of several serializers made
+ * it.
+ */
 interface SerializedUser {
   readonly user: unknown;
   readonly serializer?: string;

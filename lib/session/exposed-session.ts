@@ -5,16 +5,17 @@ import type { SessionRequest } from '../http/session-request.js';
 import { signOutReason } from '../model/session-end.js';
 import type { SessionRecord } from '../model/session-record.js';
 import type { SignOutReason } from '../session-auth.errors.js';
+import type { Amendment } from '../store/merged-save.js';
 import { type EndedResult, isLive } from '../store/session-store.js';
 import { LoadedSession } from './loaded-session.js';
 import { SerialQueue } from './serial-queue.js';
-import type { Amendment, SessionRepository } from './session-repository.js';
+import type { SessionRepository } from './session-repository.js';
 import type { SessionRuntime } from './session-runtime.js';
 import { SessionWriter } from './session-writer.js';
 
 /**
- * The session that a request exposes at `req.session`: which one that is, and how it is written and ended. It carries out the
- * methods of `req.session`.
+ * The session that a request exposes at `req.session`: which one that is, and how it is written and ended. It carries
+ * out the methods of `req.session`.
  */
 export class ExposedSession implements SessionOwner {
   #loaded: LoadedSession | undefined;
@@ -184,8 +185,9 @@ export class ExposedSession implements SessionOwner {
   }
 
   /**
-   * A session ended while this request ran. The response goes out; what it wanted to store is dropped. The cookie stays: by now
-   * it may be that of a login in another tab, and otherwise the next request learns from it why the session ended.
+   * A session ended while this request ran. The response goes out; what it wanted to store is dropped. The cookie
+   * stays: by now it may be that of a login in another tab, and otherwise the next request learns from it why the
+   * session ended.
    */
   lose(loaded: LoadedSession, { ended }: EndedResult): void {
     loaded.end();

@@ -7,8 +7,8 @@ import type { SessionRecord } from '../model/session-record.js';
 const TICKS = 5;
 
 /**
- * One session as one request works on it: the record in the store, and what the handler does to it at `req.session`. That
- * object is made when somebody first asks for it. Most requests never do, and then nothing of it can have changed.
+ * One session as one request works on it: the record in the store, and what the handler does to it at `req.session`.
+ * That object is made when somebody first asks for it. Most requests never do, and then nothing of it can have changed.
  */
 export class LoadedSession {
   #id: SessionId | undefined;
@@ -129,8 +129,8 @@ export class LoadedSession {
   }
 
   /**
-   * The store now has this version, in which `data` is what this request knew. The changes of other requests are applied to
-   * `req.session`: the next save would take a key that is missing there for deleted.
+   * The store now has this version, in which `data` is what this request knew. The changes of other requests are
+   * applied to `req.session`: the next save would take a key that is missing there for deleted.
    */
   merge(record: SessionRecord, data: string): void {
     for (const [key, value] of data === record.data ? [] : changesBetween(data, record.data)) {

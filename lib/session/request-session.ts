@@ -20,10 +20,11 @@ import {
   UnauthenticatedException,
   UserLookupFailedException,
 } from '../session-auth.errors.js';
+import type { Amendment } from '../store/merged-save.js';
 import type { FoundSession } from '../store/session-store.js';
 import { ExposedSession } from './exposed-session.js';
 import { LoadedSession } from './loaded-session.js';
-import type { Amendment, SessionRepository } from './session-repository.js';
+import type { SessionRepository } from './session-repository.js';
 import type { SessionRuntime } from './session-runtime.js';
 
 /** Seconds after which a client may try again when the store or the user database has failed. */
@@ -35,8 +36,8 @@ export function requestSessionOf(request: unknown): RequestSession | undefined {
 }
 
 /**
- * What one request does with its session and its user. The methods stand in the order in which a request calls them: the
- * loader's, then those of the services and guards, then the commit.
+ * What one request does with its session and its user. The methods stand in the order in which a request calls them:
+ * the loader's, then those of the services and guards, then the commit.
  */
 export class RequestSession implements AttachedSession {
   /** The store, for the time that this request may still wait for it. */
@@ -61,7 +62,9 @@ export class RequestSession implements AttachedSession {
     attach(request, this);
   }
 
-  /** `req.sessionID` and `req.session.id`: the public name of the session, which stays the same when its secret changes. */
+  /**
+   * `req.sessionID` and `req.session.id`: the public name of the session, which stays the same when its secret changes.
+   */
   get handle(): string | undefined {
     return this.#session.loaded?.id.handle;
   }
@@ -91,7 +94,7 @@ export class RequestSession implements AttachedSession {
     return this.#session.loaded?.owner;
   }
 
-  /** The user who was restored from this very session or logged in on it. Never what other code has put at `req.user`. */
+  /** The user restored from this very session, or logged in on it. Never what other code has put at `req.user`. */
   get user(): unknown {
     return this.record?.login === undefined ? undefined : this.#user;
   }
@@ -139,7 +142,8 @@ export class RequestSession implements AttachedSession {
   /**
    * The request's session is over, so it goes on as an anonymous one.
    *
-   * @param wasLive this request has ended it, for this reason; else the browser may have a newer cookie, from another tab
+   * @param wasLive this request has ended it, for this reason; else the browser may have a newer cookie, from another
+   * tab
    */
   signedOut(reason: SignOutReason, wasLive: boolean): void {
     this.begin();
@@ -168,7 +172,9 @@ export class RequestSession implements AttachedSession {
     this.#session.markPassive();
   }
 
-  /** Opens a session for this user under a new id. When it resolves, that is stored and the former session has ended. */
+  /**
+   * Opens a session for this user under a new id. When it resolves, that is stored and the former session has ended.
+   */
   logIn(newLogin: NewLogin, user: unknown): Promise<void> {
     return this.#session.run(async () => {
       this.#checkLogInPossible();
@@ -204,7 +210,9 @@ export class RequestSession implements AttachedSession {
     });
   }
 
-  /** Ends the session. When it resolves, the store has ended it, and the response makes the browser forget the cookie. */
+  /**
+   * Ends the session. When it resolves, the store has ended it, and the response makes the browser forget the cookie.
+   */
   logOut(keep: Record<string, unknown> = {}): Promise<void> {
     return this.#session.run(async () => {
       if (this.#failure instanceof SessionStoreUnavailableException) {

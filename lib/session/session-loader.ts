@@ -10,7 +10,10 @@ import { type FoundSession, isLive } from '../store/session-store.js';
 import type { RequestSession } from './request-session.js';
 import type { RestoredUser, SessionRuntime } from './session-runtime.js';
 
-/** How long after a change of credentials `credentialsChanged({ keep })` may still name the session to keep, in milliseconds. */
+/**
+ * How long after a change of credentials `credentialsChanged({ keep })` may still name the session to keep, in
+ * milliseconds.
+ */
 const KEEP_WITHIN = 100;
 
 /** Loads a request's session by the ids in its cookies, and restores the session's user. */
@@ -18,7 +21,8 @@ export class SessionLoader {
   constructor(private readonly runtime: SessionRuntime) {}
 
   /**
-   * Loads `req.session` and `req.user`. Never rejects: if the store or the user database fails, the guards respond to that.
+   * Loads `req.session` and `req.user`. Never rejects: if the store or the user database fails, the guards respond to
+   * that.
    *
    * @param presented the ids in the request's cookies whose signature holds
    */
@@ -68,7 +72,10 @@ export class SessionLoader {
     return undefined;
   }
 
-  /** Restores the user, once per request. Without a user the session ends; if the lookup fails, guarded routes respond 503. */
+  /**
+   * Restores the user, once per request. Without a user the session ends; if the lookup fails, guarded routes respond
+   * 503.
+   */
   private async restoreUser(
     request: SessionRequest,
     session: RequestSession,
@@ -102,8 +109,9 @@ export class SessionLoader {
   }
 
   /**
-   * Whether the user's credential stamp is still that of the login. A session from before the serializer had stamps has none,
-   * and ends. `credentialsChanged({ keep })` may be about to spare this session, so another stamp is compared twice.
+   * Whether the user's credential stamp is still that of the login. A session from before the serializer had stamps has
+   * none, and ends. `credentialsChanged({ keep })` may be about to spare this session, so another stamp is compared
+   * twice.
    */
   private async hasValidCredentials(
     session: RequestSession,

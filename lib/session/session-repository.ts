@@ -11,10 +11,16 @@ import {
   SessionStoreUnavailableException,
   TooManySessionsException,
 } from '../session-auth.errors.js';
-import { MOST_ATTEMPTS, saveMerged, type SaveResult } from '../store/merged-save.js';
+import {
+  type Amendment,
+  type AmendResult,
+  amendRecord,
+  MOST_ATTEMPTS,
+  saveMerged,
+  type SaveResult,
+} from '../store/merged-save.js';
 import type {
   AtomicSessionStore,
-  EndedResult,
   FoundSession,
   LogInResult,
   NewUserSession,
@@ -23,12 +29,6 @@ import type {
 } from '../store/session-store.js';
 import { TimeBudget } from '../store/time-budget.js';
 import type { SessionReporter } from './session-reporter.js';
-
-/** What to change in this version of a session; `undefined` to change nothing. */
-export type Amendment = (current: SessionRecord) => Partial<SessionRecord> | undefined;
-
-/** The result of an {@link Amendment}: the version in the store after it, or the end of the session. */
-export type AmendResult = { readonly outcome: 'saved' | 'unchanged'; readonly record: SessionRecord } | EndedResult;
 
 /** What a {@link SessionRepository} works with besides the store. */
 export interface RepositorySettings {
@@ -39,8 +39,8 @@ export interface RepositorySettings {
 }
 
 /**
- * The store as requests use it. It dates each step by the lifetime, turns each failure into an event and a 503, and reports
- * each fact after it has become one.
+ * The store as requests use it. It dates each step by the lifetime, turns each failure into an event and a 503, and
+ * reports each fact after it has become one.
  */
 export class SessionRepository {
   constructor(
@@ -69,7 +69,9 @@ export class SessionRepository {
     return isHandle(handle) ? this.ask('find', this.store.find(handle, this.budget)) : Promise.resolve(undefined);
   }
 
-  /** Whether a session has expired. The store may notice later than the clock, or may have stored it by a longer limit. */
+  /**
+   * Whether a session has expired. The store may notice later than the clock, or may have stored it by a longer limit.
+   */
   isExpired(record: SessionRecord): boolean {
     return this.settings.clock.now() >= this.#expiresAt(record);
   }
@@ -87,9 +89,7 @@ export class SessionRepository {
     change: (current: SessionRecord) => Partial<SessionRecord>,
   ): Promise<SaveResult> {
     const update = this.#update.bind(this);
-    const result = await saveMerged({ loaded, data, change, update }).catch((error: unknown) => {
-      throw error instanceof SessionConflictException ? this.#conflict() : error;
-    });
+    const result = await saveMerged({ loaded, data, change, update }).catch(this.#reportConflict);
     if (result.outcome === 'ended') {
       this.settings.reporter.saveDropped(loaded);
     } else {
@@ -98,22 +98,11 @@ export class SessionRepository {
     return result;
   }
 
-  /** Changes what is stored beside the data. The amendment is evaluated again after a conflict; `undefined` stops it. */
-  async amend(loaded: SessionRecord, amendment: Amendment): Promise<AmendResult> {
-    let current = loaded;
-    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
-      const change = amendment(current);
-      if (change === undefined) {
-        return { outcome: 'unchanged', record: current };
-      }
-      const record = { ...current, ...change, version: current.version + 1 };
-      const result = await this.#update(record);
-      if (result.outcome !== 'stale') {
-        return result.outcome === 'saved' ? { outcome: 'saved', record } : result;
-      }
-      current = result.current;
-    }
-    throw this.#conflict();
+  /**
+   * Changes what is stored beside the data. The amendment is evaluated again after a conflict; `undefined` stops it.
+   */
+  amend(loaded: SessionRecord, amendment: Amendment): Promise<AmendResult> {
+    return amendRecord(loaded, amendment, this.#update.bind(this)).catch(this.#reportConflict);
   }
 
   /** Writes activity down. No response waits for it, and it never rejects: a failure is an event. */
@@ -121,12 +110,17 @@ export class SessionRepository {
     await this.#extend(record, seenAt);
   }
 
-  /** Writes activity down, and tells whether the record's secret is still the current one. False where nobody can tell. */
+  /**
+   * Writes activity down, and tells whether the record's secret is still the current one. False where nobody can tell.
+   */
   async confirm(record: SessionRecord, seenAt: number): Promise<boolean> {
     return (await this.#extend(record, seenAt, this.budget)) === 'current';
   }
 
-  /** The browser has shown the pending secret: it becomes the current one. If that cannot be written, a later request does it. */
+  /**
+   * The browser has shown the pending secret: it becomes the current one. If that cannot be written, a later request
+   * does it.
+   */
   async promote(found: FoundSession, secret: string): Promise<FoundSession> {
     const now = this.settings.clock.now();
     const graceUntil = now + this.settings.lifetime.rotationGrace;
@@ -183,7 +177,7 @@ export class SessionRepository {
       replaces = result.current;
       record = next(applyChanges(replaces.data, changesBetween(loaded.data, data)));
     }
-    throw this.#conflict();
+    return this.#reportConflict(new SessionConflictException());
   }
 
   /** Ends a session by its own request. Returns false when it had ended before. */
@@ -210,8 +204,8 @@ export class SessionRepository {
   }
 
   /**
-   * A request has shown a secret that is no longer good. Nobody can tell its owner from a thief, so the session ends for both.
-   * Returns false when it had ended before.
+   * A request has shown a secret that is no longer good. Nobody can tell its owner from a thief, so the session ends
+   * for both. Returns false when it had ended before.
    */
   async endReused(record: SessionRecord, secret: string): Promise<boolean> {
     const wasLive = await this.#end(record, 'reuse_detected', hashSecret(secret));
@@ -291,10 +285,11 @@ export class SessionRepository {
     return expiresAt(record, this.settings.lifetime);
   }
 
-  /** Other requests kept being faster, and nothing was written. */
-  #conflict(): SessionConflictException {
-    const error = new SessionConflictException();
-    this.settings.reporter.storeFailed('update', error);
-    return error;
-  }
+  /** Reports that other requests kept being faster, and that nothing was written. */
+  readonly #reportConflict = (error: unknown): never => {
+    if (error instanceof SessionConflictException) {
+      this.settings.reporter.storeFailed('update', error);
+    }
+    throw error;
+  };
 }

@@ -9,8 +9,9 @@ import type { SessionRepository } from './session-repository.js';
 import type { SessionRuntime } from './session-runtime.js';
 
 /**
- * Writes what a request made of its session: its data, its activity, the next secret. The cookie is only set after the store
- * has confirmed that the request's secret is still the current one. So a late response cannot put an old id over a new one.
+ * Writes what a request made of its session: its data, its activity, the next secret. The cookie is only set after the
+ * store has confirmed that the request's secret is still the current one. So a late response cannot put an old id over
+ * a new one.
  */
 export class SessionWriter {
   #isPassive = false;
@@ -76,8 +77,8 @@ export class SessionWriter {
   }
 
   /**
-   * For a session whose data has not changed: offers the next secret or signs the cookie anew, if that is due, and writes
-   * activity down now and then. The response waits for none of this but the first two.
+   * For a session whose data has not changed: offers the next secret or signs the cookie anew, if that is due, and
+   * writes activity down now and then. The response waits for none of this but the first two.
    */
   keepAlive(session: LoadedSession): Promise<void> | undefined {
     const { lifetime, clock } = this.runtime;
@@ -143,8 +144,8 @@ export class SessionWriter {
   /**
    * The next secret, if it is due: for the holder of the current one, and while a cookie can still be set.
    *
-   * @param needsCookie the response sets the cookie anyway. Then a rotation that is due soon is not waited for: its cookie could
-   * be overtaken by one with the present secret.
+   * @param needsCookie the response sets the cookie anyway. Then a rotation that is due soon is not waited for: its
+   * cookie could be overtaken by one with the present secret.
    */
   #offerDue(session: LoadedSession, record: SessionRecord, now: number, needsCookie: boolean): Offer | undefined {
     const { lifetime, rotationKeys } = this.runtime;

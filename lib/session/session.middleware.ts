@@ -65,7 +65,10 @@ export class SessionMiddleware {
     });
   }
 
-  /** The status has been sent. What a handler changes after a stream's first byte is still saved, but cannot fail the response. */
+  /**
+   * The status has been sent. What a handler changes after a stream's first byte is still saved, but cannot fail the
+   * response.
+   */
   private commitLate(session: RequestSession): Promise<void> | undefined {
     const { record } = session;
     return session.commit()?.then(

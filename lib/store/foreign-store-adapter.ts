@@ -18,19 +18,19 @@ import { type TimeBudget, within } from './time-budget.js';
 const OURS = '__session';
 
 /**
- * The contract does not tell how a session ended. It counts as replaced by a login in another tab, after which the browser may
- * have a newer cookie: a wrong guess then signs nobody out.
+ * The contract does not tell how a session ended. It counts as replaced by a login in another tab, after which the
+ * browser may have a newer cookie: a wrong guess then signs nobody out.
  */
 const ENDED: EndedResult = { outcome: 'ended', ended: { reason: 'logged_out', replaced: true, secretHashes: [] } };
 
 type StoredData = SessionData & { [OURS]?: Omit<SessionRecord, 'handle' | 'data'> };
 
 /**
- * Drives any express-session store by its plain contract (`get`, `set`, `destroy`). That contract has no conditional write.
- * What the module's own stores do in one step is a read and a write here, and between the two another process can lose a
- * write to the same session, or bring back a session that was ended. The contract has no index of a user's sessions and
- * remembers no reason either: a session that is gone is answered `expired`. Sessions are stored under their handle, so that
- * this store holds no secret either.
+ * Drives any express-session store by its plain contract (`get`, `set`, `destroy`). That contract has no conditional
+ * write. What the module's own stores do in one step is a read and a write here, and between the two another process
+ * can lose a write to the same session, or bring back a session that was ended. The contract has no index of a user's
+ * sessions and remembers no reason either: the browser of a session that is gone is told `expired`. Sessions are stored
+ * under their handle, so that this store holds no secret either.
  */
 export class ForeignStoreAdapter implements AtomicSessionStore {
   /** The last operation under way, by handle: within this process, nothing comes between a read and its write. */

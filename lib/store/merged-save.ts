@@ -24,8 +24,8 @@ interface Save {
 }
 
 /**
- * Saves data over the version that was loaded. If the store holds a newer version by then, only the top-level keys that the
- * caller changed are laid over that one, and the save is tried again.
+ * Saves data over the version that was loaded. If the store holds a newer version by then, only the top-level keys that
+ * the caller changed are laid over that one, and the save is tried again.
  *
  * @throws SessionConflictException (503) when others kept being faster: a change is never lost silently
  */
@@ -44,6 +44,38 @@ export async function saveMerged({ loaded, before = loaded.data, data, change, u
     current = result.current;
     next = applyChanges(current.data, changesBetween(before, data));
     await randomPause(attempt);
+  }
+  throw new SessionConflictException();
+}
+
+/** What to change in this version of a session; `undefined` to change nothing. */
+export type Amendment = (current: SessionRecord) => Partial<SessionRecord> | undefined;
+
+/** The result of an {@link Amendment}: the version in the store after it, or the end of the session. */
+export type AmendResult = { readonly outcome: 'saved' | 'unchanged'; readonly record: SessionRecord } | EndedResult;
+
+/**
+ * Changes what is stored beside the data, over whichever version the store has.
+ *
+ * @throws SessionConflictException (503) when others kept being faster
+ */
+export async function amendRecord(
+  loaded: SessionRecord,
+  amendment: Amendment,
+  update: (record: SessionRecord) => Promise<UpdateResult>,
+): Promise<AmendResult> {
+  let current = loaded;
+  for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+    const change = amendment(current);
+    if (change === undefined) {
+      return { outcome: 'unchanged', record: current };
+    }
+    const record = { ...current, ...change, version: current.version + 1 };
+    const result = await update(record);
+    if (result.outcome !== 'stale') {
+      return result.outcome === 'saved' ? { outcome: 'saved', record } : result;
+    }
+    current = result.current;
   }
   throw new SessionConflictException();
 }

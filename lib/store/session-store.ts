@@ -64,7 +64,10 @@ export interface NewUserSession {
   readonly continues?: boolean | undefined;
 }
 
-/** The result of a login: `created` tells which sessions were ended for the limit, and whether the replaced one was there. */
+/**
+ * The result of a login: `created` tells which sessions were ended for the limit, and whether the replaced one was
+ * there.
+ */
 export type LogInResult =
   | { readonly outcome: 'created'; readonly evicted: readonly string[]; readonly replaced: boolean }
   | { readonly outcome: 'rejected' }
@@ -72,8 +75,8 @@ export type LogInResult =
   | EndedResult;
 
 /**
- * The store as the request loop needs it. Each method is one atomic step, takes the request's remaining time and rejects
- * when the store cannot be reached. "Not found" is never a rejection.
+ * The store as the request loop needs it. Each method is one atomic step, takes the request's remaining time and
+ * rejects when the store cannot be reached. "Not found" is never a rejection.
  */
 export interface AtomicSessionStore {
   /** True while the connection is down: a command would fail or wait in vain. Left out by stores that cannot tell. */
@@ -83,8 +86,8 @@ export interface AtomicSessionStore {
   readonly index?: SessionIndex;
 
   /**
-   * The session of this handle, or what remains of it after it was ended. `undefined` when the handle is unknown, the session
-   * has expired, or its value is unreadable (which is then removed).
+   * The session of this handle, or what remains of it after it was ended. `undefined` when the handle is unknown, the
+   * session has expired, or its value is unreadable (which is then removed).
    */
   find(handle: string, budget?: TimeBudget): Promise<FoundSession | EndedSession | undefined>;
 
@@ -98,7 +101,8 @@ export interface AtomicSessionStore {
   update(record: SessionRecord, expiresAt: number, budget?: TimeBudget): Promise<UpdateResult>;
 
   /**
-   * Writes down activity and moves the expiry. Over another version than `record`'s the expiry only moves to a later time.
+   * Writes down activity and moves the expiry. Over another version than `record`'s the expiry only moves to a later
+   * time.
    *
    * @returns `current` when the secret of `record` is still the current one, `superseded` when another one is by now
    */

@@ -11,7 +11,9 @@ import { type AtomicSessionStore, type FoundSession, isLive } from './session-st
 /** The callback of a method of an express-session store, in Node's form. */
 export type StoreCallback<T = unknown> = (error?: unknown, result?: T) => void;
 
-/** Passes a promise's result to the callback of an express-session store method; returns it when there is no callback. */
+/**
+ * Passes a promise's result to the callback of an express-session store method; returns it when there is no callback.
+ */
 export function settle<T>(work: Promise<T>, callback: StoreCallback<T> | undefined): Promise<T | undefined> {
   if (callback === undefined) {
     return work;
@@ -38,8 +40,8 @@ interface Read {
 
 /**
  * express-session's store contract on top of the atomic steps, for third-party code that takes `req.sessionStore` and
- * `req.sessionID`. A session is named by its handle. The whole id (`handle.secret`, as it is signed in the cookie) does as
- * well, and then the secret must be good.
+ * `req.sessionID`. A session is named by its handle. The whole id (`handle.secret`, as it is signed in the cookie) does
+ * as well, and then the secret must be good.
  */
 export class StoreContract {
   /** What was read, by the object that was given out for it. Saving such an object never creates a session. */

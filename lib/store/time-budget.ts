@@ -5,7 +5,9 @@ export class DeadlineError extends Error {
 
 /** Each command gets this long, however long those before it took: the store may be well again. In milliseconds. */
 const MINIMUM = 50;
-/** Where replies come from far away, each command gets so many times what the quickest took, up to a share of the limit. */
+/**
+ * Where replies come from far away, each command gets so many times what the quickest took, up to a share of the limit.
+ */
 const TIMES_QUICKEST = 2;
 const LARGEST_SHARE = 0.5;
 
@@ -13,9 +15,9 @@ const LARGEST_SHARE = 0.5;
 const BLOCKED = 20;
 
 /**
- * How long one request has waited for the store. All its commands together may take no longer than one may. Time that the
- * request spends on other things is given back, and a store that replies from far away is waited for. So neither a handler
- * that saves twenty times nor a response that streams for hours runs out of it.
+ * How long one request has waited for the store. All its commands together may take no longer than one may. Time that
+ * the request spends on other things is given back, and a store that replies from far away is waited for. So neither a
+ * handler that saves twenty times nor a response that streams for hours runs out of it.
  */
 export class TimeBudget {
   #waited = 0;
@@ -52,8 +54,8 @@ interface Waiting {
 }
 
 /**
- * The result, or a {@link DeadlineError} when it takes longer than `limit` milliseconds. Written out because it is on every
- * request's path: `Promise.race` would create several promises more.
+ * The result, or a {@link DeadlineError} when it takes longer than `limit` milliseconds. Written out because it is on
+ * every request's path: `Promise.race` would create several promises more.
  */
 export function within<T>(limit: number, result: Promise<T>, { budget, onFailure }: Waiting = {}): Promise<T> {
   const left = budget?.start(limit) ?? limit;

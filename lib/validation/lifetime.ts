@@ -4,7 +4,10 @@ import { milliseconds } from './duration.js';
 
 type ResolvedLifetime = ResolvedSessionAuthOptions['lifetime'];
 
-/** NIST SP 800-63B-4, sections 2.1.3, 2.2.3 and 2.3.3. `aal1` writes activity down hourly, and not only every three days. */
+/**
+ * NIST SP 800-63B-4, sections 2.1.3, 2.2.3 and 2.3.3. `aal1` writes activity down hourly, and not only every three
+ * days.
+ */
 const PRESETS: Record<LifetimePreset, LifetimeOptions> = {
   aal1: { idle: '30d', absolute: '30d', touchEvery: '1h' },
   aal2: { idle: '1h', absolute: '24h' },

@@ -48,8 +48,8 @@ function usesRedis(redis: RedisOptions): boolean {
 }
 
 /**
- * Refuses client-side caching: over a connection that the network has forgotten no invalidation arrives, and a revoked session
- * would still be served. A given client has its cache at one of the last three places.
+ * Refuses client-side caching: over a connection that the network has forgotten no invalidation arrives, and a revoked
+ * session would still be served. A given client has its cache at one of the last three places.
  */
 function refuseReadCache({ cluster, sentinel, client, ...server }: RedisOptions): void {
   const made = client as { options?: object; _options?: { defaults?: object } } | null | undefined;
