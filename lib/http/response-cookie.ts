@@ -16,6 +16,7 @@ export interface CookieRuntime {
 export class ResponseCookie {
   #action: { id: SessionId; session: Lived } | 'clear' | undefined;
   #isSent = false;
+  #isSuperseded = false;
 
   constructor(
     private readonly request: SessionRequest,
@@ -31,6 +32,15 @@ export class ResponseCookie {
   /** The response clears the cookie. */
   clear(): void {
     this.#action = 'clear';
+  }
+
+  /** The browser has a newer cookie than the request: that of a login, which no new anonymous session may take away. */
+  supersede(): void {
+    this.#isSuperseded = true;
+  }
+
+  get isSuperseded(): boolean {
+    return this.#isSuperseded;
   }
 
   /** The response leaves the cookie as it is. */

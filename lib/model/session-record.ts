@@ -40,7 +40,7 @@ export interface SessionRecord {
   readonly secretHash: string;
   /** The other secrets, from the first rotation on. */
   readonly rotation?: Rotation;
-  /** Counts the writes of `data`. A save names the version that it was made from. */
+  /** Counts the writes, except those of activity. A write names the version that it was made from. */
   readonly version: number;
   readonly createdAt: number;
   readonly seenAt: number;

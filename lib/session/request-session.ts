@@ -29,7 +29,6 @@ import type { SessionRuntime } from './session-runtime.js';
 
 /** Seconds after which a client may try again when the store or the user database has failed. */
 const RETRY_AFTER = 1;
-
 /** The session of a request, if it has one: of Node's or Express's own, or of a request that has Node's at `raw`. */
 export function requestSessionOf(request: unknown): RequestSession | undefined {
   return attachedTo(request) as RequestSession | undefined; // Nothing else is ever attached.
@@ -106,9 +105,9 @@ export class RequestSession implements AttachedSession {
 
   /** What a guarded route responds to a request without a user, if that is not 401. */
   get guardFailure(): HttpException | undefined {
-    const isTolerated =
-      this.#failure instanceof SessionStoreUnavailableException && this.runtime.options.onStoreError === 'anonymous';
-    return isTolerated ? undefined : this.#failure;
+    const { onStoreError } = this.runtime.options;
+    const isStoreFailure = this.#failure instanceof SessionStoreUnavailableException;
+    return isStoreFailure && onStoreError === 'anonymous' ? undefined : this.#failure;
   }
 
   /** Why the session of the request's cookie is not live any more; `undefined` where it is, or nobody knows. */
@@ -139,9 +138,13 @@ export class RequestSession implements AttachedSession {
     this.#session.noteSignOut(reason);
   }
 
+  /** A login has just replaced the request's anonymous session. */
+  superseded(): void {
+    this.#cookie.supersede();
+  }
+
   /**
    * The request's session is over, so it goes on as an anonymous one.
-   *
    * @param wasLive this request has ended it, for this reason; else the browser may have a newer cookie, from another
    * tab
    */
@@ -155,8 +158,8 @@ export class RequestSession implements AttachedSession {
 
   /** The store has failed: the request goes on without any session. */
   giveUp(error: unknown): void {
-    this.#failure =
-      error instanceof SessionStoreUnavailableException ? error : new SessionStoreUnavailableException(error);
+    const isKnown = error instanceof SessionStoreUnavailableException;
+    this.#failure = isKnown ? error : new SessionStoreUnavailableException(error);
     this.#session.remove();
   }
 
@@ -182,7 +185,7 @@ export class RequestSession implements AttachedSession {
       const id = newUserSessionId(userId);
       const record = recordOfLogin(id, newLogin, this.runtime.clock.now());
       await this.repository.logIn(record, userId, this.record);
-      this.#open(id, record, user);
+      await this.#open(id, record, user);
     });
   }
 
@@ -192,9 +195,7 @@ export class RequestSession implements AttachedSession {
       this.#checkLogInPossible();
       const { loaded } = this.#session;
       const former = loaded?.record;
-      if (loaded === undefined || former?.login === undefined) {
-        throw new UnauthenticatedException();
-      }
+      if (loaded === undefined || former?.login === undefined) throw new UnauthenticatedException();
       const { userId, device } = former.login;
       const id = newUserSessionId(userId);
       const login = { ...proof, userId, ...(device !== undefined && { device }) };
@@ -206,7 +207,7 @@ export class RequestSession implements AttachedSession {
         this.restored(undefined);
         throw new UnauthenticatedException(this.signOutReason);
       }
-      this.#open(id, result.record, user);
+      await this.#open(id, result.record, user);
     });
   }
 
@@ -219,7 +220,7 @@ export class RequestSession implements AttachedSession {
         throw this.#failure;
       }
       const { loaded } = this.#session;
-      const owner = loaded?.owner;
+      const { owner } = this;
       const wasLive = loaded !== undefined && (await this.#session.end(loaded));
       this.#session.begin().inherit(owner);
       if (Object.keys(keep).length > 0) {
@@ -250,8 +251,6 @@ export class RequestSession implements AttachedSession {
     return this.#spentFor === requirement;
   }
 
-  // The commit. ----------------------------------------------------------------------------------------------------
-
   /** Stores what has to be stored before the response may go out; `undefined` when that is nothing. */
   commit(): Promise<void> | undefined {
     return this.#session.commit();
@@ -273,9 +272,11 @@ export class RequestSession implements AttachedSession {
     }
   }
 
-  // ----------------------------------------------------------------------------------------------------------------
-
-  #open(id: SessionId, record: SessionRecord, user: unknown): void {
+  async #open(id: SessionId, record: SessionRecord, user: unknown): Promise<void> {
+    if (this.#cookie.isAbandoned || this.#cookie.isSent) {
+      await this.repository.logOut(record); // Meanwhile: no browser gets its id.
+      throw new CookieNotSendableException('The client has hung up, or the response has begun.');
+    }
     this.#session.expose(new LoadedSession(id, record, parseData(record.data)));
     this.#cookie.issue(id, record);
     this.#opened = record;
@@ -286,11 +287,11 @@ export class RequestSession implements AttachedSession {
     if (this.#failure instanceof SessionStoreUnavailableException) {
       throw this.#failure;
     }
+    // Otherwise the login would end other sessions of this browser or user, for one whose id no browser gets.
+    const unsendable = this.#cookie.whyUnsendable();
     if (this.#cookie.isAbandoned) {
-      // The login would end other sessions of this browser or user, for one whose id no browser gets.
       throw new CookieNotSendableException('The client has hung up.');
     }
-    const unsendable = this.#cookie.whyUnsendable();
     if (unsendable !== undefined) {
       this.runtime.logOnce(unsendable);
       throw new CookieNotSendableException(unsendable);

@@ -3,7 +3,7 @@ import type { PresentedId } from '../http/session-cookies.js';
 import type { SessionRequest } from '../http/session-request.js';
 import { type SecretStatus, secretStatus } from '../model/rotation.js';
 import { type EndedSession, signOutReason } from '../model/session-end.js';
-import { sameHash } from '../model/session-id.js';
+import { isUserHandle, sameHash } from '../model/session-id.js';
 import type { LoginRecord, SessionRecord } from '../model/session-record.js';
 import { SessionStoreUnavailableException } from '../session-auth.errors.js';
 import { type FoundSession, isLive } from '../store/session-store.js';
@@ -52,7 +52,11 @@ export class SessionLoader {
       const ids = presented.filter((id) => id.handle === handle);
       const found = await repository.find(handle);
       if (!isLive(found) || repository.isExpired(found.record)) {
-        noteSignOut(session, ids, isLive(found) ? undefined : found);
+        const ended = isLive(found) ? undefined : found;
+        noteSignOut(session, ids, ended);
+        if (ended?.replaced === true && !isUserHandle(handle)) {
+          session.superseded();
+        }
         continue;
       }
       const best = bestOf(ids, found.record, this.runtime.clock.now());

@@ -169,6 +169,7 @@ export class SessionRepository {
       const result = await this.#logIn({ record, replaces, continues: true });
       if (result.outcome === 'created') {
         this.settings.reporter.reauthenticated(record, loaded.handle);
+        this.settings.reporter.saved(record, Buffer.byteLength(loaded.data));
         return { outcome: 'saved', record };
       }
       if (result.outcome === 'ended') {

@@ -29,7 +29,7 @@ export class SessionWriter {
 
   /** Stores a new session, unless it is empty or its cookie cannot be sent. */
   async create(session: LoadedSession, data: string): Promise<void> {
-    if (data === EMPTY || this.cookie.isAbandoned) {
+    if (data === EMPTY || this.cookie.isAbandoned || this.cookie.isSuperseded) {
       return;
     }
     const unsendable = this.cookie.whyUnsendable();

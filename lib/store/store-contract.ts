@@ -3,7 +3,7 @@ import { CookieClass, ExpressSession } from '../http/express-session.js';
 import type { Clock } from '../model/clock.js';
 import { expiresAt, idleLimit, type Lifetime } from '../model/lifetime.js';
 import { secretStatus } from '../model/rotation.js';
-import { isHandle, newSecret, parseSessionId } from '../model/session-id.js';
+import { isHandle, isUserHandle, newSecret, parseSessionId } from '../model/session-id.js';
 import { newRecord, type SessionRecord } from '../model/session-record.js';
 import { saveMerged } from './merged-save.js';
 import { type AtomicSessionStore, type FoundSession, isLive } from './session-store.js';
@@ -128,6 +128,9 @@ export class StoreContract {
     const id = isHandle(sid) ? { handle: sid, secret: newSecret() } : parseSessionId(sid);
     if (id === undefined) {
       throw new Error('The id of a session of this store is what req.sessionID gives.');
+    }
+    if (isUserHandle(id.handle)) {
+      return; // The user's session has ended. Saving it does not bring it back.
     }
     const maxAge = cookie?.originalMaxAge;
     const record = { ...newRecord(id, data, this.clock.now()), ...(typeof maxAge === 'number' && { maxAge }) };

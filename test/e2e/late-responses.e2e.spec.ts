@@ -1,10 +1,16 @@
 import { Controller, Get, HttpCode, Inject, Param, Post, Req } from '@nestjs/common';
 import type { Request } from 'express';
+import type { Server } from 'node:http';
+import { promisify } from 'node:util';
+import { jest } from '@jest/globals';
+import { SESSION_STORE, SessionAuthService, SessionRegistry } from '../../lib/index.js';
+import type { AtomicSessionStore } from '../../lib/store/session-store.js';
 import { SECRET, type TestApplication } from '../support/application.js';
 import type { Browser, BrowserResponse } from '../support/browser.js';
 import { idOf, put, sessionsIn } from '../support/devices.js';
+import { eventually } from '../support/eventually.js';
 import { Gates } from '../support/gate.js';
-import { shownBy, signed } from '../support/rotating-browser.js';
+import { hangUp, shownBy, signed } from '../support/rotating-browser.js';
 
 const OLDER = `an older ${SECRET}`;
 const ADA = { username: 'ada', password: 'lovelace' };
@@ -13,7 +19,16 @@ const GRACE = { username: 'grace', password: 'hopper' };
 /** Handlers that wait at a gate, with their session loaded. */
 @Controller('late')
 class LateController {
-  constructor(@Inject(Gates) private readonly gates: Gates) {}
+  constructor(
+    @Inject(Gates) private readonly gates: Gates,
+    private readonly sessionAuth: SessionAuthService,
+  ) {}
+
+  @Get('login')
+  async logIn(@Req() request: Request) {
+    await this.sessionAuth.logIn(request, { id: '1', name: 'Ada' });
+    return {};
+  }
 
   @Get('read/:gate')
   async read(@Param('gate') gate: string) {
@@ -133,5 +148,37 @@ describe.each(['memory', 'redis'])('a late response, with sessions in %s,', (whe
       expect(setCookies).toEqual([expect.stringContaining(`sid=${signed(idOf(browser))};`)]);
       expect((await browser.get('/me')).status).toBe(200);
     });
+  });
+
+  it('to a request that was loaded after a login had replaced its anonymous session leaves the new cookie', async () => {
+    const browser = application.browser();
+    await put(browser, 'color', 'blue');
+    const before = browser.fork();
+    await browser.post('/login', { json: ADA });
+    const late = await put(before, 'color', 'red');
+
+    expect([late.status, late.setCookies]).toEqual([200, []]);
+    expect((await browser.get('/me')).status).toBe(200);
+  });
+
+  it('to a login whose client has hung up meanwhile leaves no session', async () => {
+    const store = application.app.get<AtomicSessionStore>(SESSION_STORE);
+    const logIn = store.logIn.bind(store);
+    let asked = (): void => undefined;
+    const reached = new Promise<void>((resolve) => (asked = resolve));
+    const gate = gates.named('login');
+    jest.spyOn(store, 'logIn').mockImplementation(async (...args) => {
+      asked();
+      await gate.pass();
+      return logIn(...args);
+    });
+    await hangUp(application.browser(), '/late/login', reached);
+    const server = application.app.getHttpServer() as Server;
+    const connections = promisify(server.getConnections.bind(server));
+    await eventually('the server to notice', async () => (await connections()) === 0);
+    gate.open();
+
+    await eventually('the session to end', () => application.events.some(({ type }) => type === 'logged-out'));
+    expect(await application.app.get(SessionRegistry).count('1')).toBe(0);
   });
 });

@@ -415,6 +415,14 @@ describe.each(PLACES)('%s', (_, start) => {
       expect(await stored()).toMatchObject({ seenAt: clock.now() - 30 * MINUTE, data: '{"a":1}' });
     });
 
+    it('do not bring back a session of a user that has expired, where set is given its handle', async () => {
+      const { handle } = newUserSessionId('ada');
+      await store.set(handle, data({ a: 1 }));
+
+      expect(await store.get(handle)).toBeNull();
+      expect(await store.find(handle)).toBeUndefined();
+    });
+
     it('create a session that no cookie opens, where set is given a handle that nobody has', async () => {
       await store.set(id.handle, data({ a: 1 }));
 

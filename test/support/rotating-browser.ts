@@ -74,7 +74,8 @@ export class LateBrowser {
 /** Sends a request and hangs up once `asked` has settled: the response never arrives. */
 export async function hangUp(browser: Browser, path: string, asked: Promise<unknown>): Promise<void> {
   const url = new URL(path, browser.baseUrl);
-  const outgoing = httpRequest(url, { agent: false, headers: { cookie: browser.cookies.headerFor(url) } });
+  const cookie = browser.cookies.headerFor(url);
+  const outgoing = httpRequest(url, { agent: false, headers: cookie === undefined ? {} : { cookie } });
   outgoing.on('error', () => undefined);
   const closed = new Promise((resolve) => outgoing.on('close', resolve));
   outgoing.end();
