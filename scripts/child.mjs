@@ -46,8 +46,8 @@ export function start(command, args, options) {
      */
     async until(ready) {
       for (const deadline = Date.now() + READY_WITHIN; Date.now() < deadline && child.exitCode === null;) {
-        const answer = await ready(output);
-        if (answer) return answer;
+        const response = await ready(output);
+        if (response) return response;
         await Promise.race([exited, sleep(50)]);
       }
       throw new Error(`${command} ${args.join(' ')} did not start\n${output}`);

@@ -74,7 +74,7 @@ export interface Served {
 }
 
 /** An instance of the application. `served` is told of every response, by a middleware that stands before the module. */
-export function startInstance({ redis, sabotage }: Stage, served: (answer: Served) => void) {
+export function startInstance({ redis, sabotage }: Stage, served: (response: Served) => void) {
   return TestApplication.start({
     options: {
       redis,

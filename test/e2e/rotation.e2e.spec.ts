@@ -203,11 +203,11 @@ describe.each(['memory', 'redis', 'cluster'])('rotation of the secret, with sess
     const browser = await application.loggedIn();
     const before = shownBy(browser);
     application.clock.advance('15m');
-    const answer = await ask(browser);
+    const response = await ask(browser);
 
-    expect(answer.status).toBe(status);
-    expect(answer.headers['cache-control']).toBe('no-store');
-    expect(idsSetBy(answer)).toEqual([{ handle: before.handle, secret: expect.not.stringContaining(before.secret) }]);
+    expect(response.status).toBe(status);
+    expect(response.headers['cache-control']).toBe('no-store');
+    expect(idsSetBy(response)).toEqual([{ handle: before.handle, secret: expect.not.stringContaining(before.secret) }]);
     await expectSignedIn(browser);
     expect(eventsOf(application, before)).toEqual(['logged-in', 'rotated']);
   });

@@ -97,11 +97,11 @@ describe.each(['memory', 'redis'])('two tabs of one browser, with sessions in %s
   /** Holds a slow request of one tab while `meanwhile` happens in the other, then lets it answer. */
   async function during(browser: Browser, method: string, path: string, meanwhile: () => Promise<unknown>) {
     const name = String(++names);
-    const answer = browser.tab().request(method, `/slow/${path}/${name}`);
+    const response = browser.tab().request(method, `/slow/${path}/${name}`);
     await gates.named(name).reached;
     await meanwhile();
     gates.named(name).open();
-    return answer;
+    return response;
   }
 
   const cookieless = ({ status, setCookies }: BrowserResponse): void => {
@@ -141,12 +141,12 @@ describe.each(['memory', 'redis'])('two tabs of one browser, with sessions in %s
   it('a slow request of a session that is live sets no cookie', async () => {
     const browser = await application.loggedIn();
     application.clock.advance('10m');
-    const answer = await during(browser, 'GET', 'read', () => {
+    const response = await during(browser, 'GET', 'read', () => {
       application.clock.advance('1s');
       return Promise.resolve();
     });
 
-    cookieless(answer);
+    cookieless(response);
     expect(await me(browser)).toBe('Ada');
   });
 
@@ -160,20 +160,20 @@ describe.each(['memory', 'redis'])('two tabs of one browser, with sessions in %s
 
   it('a late write to a session that was logged out leaves the cookie, which tells the reason', async () => {
     const browser = await application.loggedIn();
-    const answer = await during(browser, 'POST', 'write', () => browser.fork().post('/logout'));
+    const response = await during(browser, 'POST', 'write', () => browser.fork().post('/logout'));
 
-    cookieless(answer);
+    cookieless(response);
     expect((await browser.get('/me')).json()).toMatchObject({ statusCode: 401, reason: 'logged_out' });
   });
 
   it('a late write to a session that was revoked leaves the cookie of a login in the other tab alone', async () => {
     const browser = await application.loggedIn();
-    const answer = await during(browser, 'POST', 'write', async () => {
+    const response = await during(browser, 'POST', 'write', async () => {
       await application.app.get(SessionRegistry).revokeAll('1');
       await login(browser);
     });
 
-    cookieless(answer);
+    cookieless(response);
     expect(await me(browser)).toBe('Ada');
   });
 
@@ -195,20 +195,20 @@ describe.each(['memory', 'redis'])('two tabs of one browser, with sessions in %s
 
   it('regenerate gives a new session where the old one has ended meanwhile', async () => {
     const browser = await application.loggedIn();
-    const answer = await during(browser, 'POST', 'write-and-regenerate', () => browser.fork().post('/logout'));
+    const response = await during(browser, 'POST', 'write-and-regenerate', () => browser.fork().post('/logout'));
 
-    expect(answer.json()).toEqual({ newId: true, kept: [] });
+    expect(response.json()).toEqual({ newId: true, kept: [] });
     expect((await browser.get('/session')).json()).toEqual({ fresh: true });
   });
 
   it('60 parallel writes of different keys are all kept', async () => {
     const browser = await application.loggedIn();
     const keys = Array.from({ length: 60 }, (_, index) => `k${index}`);
-    const answers = await Promise.all(
+    const responses = await Promise.all(
       keys.map((key) => browser.tab().request('PUT', `/session/${key}`, { json: { value: key } })),
     );
 
-    expect(answers.map(({ status }) => status)).toEqual(keys.map(() => 200));
+    expect(responses.map(({ status }) => status)).toEqual(keys.map(() => 200));
     expect((await browser.get('/session')).json()).toEqual(Object.fromEntries(keys.map((key) => [key, key])));
   });
 });

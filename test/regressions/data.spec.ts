@@ -55,7 +55,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       };
     }
 
-    on.single?.each(VALUES)('control: %s answers 500 for ever', async (_, wreck) => {
+    on.single?.each(VALUES)('control: %s is a 500 for ever', async (_, wreck) => {
       expect(await requestsOverWreck(await on.handWired(), wreck)).toMatchObject({
         statuses: [500, 500],
         left: 1,

@@ -57,8 +57,8 @@ export class Browser {
   async request(method: string, path: string, options: RequestOptions = {}): Promise<BrowserResponse> {
     const { body, ...head } = await this.open(method, path, options);
     const content = await text(body);
-    const answer: BrowserResponse = { ...head, text: content, json: <T>() => JSON.parse(content) as T };
-    return options.follow ? this.#follow(answer, method, options) : answer;
+    const response: BrowserResponse = { ...head, text: content, json: <T>() => JSON.parse(content) as T };
+    return options.follow ? this.#follow(response, method, options) : response;
   }
 
   /** Resolves as soon as the head of the response is there; follows nothing. */
@@ -107,18 +107,18 @@ export class Browser {
   }
 
   async #follow(
-    answer: BrowserResponse,
+    response: BrowserResponse,
     method: string,
     options: RequestOptions,
     left = MOST_REDIRECTS,
   ): Promise<BrowserResponse> {
-    const location = answer.headers.location;
-    if (!location || !REDIRECTS.has(answer.status)) return answer;
-    if (left === 0) throw new Error(`${method} ${answer.url.href} redirects on and on`);
-    const asGet = answer.status === 303 || (answer.status < 303 && method === 'POST');
+    const location = response.headers.location;
+    if (!location || !REDIRECTS.has(response.status)) return response;
+    if (left === 0) throw new Error(`${method} ${response.url.href} redirects on and on`);
+    const asGet = response.status === 303 || (response.status < 303 && method === 'POST');
     const next = asGet && method !== 'HEAD' ? 'GET' : method;
     const kept = asGet ? { ...options, json: undefined, form: undefined, body: undefined } : options;
-    const target = new URL(location, answer.url).href;
+    const target = new URL(location, response.url).href;
     return this.#follow(await this.request(next, target, { ...kept, follow: false }), next, kept, left - 1);
   }
 }

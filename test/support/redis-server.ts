@@ -124,7 +124,7 @@ export class RedisServer extends RedisAccess {
     const args = [...this.#configFile, ...own, '--save', '', '--appendonly', 'no', ...this.args];
     const redis = (this.#process = await RedisProcess.start(binary, args));
     this.#watchdog.watch(redis.pid);
-    await eventually('redis-server to answer PING', async () => redis.hasExited || (await this.#isUp()), {
+    await eventually('redis-server to reply to PING', async () => redis.hasExited || (await this.#isUp()), {
       timeout: READY_WITHIN,
     });
     if (!redis.hasExited) return;

@@ -364,11 +364,11 @@ describe('DelayProxy', () => {
 describe('eventually', () => {
   it('resolves with the first truthy answer, errors on the way notwithstanding', async () => {
     let probes = 0;
-    const answer = await eventually('the third probe', () => {
+    const response = await eventually('the third probe', () => {
       if (++probes === 1) throw new Error('not yet');
       return Promise.resolve(probes === 3 && 'done');
     });
-    expect(answer).toBe('done');
+    expect(response).toBe('done');
   });
 
   it('names what it waited for and what it saw last', async () => {
