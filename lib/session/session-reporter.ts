@@ -1,7 +1,7 @@
 import type { NewSessionEvent, RevocationReason } from '../model/session-event.js';
 import type { SessionRecord } from '../model/session-record.js';
 
-/** Turns what happened to a session into an event. */
+/** Reports what happens to sessions, as events. */
 export class SessionReporter {
   /**
    * @param report passes an event on

@@ -149,7 +149,7 @@ interface Before {
   maxAge: number | null | undefined;
 }
 
-/** Turns what express-session answered into what our loop must, and counts the differences that it met. */
+/** Makes what our loop must respond of what express-session did, and counts the differences that it met. */
 class Foresight {
   readonly met = { renewal: 0, lag: 0, wish: 0, cache: 0, end: 0 } satisfies Partial<Record<Difference, number>>;
 
