@@ -175,9 +175,7 @@ export class RequestSession implements AttachedSession {
     this.#session.markPassive();
   }
 
-  /**
-   * Opens a session for this user under a new id. When it resolves, that is stored and the former session has ended.
-   */
+  /** Opens a session for this user under a new id. When it resolves, that is stored and the former one has ended. */
   logIn(newLogin: NewLogin, user: unknown): Promise<void> {
     return this.#session.run(async () => {
       this.#checkLogInPossible();
@@ -195,7 +193,9 @@ export class RequestSession implements AttachedSession {
       this.#checkLogInPossible();
       const { loaded } = this.#session;
       const former = loaded?.record;
-      if (loaded === undefined || former?.login === undefined) throw new UnauthenticatedException();
+      if (loaded === undefined || former?.login === undefined) {
+        throw new UnauthenticatedException();
+      }
       const { userId, device } = former.login;
       const id = newUserSessionId(userId);
       const login = { ...proof, userId, ...(device !== undefined && { device }) };
@@ -211,9 +211,7 @@ export class RequestSession implements AttachedSession {
     });
   }
 
-  /**
-   * Ends the session. When it resolves, the store has ended it, and the response makes the browser forget the cookie.
-   */
+  /** Ends the session. When it resolves, the store has ended it, and the response clears the browser's cookie. */
   logOut(keep: Record<string, unknown> = {}): Promise<void> {
     return this.#session.run(async () => {
       if (this.#failure instanceof SessionStoreUnavailableException) {
@@ -288,10 +286,10 @@ export class RequestSession implements AttachedSession {
       throw this.#failure;
     }
     // Otherwise the login would end other sessions of this browser or user, for one whose id no browser gets.
-    const unsendable = this.#cookie.whyUnsendable();
     if (this.#cookie.isAbandoned) {
       throw new CookieNotSendableException('The client has hung up.');
     }
+    const unsendable = this.#cookie.whyUnsendable();
     if (unsendable !== undefined) {
       this.runtime.logOnce(unsendable);
       throw new CookieNotSendableException(unsendable);

@@ -48,15 +48,14 @@ export class SessionLoader {
   /** Resumes the first live session that one of the ids opens. The cookie of an ended one does not hide a live one. */
   private async resume(session: RequestSession, presented: readonly PresentedId[]): Promise<FoundSession | undefined> {
     const { repository } = session;
+    let isSuperseded = false;
     for (const handle of new Set(presented.map((id) => id.handle))) {
       const ids = presented.filter((id) => id.handle === handle);
       const found = await repository.find(handle);
       if (!isLive(found) || repository.isExpired(found.record)) {
         const ended = isLive(found) ? undefined : found;
         noteSignOut(session, ids, ended);
-        if (ended?.replaced === true && !isUserHandle(handle)) {
-          session.superseded();
-        }
+        isSuperseded ||= ended?.replaced === true && !isUserHandle(handle);
         continue;
       }
       const best = bestOf(ids, found.record, this.runtime.clock.now());
@@ -72,6 +71,9 @@ export class SessionLoader {
       if (ended !== undefined && !isLive(ended)) {
         noteSignOut(session, ids, ended);
       }
+    }
+    if (isSuperseded) {
+      session.superseded();
     }
     return undefined;
   }
