@@ -54,7 +54,9 @@ export type SessionEvent = EventBase &
      * unreadable.
      */
     | { readonly type: 'ended'; readonly handle: string; readonly reason: 'user_gone' | 'user_mismatch' | 'unreadable' }
-    /** A request's session ended while the request ran. What it wanted to save was dropped. */
+    /**
+     * A request's session ended while the request ran, or just before, by a login. What it wanted to save was dropped.
+     */
     | { readonly type: 'save-dropped'; readonly handle: string }
     /** A session's data has grown past `warnAtBytes`. Each request has to load it. */
     | { readonly type: 'large-session'; readonly handle: string; readonly bytes: number }

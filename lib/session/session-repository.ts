@@ -82,6 +82,11 @@ export class SessionRepository {
     this.settings.reporter.saved(record, 0);
   }
 
+  /** Reports a new session that is not stored because a login has just replaced the one that its request came with. */
+  drop(record: SessionRecord): void {
+    this.settings.reporter.saveDropped(record);
+  }
+
   /** Saves data over the version that was loaded, merged with what other requests have written meanwhile. */
   async save(
     loaded: SessionRecord,

@@ -27,9 +27,9 @@ export class SessionWriter {
     this.#isPassive = true;
   }
 
-  /** Stores a new session, unless it is empty or its cookie cannot be sent. */
+  /** Stores a new session, unless it is empty, its cookie cannot be sent, or that would replace a login's cookie. */
   async create(session: LoadedSession, data: string): Promise<void> {
-    if (data === EMPTY || this.cookie.isAbandoned || this.cookie.isSuperseded) {
+    if (data === EMPTY || this.cookie.isAbandoned) {
       return;
     }
     const unsendable = this.cookie.whyUnsendable();
@@ -43,6 +43,10 @@ export class SessionWriter {
       ...(maxAge !== undefined && { maxAge }),
       ...(owner !== undefined && { owner }),
     };
+    if (this.cookie.isSuperseded) {
+      this.repository.drop(record);
+      return;
+    }
     await this.repository.insert(record);
     session.saved(record, data);
     this.cookie.issue(id, record);

@@ -158,6 +158,7 @@ describe.each(['memory', 'redis'])('a late response, with sessions in %s,', (whe
     const late = await put(before, 'color', 'red');
 
     expect([late.status, late.setCookies]).toEqual([200, []]);
+    expect(application.events.at(-1)?.type).toBe('save-dropped');
     expect((await browser.get('/me')).status).toBe(200);
   });
 

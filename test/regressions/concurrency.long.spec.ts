@@ -153,11 +153,12 @@ function handleOf(cookie: string | undefined): string | undefined {
 function holds(application: Application, browser: Browser, stored: () => Promise<string[]>) {
   return fc.asyncProperty(program, async (steps) => {
     const { history, found } = await play(application, browser, steps);
+    const left = (await stored()).filter((handle) => !before.has(handle));
+    for (const handle of left) before.add(handle);
     expect(history).toHaveLength(steps.length);
     expect(broken(history, found)).toEqual([]);
     const alive = [...found].flatMap(([handle, state]) => (state.alive ? [handle] : []));
-    expect((await stored()).filter((handle) => !before.has(handle)).sort()).toEqual(alive.sort());
-    for (const handle of alive) before.add(handle);
+    expect(left.sort()).toEqual(alive.sort());
   });
 }
 

@@ -84,14 +84,23 @@ function outcomes(handle: string, key: string, history: readonly Observed[]): Se
   );
 }
 
-/** A write that went nowhere, though its request had no session, or one that had long ended. */
-function isLost({ operation, presented, issued, sent }: Observed, history: readonly Observed[]): boolean {
-  if (operation.kind === 'login' || operation.kind === 'regenerate') return issued === undefined;
-  if (operation.kind !== 'set' || issued !== undefined) return false;
-  return (
-    presented === undefined ||
-    history.some((other) => other.presented === presented && ends(other.operation) && other.answered < sent)
-  );
+/**
+ * A write that went nowhere, though its request had no session, or one that had long ended. A login takes the place of
+ * its browser's anonymous session, so that a request that ran beside it does not get a new one.
+ */
+function isLost({ operation, presented, issued, sent, opened }: Observed, history: readonly Observed[]): boolean {
+  if (issued !== undefined) return false;
+  const sharing = history.filter((other) => presented !== undefined && other.presented === presented);
+  switch (operation.kind) {
+    case 'login':
+      return true;
+    case 'regenerate':
+      return !sharing.some((one) => one.operation.kind === 'login' && one.opened < opened && sent < one.answered);
+    case 'set':
+      return presented === undefined || sharing.some((one) => ends(one.operation) && one.answered < sent);
+    default:
+      return false;
+  }
 }
 
 function ends({ kind }: Operation): boolean {
