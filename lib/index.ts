@@ -25,6 +25,7 @@ export { LoginGuard } from './login/login.guard.js';
 export type { LoginGuardOptions } from './login/login.guard.js';
 export { SessionAuthService } from './login/session-auth.service.js';
 export type { LogInOptions } from './login/session-auth.service.js';
+export type { UserId, UserOrId } from './serializer/user-id.js';
 export { UserSerializer } from './serializer/user-serializer.js';
 
 export { SessionRegistry } from './registry/session-registry.js';

@@ -27,6 +27,14 @@ export declare class UsersService {
   changePassword(id: number, password: string): Promise<void>;
 }
 
+export declare class Admin {
+  id: number;
+}
+
+export declare class AdminsService {
+  findById(id: number): Promise<Admin | null>;
+}
+
 export declare class AppModule {}
 export declare class AppController {}
 export declare class LocalStrategy {}

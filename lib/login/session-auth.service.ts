@@ -153,10 +153,10 @@ export class SessionAuthService {
     if (record?.login === undefined) {
       return undefined;
     }
-    const restored = await this.serializers.restore(passport, request).catch((error: unknown) => {
+    const restored = await this.serializers.restore(passport, record.login.userId, request).catch((error: unknown) => {
       throw new UserLookupFailedException(error);
     });
-    return restored?.userId === record.login.userId ? restored : undefined;
+    return typeof restored === 'string' ? undefined : restored;
   }
 
   /**

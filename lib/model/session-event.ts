@@ -11,6 +11,9 @@ interface EventBase {
  */
 export type RevocationReason = 'user' | 'admin' | 'limit' | 'credentials_changed';
 
+/** Why the module ends a session by itself: its user does not exist any more, or is not the one who logged in. */
+export type MissingUser = 'user_gone' | 'user_mismatch';
+
 /**
  * Something that happened to a session. `type` tells the kinds apart.
  *
@@ -53,7 +56,7 @@ export type SessionEvent = EventBase &
      * The module ended the session: its user is gone or is not that of the login, or its value in the store was
      * unreadable.
      */
-    | { readonly type: 'ended'; readonly handle: string; readonly reason: 'user_gone' | 'user_mismatch' | 'unreadable' }
+    | { readonly type: 'ended'; readonly handle: string; readonly reason: MissingUser | 'unreadable' }
     /**
      * A request's session ended while the request ran, or just before, by a login. What it wanted to save was dropped.
      */

@@ -29,6 +29,8 @@ export interface Device {
 export interface SessionInfo {
   /** Public name of the session: for device lists, logs and revocation. */
   readonly handle: string;
+  /** Whose it is: the id that `UserSerializer.userId()` gave, as text, and `kind:id` where the serializer has a kind. */
+  readonly userId: string;
   /** When this session was opened. */
   readonly createdAt: Date;
   /** When the user last proved who they are. */

@@ -101,6 +101,7 @@ export function recordOfStepUp(
 export function sessionInfo(record: SessionRecord, login: LoginRecord, expiresAt: number): SessionInfo {
   return {
     handle: record.handle,
+    userId: login.userId,
     createdAt: new Date(record.createdAt),
     authenticatedAt: new Date(login.at),
     seenAt: new Date(record.seenAt),

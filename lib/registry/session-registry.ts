@@ -5,7 +5,8 @@ import type { EndReason } from '../model/session-end.js';
 import type { RevocationReason } from '../model/session-event.js';
 import type { SessionInfo } from '../model/session-info.js';
 import { sessionInfo, type SessionRecord } from '../model/session-record.js';
-import { textOfUserId } from '../serializer/user-id.js';
+import type { UserOrId } from '../serializer/user-id.js';
+import { UserSerializers } from '../serializer/user-serializers.js';
 import { RegistryUnavailableException } from '../session-auth.errors.js';
 import { type ResolvedSessionAuthOptions, SESSION_AUTH_OPTIONS } from '../session-auth.options.js';
 import { SessionRepository } from '../session/session-repository.js';
@@ -20,9 +21,9 @@ import { isLive, type SessionIndex } from '../store/session-store.js';
  * class SupportDesk {
  *   constructor(private readonly registry: SessionRegistry) {}
  *
- *   reportStolen(userId: string, handle: string): Promise<boolean> {
+ *   reportStolen(user: User, handle: string): Promise<boolean> {
  *     const options: RevokeOptions = { by: 'admin' };
- *     return this.registry.revoke(userId, handle, options);
+ *     return this.registry.revoke(user, handle, options);
  *   }
  * }
  * ```
@@ -37,8 +38,9 @@ export interface RevokeOptions {
  * next request on, in every process. What a request that is under way wants to store in it is dropped. For a day, the
  * browser that has its cookie is told the reason (`revoked`, `credentials_changed`).
  *
- * A `userId` is what `UserSerializer.userId()` returns. A number counts as its text, since nothing checks the type of
- * `@CurrentUser('id') userId: string`. Anything that is no id is a TypeError.
+ * All methods take the user, as the serializers take them, or the user's id: a string, a number or a bigint, which are
+ * the same id where their texts are. With {@link UserSerializer.kind} an id is `kind:id`, as events and
+ * {@link SessionInfo.userId} have it. An id without a kind, and anything that is no id, is a TypeError.
  *
  * All methods throw SessionStoreUnavailableException (503) when the store does not reply, and
  * RegistryUnavailableException (500) with the option `store`, whose contract knows no users.
@@ -51,14 +53,14 @@ export interface RevokeOptions {
  *   constructor(private readonly registry: SessionRegistry) {}
  *
  *   @Get()
- *   list(@CurrentUser('id') userId: string) {
- *     return this.registry.list(userId);
+ *   list(@CurrentUser() user: User) {
+ *     return this.registry.list(user);
  *   }
  *
  *   @Delete(':handle')
  *   @RequireFreshLogin('15m')
- *   async signOut(@CurrentUser('id') userId: string, @Param('handle') handle: string) {
- *     return { ended: await this.registry.revoke(userId, handle) };
+ *   async signOut(@CurrentUser() user: User, @Param('handle') handle: string) {
+ *     return { ended: await this.registry.revoke(user, handle) };
  *   }
  * }
  * ```
@@ -68,46 +70,47 @@ export class SessionRegistry {
   /** @internal */
   constructor(
     @Inject(SessionRepository) private readonly repository: SessionRepository,
+    @Inject(UserSerializers) private readonly serializers: UserSerializers,
     @Inject(SESSION_AUTH_OPTIONS) private readonly options: ResolvedSessionAuthOptions,
     @Inject(SESSION_CLOCK) private readonly clock: Clock,
   ) {}
 
   /** A user's live sessions, the last used first. For users with very many sessions use {@link pages}. */
-  async list(userId: string): Promise<SessionInfo[]> {
+  async list(user: UserOrId): Promise<SessionInfo[]> {
     const all: SessionInfo[] = [];
-    for await (const page of this.pages(userId)) {
+    for await (const page of this.pages(user)) {
       all.push(...page);
     }
     return all.sort((a, b) => b.seenAt.getTime() - a.seenAt.getTime());
   }
 
   /** A user's live sessions in pages of at most a hundred, roughly in the order in which they end. */
-  async *pages(userId: string): AsyncGenerator<SessionInfo[]> {
+  async *pages(user: UserOrId): AsyncGenerator<SessionInfo[]> {
     const now = this.clock.now();
-    const user = checkedId(userId);
-    for await (const records of this.repository.steps('list', this.#index.pages(user))) {
+    const userId = this.serializers.idOf(user);
+    for await (const records of this.repository.steps('list', this.#index.pages(userId))) {
       yield records.flatMap((record) => {
         const end = expiresAt(record, this.options.lifetime);
-        return record.login?.userId === user && now < end ? sessionInfo(record, record.login, end) : [];
+        return record.login?.userId === userId && now < end ? sessionInfo(record, record.login, end) : [];
       });
     }
   }
 
   /** The number of a user's live sessions. */
-  async count(userId: string): Promise<number> {
-    return await this.repository.ask('count', this.#index.count(checkedId(userId)));
+  async count(user: UserOrId): Promise<number> {
+    return await this.repository.ask('count', this.#index.count(this.serializers.idOf(user)));
   }
 
   /** Ends one session of a user. Returns false when the user has none of this handle; another user's is left alone. */
-  async revoke(userId: string, handle: string, { by = 'user' }: RevokeOptions = {}): Promise<boolean> {
+  async revoke(user: UserOrId, handle: string, { by = 'user' }: RevokeOptions = {}): Promise<boolean> {
     const repository = this.repository.withTimeBudget();
-    const found = await this.#sessionOf(userId, handle, repository);
+    const found = await this.#sessionOf(user, handle, repository);
     return found !== undefined && (await repository.revoke(found, 'revoked', by));
   }
 
   /** Ends all sessions of a user, or all `except` one ("sign out everywhere else"). Returns how many it ended. */
-  revokeAll(userId: string, { except, by = 'user' }: RevokeOptions & { except?: string } = {}): Promise<number> {
-    return this.#endAll(userId, 'revoked', by, except);
+  revokeAll(user: UserOrId, { except, by = 'user' }: RevokeOptions & { except?: string } = {}): Promise<number> {
+    return this.#endAll(user, 'revoked', by, except);
   }
 
   /**
@@ -115,20 +118,20 @@ export class SessionRegistry {
    * except the one to `keep`, usually the one that changed them, and returns how many it ended. Where the serializer
    * has a `credentialStamp()`, the kept session takes the new stamp over.
    */
-  async credentialsChanged(userId: string, { keep }: { keep?: string } = {}): Promise<number> {
+  async credentialsChanged(user: UserOrId, { keep }: { keep?: string } = {}): Promise<number> {
     const repository = this.repository.withTimeBudget();
-    const kept = keep === undefined ? undefined : await this.#sessionOf(userId, keep, repository);
+    const kept = keep === undefined ? undefined : await this.#sessionOf(user, keep, repository);
     if (kept !== undefined) {
       await repository.amend(kept, ({ login }) =>
         typeof login?.stamp === 'string' ? { login: { ...login, stamp: null } } : undefined,
       );
     }
-    return this.#endAll(userId, 'credentials_changed', 'credentials_changed', keep);
+    return this.#endAll(user, 'credentials_changed', 'credentials_changed', keep);
   }
 
   /** Call it after you have disabled a user. It ends all their sessions and returns how many that were. */
-  userDisabled(userId: string): Promise<number> {
-    return this.#endAll(userId, 'revoked', 'admin');
+  userDisabled(user: UserOrId): Promise<number> {
+    return this.#endAll(user, 'revoked', 'admin');
   }
 
   /**
@@ -144,21 +147,21 @@ export class SessionRegistry {
     return ended;
   }
 
-  async #sessionOf(userId: string, handle: string, repository: SessionRepository): Promise<SessionRecord | undefined> {
+  async #sessionOf(user: UserOrId, handle: string, repository: SessionRepository): Promise<SessionRecord | undefined> {
     if (repository.index === undefined) {
       throw new RegistryUnavailableException();
     }
-    const user = checkedId(userId);
+    const userId = this.serializers.idOf(user);
     const found = await repository.find(handle);
-    const isUsers = isLive(found) && found.record.login?.userId === user && !repository.isExpired(found.record);
+    const isUsers = isLive(found) && found.record.login?.userId === userId && !repository.isExpired(found.record);
     return isUsers ? found.record : undefined;
   }
 
-  async #endAll(userId: string, ending: EndReason, reason: RevocationReason, except?: string): Promise<number> {
+  async #endAll(user: UserOrId, ending: EndReason, reason: RevocationReason, except?: string): Promise<number> {
     let ended = 0;
-    const user = checkedId(userId);
-    for await (const handles of this.repository.steps('end', this.#index.endAll(user, ending, except))) {
-      this.repository.reportRevoked(user, handles, reason);
+    const userId = this.serializers.idOf(user);
+    for await (const handles of this.repository.steps('end', this.#index.endAll(userId, ending, except))) {
+      this.repository.reportRevoked(userId, handles, reason);
       ended += handles.length;
     }
     return ended;
@@ -170,13 +173,4 @@ export class SessionRegistry {
     }
     return this.repository.index;
   }
-}
-
-/** @throws TypeError for what is no user's id. To end nobody's sessions silently would be worse. */
-function checkedId(userId: string): string {
-  const text = textOfUserId(userId);
-  if (text === '') {
-    throw new TypeError('SessionRegistry needs the id of a user, as UserSerializer.userId() returns it.');
-  }
-  return text;
 }

@@ -3,18 +3,12 @@ import { DiscoveryService, ModuleRef } from '@nestjs/core';
 import { SessionAuthConfigurationError, UserNotSerializableException } from '../session-auth.errors.js';
 import type { SessionRequest } from '../http/session-request.js';
 import { hashSecret } from '../model/session-id.js';
+import type { MissingUser } from '../model/session-event.js';
 import { type ResolvedSessionAuthOptions, SESSION_AUTH_OPTIONS } from '../session-auth.options.js';
 import type { RestoredUser, UserRestorer } from '../session/session-runtime.js';
+import { hasHexString, textOfUserId, type UserOrId } from './user-id.js';
+import { inOrder, nameOf } from './serializer-order.js';
 import { UserSerializer } from './user-serializer.js';
-
-/**
- * What the session keeps under `passport`: the payload, where Passport keeps it, and which of several serializers made
- * it.
- */
-interface SerializedUser {
-  readonly user: unknown;
-  readonly serializer?: string;
-}
 
 /** The application's {@link UserSerializer}s, found among its providers. */
 @Injectable()
@@ -35,7 +29,64 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
   }
 
   /** What the session keeps of this user, the user's id, and the hash of their credential stamp. */
-  async serialize(user: unknown): Promise<{ userId: string; passport: SerializedUser; stamp: string | undefined }> {
+  async serialize(user: unknown): Promise<{ userId: string; passport: { user: unknown }; stamp: string | undefined }> {
+    const serializer = this.serializerOf(user);
+    const userId = idByKind(serializer, user);
+    if (userId === undefined) {
+      throw new UserNotSerializableException(
+        `${nameOf(serializer)}.userId(user) gave no id: that is a string that is not empty, a number, a bigint or an ` +
+          'object with toHexString(). Users without an "id" need a userId() of their own.',
+      );
+    }
+    const payload = await serializer.serializeUser(user);
+    if (payload === undefined || payload === null) {
+      throw new UserNotSerializableException(`${nameOf(serializer)}.serializeUser(user) gave nothing to keep.`);
+    }
+    return { userId, passport: { user: payload }, stamp: stampOf(serializer, user) };
+  }
+
+  async restore(passport: unknown, userId: string, request: SessionRequest): Promise<RestoredUser | MissingUser> {
+    const serializer = this.serializers.find((one) => isOfKind(userId, one.kind));
+    if (serializer === undefined) {
+      return this.withoutSerializer(userId);
+    }
+    const user = await serializer.deserializeUser((passport as { user: unknown }).user, request);
+    if (user === undefined || user === null || user === false) {
+      return 'user_gone';
+    }
+    // The payload is in the reach of the application's own code. Who logged in is not.
+    return idByKind(serializer, user) === userId ? { user, stamp: stampOf(serializer, user) } : 'user_mismatch';
+  }
+
+  /**
+   * The id of a user who is given as such or by their id, as sessions are stored by it.
+   *
+   * @throws TypeError for what is no id. To find nobody's sessions, or to end them, silently would be worse.
+   */
+  idOf(user: UserOrId): string {
+    if (typeof user === 'object' && (user as unknown) !== null && !hasHexString(user)) {
+      return this.idOfUser(user);
+    }
+    const id = textOfUserId(user);
+    if (id === undefined) {
+      throw new TypeError('SessionRegistry needs a user, or the id of one: a string, a number or a bigint.');
+    }
+    if (!this.serializers.some(({ kind }) => isOfKind(id, kind))) {
+      const forms = this.serializers.map(({ kind }) => `"${kind}:<id>"`).join(' or ');
+      throw new TypeError(`SessionRegistry needs a user, or the id of one with its kind: ${forms}.`);
+    }
+    return id;
+  }
+
+  private idOfUser(user: object): string {
+    const id = idByKind(this.serializerOf(user), user);
+    if (id === undefined) {
+      throw new TypeError('SessionRegistry was given an object that is no user: UserSerializer.userId() gave no id.');
+    }
+    return id;
+  }
+
+  private serializerOf(user: unknown): UserSerializer {
     if (user === undefined || user === null) {
       throw new UserNotSerializableException('There is no user to log in.');
     }
@@ -43,35 +94,16 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
     if (serializer === undefined) {
       throw new UserNotSerializableException('No UserSerializer supports this user: see its method supports(user).');
     }
-    const name = nameOf(serializer);
-    const userId = serializer.userId(user);
-    if (typeof userId !== 'string' || userId === '') {
-      throw new UserNotSerializableException(
-        `${name}.userId(user) gave no text. Users without an "id" need a userId() of their own.`,
-      );
-    }
-    const payload = await serializer.serializeUser(user);
-    if (payload === undefined || payload === null) {
-      throw new UserNotSerializableException(`${name}.serializeUser(user) gave nothing to keep.`);
-    }
-    const isOnly = this.serializers.length === 1;
-    const passport = { user: payload, ...(!isOnly && { serializer: name }) };
-    return { userId, passport, stamp: stampOf(serializer, user) };
+    return serializer;
   }
 
-  async restore(passport: unknown, request: SessionRequest): Promise<RestoredUser | undefined> {
-    const { user, serializer: name } = passport as SerializedUser;
-    // Of several serializers, a wrong guess could restore another user. Of one, the class may have been renamed.
-    const isOnly = this.serializers.length === 1;
-    const serializer = isOnly ? this.serializers[0] : this.serializers.find((one) => nameOf(one) === name);
-    if (serializer === undefined) {
-      throw unknownSerializer(name);
+  /** An id with a kind may be one that a newer version of the application knows. One without is of none of ours. */
+  private withoutSerializer(userId: string): MissingUser {
+    const [kind, ...rest] = userId.split(':');
+    if (rest.length > 0) {
+      throw new Error(`No UserSerializer of this application has the kind "${kind}".`);
     }
-    const restored = await serializer.deserializeUser(user, request);
-    if (restored === undefined || restored === null || restored === false) {
-      return undefined;
-    }
-    return { user: restored, userId: serializer.userId(restored), stamp: stampOf(serializer, restored) };
+    return 'user_mismatch';
   }
 
   private discover(): UserSerializer[] {
@@ -97,41 +129,14 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
   }
 }
 
-/** The serializers that choose their users, then the one that takes any user. */
-function inOrder(found: readonly UserSerializer[]): readonly UserSerializer[] {
-  if (found.length === 0) {
-    throw new SessionAuthConfigurationError(
-      'no_serializer',
-      'SessionAuthModule found no UserSerializer. Add one to the providers of any module: ' +
-        '@Injectable() class AppUserSerializer extends UserSerializer { serializeUser(user) {...} deserializeUser(payload) {...} }',
-    );
-  }
-  const twice = found.find((one, index) => found.findIndex((other) => nameOf(other) === nameOf(one)) < index);
-  if (twice !== undefined) {
-    throw new SessionAuthConfigurationError(
-      'no_serializer',
-      `Two UserSerializers are named ${nameOf(twice)}, and a session remembers its own by name. Provide it in one module ` +
-        'and export it from there, or rename one of the two.',
-    );
-  }
-  const takesAny = (one: UserSerializer): boolean => one.supports === UserSerializer.prototype.supports;
-  const [first, second] = found.filter(takesAny);
-  if (first !== undefined && second !== undefined) {
-    throw new SessionAuthConfigurationError(
-      'no_serializer',
-      `${nameOf(first)} and ${nameOf(second)} both take every user. Override supports(user) in all but one.`,
-    );
-  }
-  return [...found.filter((one) => !takesAny(one)), ...found.filter(takesAny)];
+/** The user's id as sessions are stored by it, with the kind where there is one; `undefined` for what is no id. */
+function idByKind(serializer: UserSerializer, user: unknown): string | undefined {
+  const id = textOfUserId(serializer.userId(user));
+  return id === undefined || serializer.kind === undefined ? id : `${serializer.kind}:${id}`;
 }
 
-/** The name by which a session remembers its serializer. */
-function nameOf(serializer: UserSerializer): string {
-  return serializer.constructor.name;
-}
-
-function unknownSerializer(name = '(the only one at that time)'): Error {
-  return new Error(`No provider is the UserSerializer ${name} that made this session.`);
+function isOfKind(userId: string, kind: string | undefined): boolean {
+  return kind === undefined || (userId.startsWith(`${kind}:`) && userId.length > kind.length + 1);
 }
 
 /** The hash of a user's credential stamp. The stamp itself may be part of a password's hash and is not stored. */

@@ -3,6 +3,7 @@ import type { PresentedId } from '../http/session-cookies.js';
 import type { SessionRequest } from '../http/session-request.js';
 import { type SecretStatus, secretStatus } from '../model/rotation.js';
 import { type EndedSession, signOutReason } from '../model/session-end.js';
+import type { MissingUser } from '../model/session-event.js';
 import { isUserHandle, sameHash } from '../model/session-id.js';
 import type { LoginRecord, SessionRecord } from '../model/session-record.js';
 import { SessionStoreUnavailableException } from '../session-auth.errors.js';
@@ -15,6 +16,10 @@ import type { RestoredUser, SessionRuntime } from './session-runtime.js';
  * milliseconds.
  */
 const KEEP_WITHIN = 100;
+
+const USER_MISMATCH =
+  'A session ended because its user was not the one who had logged in. Either its payload was changed by the ' +
+  "application's code, or UserSerializer.userId() gives the restored user another id than it gave at the login.";
 
 /** Loads a request's session by the ids in its cookies, and restores the session's user. */
 export class SessionLoader {
@@ -94,18 +99,19 @@ export class SessionLoader {
     if ((passport as { user?: unknown } | undefined)?.user === undefined) {
       return;
     }
-    let restored: RestoredUser | undefined;
+    let restored: RestoredUser | MissingUser;
     try {
-      restored = await users.restore(passport, request);
+      restored = await users.restore(passport, userId, request);
     } catch (error) {
       logger.error('deserializeUser failed; guarded routes respond 503.', error);
       session.userLookupFailed(error);
       return;
     }
-    if (restored === undefined) {
-      session.signedOut('revoked', await repository.endWithoutUser(record, 'user_gone'));
-    } else if (restored.userId !== userId) {
-      session.signedOut('revoked', await repository.endWithoutUser(record, 'user_mismatch'));
+    if (restored === 'user_mismatch') {
+      this.runtime.logOnce(USER_MISMATCH);
+    }
+    if (typeof restored === 'string') {
+      session.signedOut('revoked', await repository.endWithoutUser(record, restored));
     } else if (await this.hasValidCredentials(session, record, restored.stamp)) {
       session.restored(restored.user);
     } else {

@@ -1,4 +1,4 @@
-import type { NewSessionEvent, RevocationReason } from '../model/session-event.js';
+import type { MissingUser, NewSessionEvent, RevocationReason } from '../model/session-event.js';
 import type { SessionRecord } from '../model/session-record.js';
 
 /** Reports what happens to sessions, as events. */
@@ -35,7 +35,7 @@ export class SessionReporter {
     this.report({ type: 'reuse-detected', ...subjectOf(record) });
   }
 
-  endedWithoutUser(record: SessionRecord, reason: 'user_gone' | 'user_mismatch'): void {
+  endedWithoutUser(record: SessionRecord, reason: MissingUser): void {
     this.report({ type: 'ended', ...subjectOf(record), reason });
   }
 

@@ -3,7 +3,7 @@ import { expiresAt, type Lifetime } from '../model/lifetime.js';
 import { promoted, secretStatus } from '../model/rotation.js';
 import { applyChanges, changesBetween, parseData } from '../model/session-data.js';
 import type { EndedSession, Ending, EndReason } from '../model/session-end.js';
-import type { RevocationReason } from '../model/session-event.js';
+import type { MissingUser, RevocationReason } from '../model/session-event.js';
 import { hashSecret, isHandle } from '../model/session-id.js';
 import type { SessionRecord } from '../model/session-record.js';
 import {
@@ -192,7 +192,7 @@ export class SessionRepository {
   }
 
   /** Ends a session whose user does not exist any more, or is another one. Returns false when it had ended before. */
-  async endWithoutUser(record: SessionRecord, reason: 'user_gone' | 'user_mismatch'): Promise<boolean> {
+  async endWithoutUser(record: SessionRecord, reason: MissingUser): Promise<boolean> {
     const wasLive = await this.#end(record, 'revoked');
     if (wasLive) {
       this.settings.reporter.endedWithoutUser(record, reason);

@@ -3,14 +3,13 @@ import type { Store } from 'express-session';
 import type { CookieRuntime } from '../http/response-cookie.js';
 import type { SessionRequest } from '../http/session-request.js';
 import type { RotationKeys } from '../model/rotation.js';
+import type { MissingUser } from '../model/session-event.js';
 import type { ResolvedSessionAuthOptions } from '../session-auth.options.js';
 import type { SessionRepository } from './session-repository.js';
 
 /** A user as the serializer has restored them. */
 export interface RestoredUser {
   readonly user: unknown;
-  /** Their id, as it was at the login. */
-  readonly userId: string;
   /** Hash of the credential stamp, where the serializer has one. */
   readonly stamp?: string | undefined;
 }
@@ -18,11 +17,12 @@ export interface RestoredUser {
 /** Restores the user of a session. */
 export interface UserRestorer {
   /**
-   * The user of a payload; `undefined` when there is no such user any more. Rejects when that cannot be told now.
+   * The user of a session, or why it has none any more. Rejects when that cannot be told now.
    *
-   * @param passport the value of `session.passport`
+   * @param passport the value of `session.passport`, which the application's own code may have changed
+   * @param userId the id of the user who logged in
    */
-  restore(passport: unknown, request: SessionRequest): Promise<RestoredUser | undefined>;
+  restore(passport: unknown, userId: string, request: SessionRequest): Promise<RestoredUser | MissingUser>;
 }
 
 /** What all requests of one application share. */

@@ -74,6 +74,8 @@ describe('the public exports', () => {
        "SessionInfo",
        "SessionRequest",
        "SignOutReason",
+       "UserId",
+       "UserOrId",
      ]
     `);
   });
