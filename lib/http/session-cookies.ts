@@ -10,19 +10,27 @@ export interface PresentedId extends SessionId {
   readonly hasOlderSignature: boolean;
 }
 
-/** A browser may hold several cookies of our name, for other paths or domains. So many of them are verified. */
-const MOST_VERIFIED = 16;
+/** A browser may hold several cookies of our name, for other paths or domains. The first ones count; no work is done on more. */
+const MOST_VALUES = 16;
 /** So many whose signature holds are looked for in the store. */
 const MOST_PRESENTED = 4;
 /** A longer value is not ours (which has some 120 characters) and is not worth computing a signature. */
 const LONGEST_VALUE = 256;
+/** Percent-encoding of nothing but ASCII, as this module writes it. Anything else would cost an exception. */
+const ENCODED_ASCII = /^(?:[^%]|%[0-7][0-9a-f])*$/i;
 
 /** Reads and writes the session cookie (RFC 6265), signed as express-session signs it. */
 export class SessionCookies {
+  /** A pair of our name in a Cookie header, compared byte for byte: Node gives each byte as one character. */
+  readonly #pair: RegExp;
+
   constructor(
     private readonly secrets: ResolvedSessionAuthOptions['secrets'],
     private readonly attributes: ResolvedSessionAuthOptions['cookie'],
-  ) {}
+  ) {
+    const name = attributes.name.replaceAll(/[^\w]/g, '\\$&');
+    this.#pair = new RegExp(`(?:^|;)[ \\t]*${name}[ \\t]*=([^;]*)`, 'g');
+  }
 
   /**
    * Whether browsers send the cookie to this path: `/admin` covers `/admin/users`, not `/administrator` (RFC 6265,
@@ -43,15 +51,13 @@ export class SessionCookies {
     if (header === undefined || !header.includes(this.attributes.name)) {
       return [];
     }
-    const values = new Set(valuesOf(header, this.attributes.name));
     const ids: PresentedId[] = [];
-    let verified = 0;
-    for (const value of values) {
-      const id = this.verify(value);
+    for (const value of this.#valuesIn(header)) {
+      const id = this.#verify(value);
       if (id !== undefined) {
         ids.push(id);
       }
-      if (++verified === MOST_VERIFIED || ids.length === MOST_PRESENTED) {
+      if (ids.length === MOST_PRESENTED) {
         break;
       }
     }
@@ -89,42 +95,51 @@ export class SessionCookies {
     return cookie.serialize(this.attributes.name, '');
   }
 
-  private verify(value: string): PresentedId | undefined {
-    if (!value.startsWith('s:')) {
-      return undefined;
-    }
-    for (const secret of this.secrets) {
-      const text = unsign(value.slice(2), secret);
-      if (text !== false) {
-        const id = parseSessionId(text);
-        return id && { ...id, hasOlderSignature: secret !== this.secrets[0] };
+  /** The different values of the first cookies of our name. The first one may be of a session that has ended. */
+  #valuesIn(header: string): Set<string> {
+    const values = new Set<string>();
+    let found = 0;
+    for (const [, raw = ''] of header.matchAll(this.#pair)) {
+      values.add(decode(trim(raw)));
+      if (++found === MOST_VALUES) {
+        break;
       }
     }
-    return undefined;
+    return values;
+  }
+
+  #verify(value: string): PresentedId | undefined {
+    const id = value.startsWith('s:') ? parseSessionId(value.slice(2, value.lastIndexOf('.'))) : undefined;
+    if (id === undefined) {
+      return undefined; // No id of ours is signed here, whoever signed it.
+    }
+    const secret = this.secrets.find((one) => unsign(value.slice(2), one) !== false);
+    return secret === undefined ? undefined : { ...id, hasOlderSignature: secret !== this.secrets[0] };
   }
 }
 
-/** The values of all cookies of this name. The first one may be of a session that has ended. */
-function valuesOf(header: string, name: string): string[] {
-  const values: string[] = [];
-  for (const pair of header.split(';')) {
-    const equals = pair.indexOf('=');
-    if (pair.slice(0, equals).trim() !== name) {
-      continue;
-    }
-    const value = pair.slice(equals + 1).trim();
-    const decoded = value.length > LONGEST_VALUE ? undefined : decode(value);
-    if (decoded !== undefined) {
-      values.push(decoded);
-    }
+/** Takes away spaces and tabs around a value, and nothing else (RFC 6265, section 5.2). */
+function trim(value: string): string {
+  let start = 0;
+  let end = value.length;
+  while (start < end && isBlank(value, start)) {
+    start++;
   }
-  return values;
+  while (end > start && isBlank(value, end - 1)) {
+    end--;
+  }
+  return value.slice(start, end);
 }
 
-function decode(value: string): string | undefined {
-  try {
-    return decodeURIComponent(value.startsWith('"') ? value.slice(1, -1) : value);
-  } catch {
-    return undefined; // Malformed percent-encoding: this module did not write it.
+function isBlank(text: string, index: number): boolean {
+  return text[index] === ' ' || text[index] === '\t';
+}
+
+/** The value without quotes and percent-encoding; empty where this module cannot have written it. */
+function decode(value: string): string {
+  if (value.length > LONGEST_VALUE || !ENCODED_ASCII.test(value)) {
+    return '';
   }
+  const isQuoted = value.length > 1 && value.startsWith('"') && value.endsWith('"');
+  return decodeURIComponent(isQuoted ? value.slice(1, -1) : value);
 }

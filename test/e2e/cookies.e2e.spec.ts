@@ -2,6 +2,7 @@ import { createHmac } from 'node:crypto';
 import { Body, Controller, Get, type LoggerService, Param, Post, Put, Req } from '@nestjs/common';
 import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { Request } from 'express';
+import session from 'express-session';
 import { SessionAuthService } from '../../lib/index.js';
 import { newAnonymousSessionId, newUserSessionId } from '../../lib/model/session-id.js';
 import { SECRET, TestApplication, type TestApplicationOptions } from '../support/application.js';
@@ -112,6 +113,10 @@ describe('a cookie that nobody here signed', () => {
           .fill(`sid=${flip(value, -1)}`)
           .join('; '),
     ],
+    ['with a broken percent-encoding 2,500 times', () => 'sid=%;'.repeat(2_500)],
+    ['behind a no-break space', (value) => `\u00a0sid=${value}; sid\u00a0=${value}; sid=\u00a0${value}`],
+    ['behind a control character', (value) => `\u0085sid=${value}; sid\u0085=${value}`],
+    ['without an equals sign', (value) => `sid ${value}; sid"${value}"`],
     ['under a longer name', (value) => `xsid=${value}; sid2=${value}`],
     ['under a name in capitals', (value) => `SID=${value}`],
     ['in a header of nothing but separators', () => ';;; = ;=;;sid;'],
@@ -239,7 +244,13 @@ describe('the cookie of a login', () => {
       'in production behind TLS',
       { environment: 'production', configure: trusting },
       HTTPS,
-      /^__Host-sid=VALUE; Path=\/; EXPIRES; HttpOnly; Secure; SameSite=Lax$/,
+      /^__Host-Http-sid=VALUE; Path=\/; EXPIRES; HttpOnly; Secure; SameSite=Lax$/,
+    ],
+    [
+      'in an environment of any other name behind TLS',
+      { environment: 'staging', configure: trusting },
+      HTTPS,
+      /^__Host-Http-sid=VALUE; Path=\/; EXPIRES; HttpOnly; Secure; SameSite=Lax$/,
     ],
     [
       'with attributes of your own',
@@ -279,7 +290,7 @@ describe('the cookie of a login', () => {
     await browser.post('/login', { json: CREDENTIALS, headers: HTTPS });
 
     expect((await browser.post('/logout', { headers: HTTPS })).setCookies).toEqual([
-      '__Host-sid=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Secure; SameSite=Lax',
+      '__Host-Http-sid=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Secure; SameSite=Lax',
     ]);
     expect(browser.cookies.size).toBe(0);
   });
@@ -294,6 +305,29 @@ describe('what code does to req.session.cookie', () => {
     @Put('replaced')
     replace(@Req() request: Request, @Body() { replacement }: { replacement: never }) {
       Object.assign(request.session, { color: 'blue', cookie: replacement });
+      return {};
+    }
+
+    /** Defines what it is told to, so that nothing can be assigned to it; also on a cookie object of its own. */
+    @Put('defined/:object')
+    define(@Req() request: Request, @Param('object') object: string, @Body() attributes: object) {
+      const cookie = object === 'own' ? cookieOfAMinute() : request.session.cookie;
+      const frozen = Object.fromEntries(
+        Object.entries({ ...attributes, serialize: () => 'sid=chosen; Domain=evil.example' }).map(([name, value]) => [
+          name,
+          { value, writable: false, configurable: false, enumerable: true },
+        ]),
+      );
+      Object.defineProperty(request.session, 'cookie', { value: Object.defineProperties(cookie, frozen) });
+      Object.assign(request.session, { color: 'blue' });
+      return {};
+    }
+
+    /** Puts a cookie object of express-session's class in its place. */
+    @Put('exchanged')
+    exchange(@Req() request: Request, @Body() attributes: object) {
+      request.session.cookie = Object.assign(cookieOfAMinute(), attributes);
+      Object.assign(request.session, { color: 'blue' });
       return {};
     }
 
@@ -321,6 +355,8 @@ describe('what code does to req.session.cookie', () => {
     }
   }
   const controllers = [AttributesController];
+
+  const cookieOfAMinute = () => Object.assign(new session.Cookie(), { maxAge: 60_000 });
 
   const ALL = {
     httpOnly: false,
@@ -379,6 +415,18 @@ describe('what code does to req.session.cookie', () => {
       'sid=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; SameSite=Lax',
     ]);
   });
+
+  it.each(['exchanged', 'defined/own', 'defined/configured'])(
+    'does not change the Set-Cookie of a session where the cookie object or its properties are %s',
+    async (how) => {
+      const application = await started({ controllers });
+      const browser = application.browser();
+      const { status, setCookies } = await browser.request('PUT', `/attributes/${how}`, { json: ALL });
+
+      expect([status, attributesOf(setCookies)]).toEqual([200, ['sid; Path=/; Expires; HttpOnly; SameSite=Lax']]);
+      expect((await browser.get('/session')).json()).toEqual({ color: 'blue' });
+    },
+  );
 
   it('does not take Secure, Domain and Partitioned away where they are configured', async () => {
     const application = await started({
