@@ -84,3 +84,14 @@ describe('the public exports', () => {
     expect(source).not.toMatch(/export \*|export default/);
   });
 });
+
+describe('the dependencies', () => {
+  const manifest = readFileSync(join(import.meta.dirname, '../../package.json'), 'utf8');
+  const { dependencies } = JSON.parse(manifest) as { dependencies: Record<string, string> };
+
+  it('admit no path-to-regexp whose patterns can take seconds (GHSA-j3q9-mxjg-w52f, GHSA-27v5-c462-wpq7)', () => {
+    const [, major, minor] = /^\^(\d+)\.(\d+)\./.exec(dependencies['path-to-regexp'] ?? '') ?? [];
+
+    expect([Number(major), Number(minor) >= 4]).toEqual([8, true]);
+  });
+});
