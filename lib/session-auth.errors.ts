@@ -58,7 +58,7 @@ export class SessionAuthConfigurationError extends Error {
  * @example
  * ```ts
  * it('refuses a cookie that browsers would not take', async () => {
- *   const options: SessionAuthOptions = { secret: 'x'.repeat(32), cookie: { sameSite: 'none', secure: false } };
+ *   const options: SessionAuthOptions = { secret: 'of tests', cookie: { sameSite: 'none', secure: false } };
  *   const boot = Test.createTestingModule({ imports: [SessionAuthModule.forRoot(options)] }).compile();
  *
  *   const error = await boot.catch((reason: unknown) => reason);

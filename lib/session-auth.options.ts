@@ -19,8 +19,9 @@ export type Duration = number | string;
  */
 export interface CookieOptions {
   /**
-   * Default: `__Host-sid` in production, `sid` elsewhere. The `__Host-` and `__Secure-` rules (RFC 6265bis) are checked
-   * at boot.
+   * Default: `__Host-Http-sid` in production, `sid` elsewhere. Give another one beside `domain` or `path`, such as
+   * `__Secure-sid`. What browsers demand of names with `__Secure-`, `__Host-`, `__Http-` and `__Host-Http-` (RFC
+   * 6265bis) is checked at boot. Name and value have at most 4096 bytes.
    */
   name?: string;
   /** Default: `/`. It matches whole segments. Requests outside it have no session. */
@@ -30,7 +31,7 @@ export interface CookieOptions {
   /** Default: `'lax'`. `'none'` requires `secure`. */
   sameSite?: 'lax' | 'strict' | 'none';
   /**
-   * Default: `true` in production, `'auto'` (secure when the request is) elsewhere. `false` is refused in production.
+   * Default: `true` in production, which refuses all else; `'auto'` (secure when the request is) elsewhere.
    */
   secure?: boolean | 'auto';
   /** CHIPS: a cookie jar for each top-level site. Default: `false`. Requires `secure`. */
@@ -97,6 +98,8 @@ export type RoutePattern = string | { path: string; method: RequestMethod };
 /**
  * Options of {@link SessionAuthModule.forRoot}. Only `secret` is required.
  *
+ * "Production" is every value of `NODE_ENV` but `development` and `test`; an unset one is not production.
+ *
  * @example
  * ```ts
  * const options: SessionAuthOptions = {
@@ -111,8 +114,8 @@ export type RoutePattern = string | { path: string; method: RequestMethod };
 export interface SessionAuthOptions {
   /**
    * Signs the cookie. Of several, the first one signs and all verify. A cookie that an older one has signed is signed
-   * anew on its next use. Each has at least 32 bytes: less is a boot error in production, a warning elsewhere. A
-   * missing secret is a boot error and not a type error, so that `process.env.SESSION_SECRET` compiles.
+   * anew on its next use. Each has at least 32 bytes and 10 different characters: less is a boot error in production, a
+   * warning elsewhere. A missing secret is a boot error and not a type error, so that `process.env.SESSION_SECRET` compiles.
    */
   secret: string | string[] | undefined;
   /**
@@ -120,7 +123,10 @@ export interface SessionAuthOptions {
    * refuses.
    */
   redis?: RedisOptions;
-  /** An express-session store instead of `redis`, with the weaker promises of that contract. */
+  /**
+   * An express-session store instead of `redis`, with the weaker promises of that contract. Production refuses
+   * express-session's `MemoryStore`.
+   */
   store?: Store;
   /** Prefix of every key. Default: `'sess:'`. Braces are refused: they would move the Redis Cluster hash tag. */
   prefix?: string;

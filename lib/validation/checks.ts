@@ -1,5 +1,13 @@
 import { InvalidOptionError } from '../session-auth.errors.js';
 
+/** For refusals that hold in production alone, so that nobody wonders why they are in production. */
+export const WHAT_IS_PRODUCTION = 'Production is every NODE_ENV but "development", "test" and none.';
+
+/** Whether `NODE_ENV` means production. A value that nobody knows does: a mistyped one must not switch checks off. */
+export function isProduction(env: string | undefined): boolean {
+  return env !== undefined && env !== 'development' && env !== 'test';
+}
+
 /**
  * Refuses an option unless the condition holds.
  *

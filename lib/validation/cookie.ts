@@ -1,5 +1,5 @@
 import type { CookieOptions, ResolvedSessionAuthOptions } from '../session-auth.options.js';
-import { demand, isObject, oneOf, refuseUnknown } from './checks.js';
+import { demand, isObject, oneOf, refuseUnknown, WHAT_IS_PRODUCTION } from './checks.js';
 
 type ResolvedCookie = ResolvedSessionAuthOptions['cookie'];
 
@@ -9,13 +9,18 @@ const NAME = /^[!#$%&'*+\-.^_`|~0-9A-Za-z]+$/;
 const PATH = /^\/[\x20-:=-~]*$/;
 const DOMAIN = /^\.?[a-z0-9]([a-z0-9-]*[a-z0-9])?(\.[a-z0-9]([a-z0-9-]*[a-z0-9])?)*$/i;
 
+/** RFC 6265bis, section 5.7: browsers drop a cookie whose name and value have more bytes than this. */
+const MOST_BYTES = 4_096;
+/** The longest value: `s%3A`, the id of a user's session and its signature, all of that percent-encoded at the worst. */
+const VALUE_BYTES = 's%3A'.length + 28 + 1 + 43 + 1 + 3 * 43;
+
 const SET_SECURE = 'Set cookie.secure to true.';
 
 /** The session cookie's attributes with their defaults, checked by the rules of browsers. */
 export function resolveCookie(cookie: CookieOptions, production: boolean): ResolvedCookie {
   demand(isObject(cookie), 'cookie', 'it is no object', 'As in { sameSite: "strict" }.');
   const resolved: ResolvedCookie = {
-    name: cookie.name ?? (production ? '__Host-sid' : 'sid'),
+    name: cookie.name ?? (production ? '__Host-Http-sid' : 'sid'),
     path: cookie.path ?? '/',
     domain: cookie.domain,
     sameSite: oneOf('cookie.sameSite', cookie.sameSite ?? 'lax', ['lax', 'strict', 'none']),
@@ -25,6 +30,7 @@ export function resolveCookie(cookie: CookieOptions, production: boolean): Resol
   refuseUnknown(cookie, resolved, 'cookie.');
   checkForm(resolved);
   checkSecurity(resolved, production);
+  checkPrefix(resolved);
   return resolved;
 }
 
@@ -34,6 +40,12 @@ function checkForm({ name, path, domain }: ResolvedCookie): void {
     'cookie.name',
     'it contains characters that a cookie name cannot',
     'Use letters, digits, "-" and "_".',
+  );
+  demand(
+    name.length <= MOST_BYTES - VALUE_BYTES,
+    'cookie.name',
+    `browsers drop a cookie whose name and value have more than ${MOST_BYTES} bytes, and the name alone has ${name.length}`,
+    `Give a name of at most ${MOST_BYTES - VALUE_BYTES} characters.`,
   );
   demand(
     matches(path, PATH),
@@ -54,11 +66,8 @@ function matches(value: unknown, pattern: RegExp): boolean {
   return typeof value === 'string' && pattern.test(value);
 }
 
-/** RFC 6265bis, section 4.1.3 (name prefixes) and 5.7 (SameSite=None, Partitioned need Secure). */
-function checkSecurity(
-  { name, path, domain, sameSite, secure, partitioned }: ResolvedCookie,
-  production: boolean,
-): void {
+/** RFC 6265bis, section 5.7: SameSite=None and Partitioned need Secure. */
+function checkSecurity({ sameSite, secure, partitioned }: ResolvedCookie, production: boolean): void {
   demand(
     [true, false, 'auto'].includes(secure),
     'cookie.secure',
@@ -72,13 +81,24 @@ function checkSecurity(
     'Choose true or false.',
   );
   demand(
-    !(production && secure === false),
+    secure === true || !production,
     'cookie.secure',
-    'an insecure cookie is refused in production',
-    'Leave it out, or give true.',
+    `${JSON.stringify(secure)} is refused in production: the cookie could travel unencrypted`,
+    `Leave it out, or give true. ${WHAT_IS_PRODUCTION}`,
   );
+  if (secure === false) {
+    demand(sameSite !== 'none', 'cookie.sameSite', 'browsers refuse "none" without Secure', SET_SECURE);
+    demand(!partitioned, 'cookie.partitioned', 'browsers refuse it without Secure', SET_SECURE);
+  }
+}
+
+/**
+ * RFC 6265bis, section 4.1.3: what browsers demand of cookies whose names have these prefixes, in whatever case.
+ * `__Http-` and `__Host-Http-` also demand HttpOnly, which the cookie always has.
+ */
+function checkPrefix({ name, path, domain, secure }: ResolvedCookie): void {
   demand(
-    secure === true || !/^__(host|secure)-/i.test(name),
+    secure === true || !/^__(secure|host|http)-/i.test(name),
     'cookie.name',
     `browsers refuse "${name}" without Secure`,
     'Set cookie.secure to true, or give another name.',
@@ -89,8 +109,4 @@ function checkSecurity(
     `browsers refuse "${name}" with a domain, or a path other than "/"`,
     'Name it "__Secure-sid".',
   );
-  if (secure === false) {
-    demand(sameSite !== 'none', 'cookie.sameSite', 'browsers refuse "none" without Secure', SET_SECURE);
-    demand(!partitioned, 'cookie.partitioned', 'browsers refuse it without Secure', SET_SECURE);
-  }
 }

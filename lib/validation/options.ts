@@ -8,7 +8,7 @@ import type {
   RoutePattern,
   SessionAuthOptions,
 } from '../session-auth.options.js';
-import { demand, isObject, oneOf, refuseUnknown } from './checks.js';
+import { demand, isObject, isProduction, oneOf, refuseUnknown, WHAT_IS_PRODUCTION } from './checks.js';
 import { resolveCookie } from './cookie.js';
 import { milliseconds } from './duration.js';
 import { resolveLifetime } from './lifetime.js';
@@ -32,6 +32,8 @@ const KNOWN_OPTIONS: Record<keyof SessionAuthOptions, true> = {
 
 /** Least length of a secret, in bytes: the length of a SHA-256 hash (RFC 2104, section 3). */
 const SECRET_BYTES = 32;
+/** Least number of different characters of a secret. A random one has more, also in hexadecimal digits. */
+const SECRET_CHARACTERS = 10;
 
 /** Longest time of `setTimeout`, in milliseconds: a longer timer fires at once. */
 const LONGEST_TIMER = 2 ** 31 - 1;
@@ -47,7 +49,7 @@ export function resolveOptions(
   env: string | undefined,
 ): ResolvedSessionAuthOptions {
   demand(isObject(options), 'secret', 'there are no options at all', 'Return them from the factory.');
-  const production = env === 'production';
+  const production = isProduction(env);
   const warnings: string[] = [];
   refuseUnknown(options, KNOWN_OPTIONS, '');
   return {
@@ -75,12 +77,21 @@ function resolveSecrets(
   const remedy = 'Give the output of "openssl rand -base64 32", by an environment variable.';
   const secrets = [secret].flat();
   demand(isListOfTexts(secrets), 'secret', 'it is missing or empty', remedy);
-  if (secrets.some((one) => Buffer.byteLength(one) < SECRET_BYTES)) {
-    const problem = `it is shorter than ${SECRET_BYTES} bytes`;
-    demand(!production, 'secret', problem, remedy);
+  for (const problem of new Set(secrets.flatMap(weaknessOf))) {
+    demand(!production, 'secret', problem, `${remedy} ${WHAT_IS_PRODUCTION}`);
     warnings.push(`Option "secret": ${problem}, which production refuses. ${remedy}`);
   }
   return secrets;
+}
+
+/** Why a secret could be guessed, if it could be. */
+function weaknessOf(secret: string): string[] {
+  return [
+    ...(Buffer.byteLength(secret) < SECRET_BYTES ? [`it is shorter than ${SECRET_BYTES} bytes`] : []),
+    ...(new Set(secret).size < SECRET_CHARACTERS
+      ? [`it has fewer than ${SECRET_CHARACTERS} different characters`]
+      : []),
+  ];
 }
 
 function isListOfTexts(values: readonly unknown[]): values is [string, ...string[]] {

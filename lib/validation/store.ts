@@ -1,6 +1,7 @@
+import type { Store } from 'express-session';
 import type { RedisCommands, RedisOptions } from '../redis/redis-options.js';
 import type { ResolvedSessionAuthOptions, SessionAuthOptions } from '../session-auth.options.js';
-import { demand, isObject, requireMethods } from './checks.js';
+import { demand, isObject, requireMethods, WHAT_IS_PRODUCTION } from './checks.js';
 
 const COMMANDS: Record<keyof RedisCommands, true> = { get: true, set: true, del: true, eval: true, evalSha: true };
 
@@ -14,6 +15,12 @@ export function resolveStore(
   demand(redis === undefined || store === undefined, 'store', 'it is given beside "redis"', 'Give one of the two.');
   if (store !== undefined) {
     requireMethods('store', store, ['get', 'set', 'destroy'], 'Give an express-session Store.');
+    demand(
+      !production || !isMemoryStore(store),
+      'store',
+      "it is express-session's MemoryStore, whose sessions end with the process, are not shared, and are never removed",
+      `Give "redis" in its place, or another store. ${WHAT_IS_PRODUCTION}`,
+    );
     return { redis: undefined, store };
   }
   const used = redis !== undefined && usesRedis(redis) ? redis : undefined;
@@ -21,9 +28,18 @@ export function resolveStore(
     used !== undefined || !production,
     'redis',
     'it is missing, and sessions in memory end with the process and are not shared',
-    GIVE_REDIS,
+    `${GIVE_REDIS} ${WHAT_IS_PRODUCTION}`,
   );
   return { redis: used, store: undefined };
+}
+
+/**
+ * Whether a store is express-session's `MemoryStore`, or a subclass. By its form, since it may be of another copy of
+ * the package, whose class is not ours, or of a bundle, in which it has another name.
+ */
+function isMemoryStore(store: Store & { sessions?: unknown }): boolean {
+  const { sessions } = store;
+  return Object.hasOwn(store, 'sessions') && isObject(sessions) && Object.getPrototypeOf(sessions) === null;
 }
 
 /** False when the url is undefined or empty, as `process.env.REDIS_URL` may be on a developer's machine. */

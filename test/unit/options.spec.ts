@@ -12,7 +12,12 @@ import { milliseconds } from '../../lib/validation/duration.js';
 import { SECRET, SnapshotSerializer } from '../support/application.js';
 
 const MINUTE = 60_000;
-const store = new session.MemoryStore();
+/** Of no package that is known here. */
+const store = new (class extends session.Store {
+  get() {}
+  set() {}
+  destroy() {}
+})();
 const REDIS = { url: 'redis://localhost:6379' };
 const command = () => Promise.resolve(null);
 const client: RedisCommands = { get: command, set: command, del: command, eval: command, evalSha: command };
@@ -62,8 +67,26 @@ describe('the defaults', () => {
     });
   });
 
-  it('name the cookie __Host-sid and make it Secure in production', () => {
-    expect(resolve({ redis: REDIS }, 'production').cookie).toMatchObject({ name: '__Host-sid', secure: true });
+  it.each(['production', 'prod', 'staging', 'Development', 'testing', ''])(
+    'name the cookie __Host-Http-sid and make it Secure where NODE_ENV is "%s"',
+    (env) => {
+      expect(resolve({ redis: REDIS }, env).cookie).toEqual({
+        name: '__Host-Http-sid',
+        path: '/',
+        domain: undefined,
+        sameSite: 'lax',
+        secure: true,
+        partitioned: false,
+      });
+    },
+  );
+
+  it.each([undefined, 'development', 'test'])('are lenient where NODE_ENV is %s', (env) => {
+    expect(resolve({ secret: 'keyboard' }, env)).toMatchObject({
+      cookie: { name: 'sid', secure: 'auto' },
+      redis: undefined,
+      warnings: [expect.any(String), expect.any(String)],
+    });
   });
 
   it('remember the address and the user agent of a device, the latter cut short', () => {
@@ -142,6 +165,10 @@ describe('resolveOptions', () => {
     [{ onStoreError: 'anonymous' }, { onStoreError: 'anonymous' }],
     [{ cookie: { name: '__Host-x', secure: true } }, { cookie: { name: '__Host-x' } }],
     [{ cookie: { name: '__Secure-x', secure: true, path: '/app', domain: 'example.com' } }, {}],
+    [{ cookie: { name: '__Http-x', secure: true, path: '/app', domain: 'example.com' } }, {}],
+    [{ cookie: { name: '__Host-Http-x', secure: true, path: '/' } }, {}],
+    [{ cookie: { name: '__Hosted-x', domain: 'example.com' } }, {}],
+    [{ cookie: { name: 'x'.repeat(3890) } }, {}],
     [
       { cookie: { domain: '.example.com', path: '/a/b%20c' } },
       { cookie: { domain: '.example.com', path: '/a/b%20c' } },
@@ -156,8 +183,20 @@ describe('resolveOptions', () => {
     expect(resolve({ store }, 'production')).toMatchObject({ store });
   });
 
+  it.each([
+    [[SECRET, 'a short cat on keyboard'], ['it is shorter than 32 bytes']],
+    [[SECRET, 'a'.repeat(32)], ['it has fewer than 10 different characters']],
+    [['123456789'.repeat(4), SECRET], ['it has fewer than 10 different characters']],
+    ['keyboard', ['it is shorter than 32 bytes', 'it has fewer than 10 different characters']],
+    [['0123456789'.repeat(4), '0123456789'.repeat(5)], []],
+  ])('takes %p outside production, and warns of %p', (secret, problems) => {
+    expect(resolve({ secret }, 'development').warnings).toEqual(
+      problems.map((problem) => expect.stringContaining(`Option "secret": ${problem}, which production refuses. `)),
+    );
+  });
+
   it('takes a short secret outside production, with a warning that says what production does', () => {
-    const { warnings } = resolve({ secret: [SECRET, 'keyboard cat'] }, 'development');
+    const { warnings } = resolve({ secret: [SECRET, 'a short cat on keyboard'] }, 'development');
 
     expect(warnings).toEqual([
       'Option "secret": it is shorter than 32 bytes, which production refuses. ' +
@@ -166,7 +205,9 @@ describe('resolveOptions', () => {
   });
 
   it('measures a secret in bytes, not in characters', () => {
-    expect(resolve({ secret: '\u{1f511}'.repeat(8) }).warnings).toEqual([]);
+    const TEN = '\u{1f511}\u{1f512}\u{1f513}\u{1f514}\u{1f515}\u{1f516}\u{1f517}\u{1f518}\u{1f519}\u{1f51a}';
+
+    expect(resolve({ secret: TEN }).warnings).toEqual([]);
   });
 });
 
@@ -266,6 +307,28 @@ describe('resolveOptions', () => {
     [{ cookie: { path: 'app' } }, 'cookie.path', /does not start with "\/"/, /absolute path.*"\/app"/],
     [{ cookie: { name: '__Host-sid' } }, 'cookie.name', /refuse "__Host-sid" without Secure/, SET_SECURE],
     [{ cookie: { name: '__secure-sid', secure: false } }, 'cookie.name', /without Secure/, SET_SECURE],
+    [{ cookie: { name: '__Http-sid' } }, 'cookie.name', /refuse "__Http-sid" without Secure/, SET_SECURE],
+    [{ cookie: { name: '__HTTP-sid', secure: false } }, 'cookie.name', /without Secure/, SET_SECURE],
+    [{ cookie: { name: '__Host-Http-sid' } }, 'cookie.name', /without Secure/, SET_SECURE],
+    [{ cookie: { name: '__host-http-sid', secure: 'auto' } }, 'cookie.name', /without Secure/, SET_SECURE],
+    [
+      { cookie: { name: '__Host-Http-x', secure: true, path: '/app' } },
+      'cookie.name',
+      /a path other/,
+      /"__Secure-sid"/,
+    ],
+    [
+      { cookie: { name: '__host-Http-x', secure: true, domain: 'a.test' } },
+      'cookie.name',
+      /a domain/,
+      /"__Secure-sid"/,
+    ],
+    [
+      { cookie: { name: 'x'.repeat(3891) } },
+      'cookie.name',
+      /more than 4096 bytes.*has 3891/,
+      /at most 3890 characters/,
+    ],
     [{ cookie: { name: '__Host-sid', secure: true, path: '/app' } }, 'cookie.name', /a path other/, /"__Secure-sid"/],
     [{ cookie: { name: '__Host-sid', secure: true, domain: 'a.test' } }, 'cookie.name', /a domain/, /"__Secure-sid"/],
     [{ cookie: { sameSite: 'none', secure: false } }, 'cookie.sameSite', /"none" without Secure/, SET_SECURE],
@@ -354,6 +417,12 @@ describe('resolveOptions', () => {
     [{ exclude: [null] }, 'exclude', /"null" is no route pattern/, /assets\/\{\*path\}/],
     [{ exclude: ['assets/*'] }, 'exclude', /"assets\/\*" is no route pattern/, /assets\/\{\*path\}/],
     [{ exclude: [{ path: 'users/:', method: 0 }] }, 'exclude', /"users\/:" is no route pattern/, /\{\*path\}/],
+    [
+      { exclude: ['{/:a}{/:b}{/:c}{/:d}{/:e}{/:f}{/:g}{/:h}{/:i}{/:j}z'] },
+      'exclude',
+      /is no route pattern \(Too many path combinations/,
+      /\{\*path\}/,
+    ],
     [{ resave: false } as Given, 'resave', /no such option/, /Known: secret, redis, store/],
   ];
 
@@ -403,22 +472,67 @@ describe('a client of your own', () => {
   });
 });
 
-describe('resolveOptions in production', () => {
+describe.each(['production', 'staging'])('resolveOptions where NODE_ENV is "%s"', (env) => {
+  class Subclass extends session.MemoryStore {}
+  /** As in a bundle that has another copy of express-session, under a short name. */
+  const CopyOfMemoryStore = class a extends session.Store {
+    readonly sessions: unknown = Object.create(null);
+    get() {}
+    set() {}
+    destroy() {}
+  };
+
   it.each<[Given, string, RegExp]>([
     [{}, 'redis', /in memory end with the process.*Give \{ url \}/],
     [{ redis: { url: undefined } }, 'redis', /in memory end with the process/],
-    [{ redis: REDIS, secret: 'keyboard cat' }, 'secret', /shorter than 32 bytes.*openssl/],
-    [{ redis: REDIS, secret: [SECRET, 'keyboard cat'] }, 'secret', /shorter than 32 bytes.*openssl/],
-    [{ redis: REDIS, cookie: { secure: false, name: 'sid' } }, 'cookie.secure', /refused in production.*Leave it out/],
-    [{ redis: REDIS, cookie: { secure: 'auto' } }, 'cookie.name', /"__Host-sid" without Secure/],
-    [{ redis: REDIS, cookie: { path: '/app' } }, 'cookie.name', /a path other.*"__Secure-sid"/],
+    [{ redis: REDIS, secret: 'keyboard cat, but short' }, 'secret', /shorter than 32 bytes.*openssl/],
+    [{ redis: REDIS, secret: [SECRET, 'keyboard cat, but short'] }, 'secret', /shorter than 32 bytes.*openssl/],
+    [{ redis: REDIS, secret: 'a'.repeat(32) }, 'secret', /fewer than 10 different characters.*openssl/],
+    [{ redis: REDIS, secret: [SECRET, '123456789'.repeat(9)] }, 'secret', /fewer than 10 different.*openssl/],
+    [{ redis: REDIS, cookie: { secure: false, name: 'sid' } }, 'cookie.secure', /false is refused.*Leave it out/],
+    [{ redis: REDIS, cookie: { secure: 'auto' } }, 'cookie.secure', /"auto" is refused in production.*Leave it out/],
+    [{ redis: REDIS, cookie: { secure: 'auto', name: 'sid' } }, 'cookie.secure', /"auto" is refused.*Leave it out/],
+    [{ redis: REDIS, cookie: { sameSite: 'none', secure: 'auto' } }, 'cookie.secure', /"auto" is refused.*give true/],
+    [{ redis: REDIS, cookie: { sameSite: 'none', secure: false } }, 'cookie.secure', /false is refused.*give true/],
+    [{ redis: REDIS, cookie: { path: '/app' } }, 'cookie.name', /"__Host-Http-sid" with.*a path other.*"__Secure-sid"/],
     [{ redis: REDIS, cookie: { domain: 'example.com' } }, 'cookie.name', /a domain.*"__Secure-sid"/],
-  ])('refuses %p in production', (options, option, message) => {
-    const refused = refusal(options, 'production');
+    [{ store: new session.MemoryStore() }, 'store', /express-session's MemoryStore.*Give "redis"/],
+    [{ store: new Subclass() }, 'store', /express-session's MemoryStore/],
+    [{ store: new CopyOfMemoryStore() }, 'store', /express-session's MemoryStore/],
+  ])('refuses %p', (options, option, message) => {
+    const refused = refusal(options, env);
 
     expect(refused).toMatchObject({ code: 'invalid_option', option });
     expect(refused.message).toMatch(message);
   });
+
+  it('says in each such refusal what makes it production', () => {
+    for (const options of [
+      { store: new session.MemoryStore() },
+      { redis: REDIS, secret: 'keyboard cat' },
+      { redis: REDIS, cookie: { secure: false } },
+      {},
+    ]) {
+      expect(refusal(options, env).message).toMatch(
+        /Production is every NODE_ENV but "development", "test" and none\.$/,
+      );
+    }
+  });
+
+  it.each<[Given]>([
+    [{ redis: REDIS, cookie: { sameSite: 'none' } }],
+    [{ redis: REDIS, cookie: { name: '__Secure-sid', domain: 'example.com', path: '/app' } }],
+    [{ redis: REDIS, cookie: { name: 'sid' } }],
+    [{ store }],
+  ])('takes %p', (options) => {
+    expect(resolve(options, env).warnings).toEqual([]);
+  });
+});
+
+it.each([undefined, 'development', 'test'])("express-session's MemoryStore is taken where NODE_ENV is %s", (env) => {
+  const given = new session.MemoryStore();
+
+  expect(resolve({ store: given }, env).store).toBe(given);
 });
 
 describe('a duration', () => {
