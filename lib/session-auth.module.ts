@@ -214,10 +214,10 @@ export class SessionAuthModule
       clock,
       users,
       logger,
-      logOnce: (message) => {
+      logOnce: (message, level = 'error') => {
         if (!logged.has(message)) {
           logged.add(message);
-          logger.error(message);
+          logger[level](message);
         }
       },
       options,

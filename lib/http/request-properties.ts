@@ -1,4 +1,4 @@
-import type { Store } from 'express-session';
+import type { Session, Store } from 'express-session';
 import { ExpressSession } from './express-session.js';
 import type { SessionRequest } from './session-request.js';
 
@@ -87,6 +87,12 @@ export function exposeSession(request: SessionRequest): void {
 export function isSessionExposed(request: SessionRequest): boolean {
   const own = Object.getOwnPropertyDescriptor(request, 'session');
   return own !== undefined && (isLazy(own) || own.value instanceof ExpressSession);
+}
+
+/** Whether a handler has put an object at `req.session` that is nobody's session, such as `{}` or a spread copy. */
+export function isSessionReplaced(request: SessionRequest): boolean {
+  const value = Object.getOwnPropertyDescriptor(request, 'session')?.value as Partial<Session> | null | undefined;
+  return typeof value === 'object' && value !== null && typeof value.save !== 'function';
 }
 
 /** Whether this is `req.session` as it was put there, and not something that a handler has put in its place. */

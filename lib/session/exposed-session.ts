@@ -1,5 +1,5 @@
 import { ExpressSession, type SessionOwner } from '../http/express-session.js';
-import { exposeSession, isSessionExposed } from '../http/request-properties.js';
+import { exposeSession, isSessionExposed, isSessionReplaced } from '../http/request-properties.js';
 import type { ResponseCookie } from '../http/response-cookie.js';
 import type { SessionRequest } from '../http/session-request.js';
 import { signOutReason } from '../model/session-end.js';
@@ -12,6 +12,10 @@ import { SerialQueue } from './serial-queue.js';
 import type { SessionRepository } from './session-repository.js';
 import type { SessionRuntime } from './session-runtime.js';
 import { SessionWriter } from './session-writer.js';
+
+const REPLACED =
+  'req.session was replaced by an object that is no session: nothing of it was stored, and the session stays as it was. ' +
+  'Change it in place, by Object.assign(req.session, values), or call req.session.regenerate() for an empty one.';
 
 /**
  * The session that a request exposes at `req.session`: which one that is, and how it is written and ended. It carries
@@ -208,6 +212,9 @@ export class ExposedSession implements SessionOwner {
   /** The session at `req.session`; `undefined` where a handler has taken that away, or the session has ended. */
   #exposed(): LoadedSession | undefined {
     const loaded = this.#loaded;
+    if (loaded !== undefined && isSessionReplaced(this.request)) {
+      this.runtime.logOnce(REPLACED, 'warn');
+    }
     if (!isSessionExposed(this.request) || loaded?.hasEnded !== false) {
       return undefined;
     }

@@ -33,8 +33,8 @@ export interface SessionRuntime extends CookieRuntime {
   readonly rotationKeys: RotationKeys;
   readonly users: UserRestorer;
   readonly logger: Logger;
-  /** Logs an error in the application's set-up, but each one only once. */
-  readonly logOnce: (message: string) => void;
+  /** Logs a mistake of the application's, but each one only once. Default level: `error`. */
+  readonly logOnce: (message: string, level?: 'warn' | 'error') => void;
   readonly options: Pick<ResolvedSessionAuthOptions, 'onStoreError'>;
   /** Gives a request `logIn`, `logOut` and Passport's other methods. */
   readonly addPassportMethods: (request: SessionRequest) => void;

@@ -8,6 +8,10 @@ import type { LoadedSession } from './loaded-session.js';
 import type { SessionRepository } from './session-repository.js';
 import type { SessionRuntime } from './session-runtime.js';
 
+const MAX_AGE_TOO_LONG =
+  'req.session.cookie.maxAge was set beyond the absolute limit of the session, which ends there all the same. To stay ' +
+  "logged in for longer, log in with `remember`, as in LoginGuard('local', { remember: '30d' }), or raise lifetime.absolute.";
+
 /**
  * Writes what a request made of its session: its data, its activity, the next secret. The cookie is only set after the
  * store has confirmed that the request's secret is still the current one. So a late response cannot put an old id over
@@ -37,7 +41,8 @@ export class SessionWriter {
       this.runtime.logOnce(unsendable);
       return;
     }
-    const { id, owner, newMaxAge: maxAge } = session;
+    const { id, owner } = session;
+    const maxAge = this.#newMaxAge(session);
     const record = {
       ...newRecord(id, data, this.runtime.clock.now()),
       ...(maxAge !== undefined && { maxAge }),
@@ -60,7 +65,7 @@ export class SessionWriter {
   async update(session: LoadedSession, loaded: SessionRecord, data: string): Promise<EndedResult | undefined> {
     const { lifetime, clock } = this.runtime;
     const now = clock.now();
-    const { newMaxAge: maxAge } = session;
+    const maxAge = this.#newMaxAge(session);
     const isActivity = maxAge !== undefined || (!this.#isPassive && isTouchDue(loaded, lifetime, now));
     const needsCookie = maxAge !== undefined || session.hasOlderSignature;
     let offer: Offer | undefined;
@@ -103,6 +108,14 @@ export class SessionWriter {
       session.touched(now);
     }
     return undefined;
+  }
+
+  /** The cookie's age, where the application has set another one. It does not move the absolute limit. */
+  #newMaxAge({ newMaxAge, record }: LoadedSession): number | null | undefined {
+    if ((newMaxAge ?? 0) > (record?.remember ?? this.runtime.lifetime.absolute)) {
+      this.runtime.logOnce(MAX_AGE_TOO_LONG, 'warn');
+    }
+    return newMaxAge;
   }
 
   async #offerNext(session: LoadedSession, loaded: SessionRecord, due: Offer, now: number): Promise<void> {
