@@ -102,11 +102,11 @@ module.exports = {
       to: { path: npm('passport', 'passport-strategy'), dependencyTypesNot: ['triple-slash-type-reference'] },
     },
     {
-      name: 'no-static-websockets',
-      comment: 'An optional peer: import() it where it is needed.',
+      name: 'no-static-message-transports',
+      comment: 'Optional peers: import() them where they are needed.',
       severity: 'error',
       from: { path: '^lib/' },
-      to: { path: npm('@nestjs/websockets'), dynamic: false },
+      to: { path: npm('@nestjs/websockets', '@nestjs/microservices'), dynamic: false },
     },
     {
       name: 'no-graphql',
