@@ -24,7 +24,7 @@ export { PassiveRoute } from './access/passive-route.js';
 export { LoginGuard } from './login/login.guard.js';
 export type { LoginGuardOptions } from './login/login.guard.js';
 export { SessionAuthService } from './login/session-auth.service.js';
-export type { LogInOptions } from './login/session-auth.service.js';
+export type { LogInOptions, LogOutOptions } from './login/session-auth.service.js';
 export type { UserId, UserOrId } from './serializer/user-id.js';
 export { UserSerializer } from './serializer/user-serializer.js';
 

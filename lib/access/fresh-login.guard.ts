@@ -32,7 +32,10 @@ const FRESHNESS = 'nestjs-session-auth:freshness';
 export interface RequireFreshLoginOptions {
   /** Only these methods count: the words given to `logIn()`, `LoginGuard()` or `reauthenticate()`. Default: all. */
   methods?: string[];
-  /** One proof is good for one request, even of several at the same time. It is used up when the handler is reached. */
+  /**
+   * One proof is good for one execution, even of several at the same time: one request, one message over a WebSocket,
+   * one GraphQL field. It is used up when the handler is reached.
+   */
   once?: boolean;
 }
 
@@ -42,7 +45,8 @@ export interface RequireFreshLoginOptions {
  * `SessionAuthService.reauthenticate()`, and send the request again. Without a login it is 401, code `unauthenticated`.
  *
  * Freshness counts from the login or the step-up (OWASP ASVS 7.5.1), never from activity or rotation. A remembered
- * login (`remember`) is not fresh. For a class or a method; a method's mark replaces its class's.
+ * login (`remember`) is not fresh. For a class or a method; a method's mark replaces its class's. The subclasses of a
+ * marked class are marked too, also those marked `@Public()`.
  *
  * @param duration longest time since the proof
  *
@@ -91,7 +95,7 @@ export class FreshLoginGuard extends SessionGuard {
     const isLoggedIn = await super.canActivate(context);
     const requirement = this.requirementOf(context);
     const session = requestSessionOf(this.requestOf(context));
-    if (requirement === undefined || (session !== undefined && (await this.passes(session, requirement)))) {
+    if (requirement === undefined || (session !== undefined && (await this.passes(session, requirement, context)))) {
       return isLoggedIn;
     }
     return this.handleDenied(new FreshLoginRequiredException(challengeOf(requirement)), context);
@@ -110,8 +114,13 @@ export class FreshLoginGuard extends SessionGuard {
   }
 
   /** Whether the login is as fresh as required. A proof that is good for one request is used up. */
-  private async passes(session: RequestSession, requirement: FreshnessRequirement): Promise<boolean> {
-    if (session.hasSpentProof(requirement)) {
+  private async passes(
+    session: RequestSession,
+    requirement: FreshnessRequirement,
+    context: ExecutionContext,
+  ): Promise<boolean> {
+    const execution = context.getArgs(); // Nest makes one array for each, and all its guards get that.
+    if (requirement.once === true && session.spentIn.has(execution)) {
       return true; // Marked at class and method, the route is checked twice.
     }
     const login = session.record?.login;
@@ -119,9 +128,13 @@ export class FreshLoginGuard extends SessionGuard {
     if (!fresh || requirement.once !== true) {
       return fresh;
     }
-    return session.spendProof(requirement, ({ login: current }) =>
+    const isSpent = await session.amend(({ login: current }) =>
       current && isFresh(current, requirement, this.clock.now()) ? { login: { ...current, spent: true } } : undefined,
     );
+    if (isSpent) {
+      session.spentIn.add(execution);
+    }
+    return isSpent;
   }
 }
 

@@ -1,3 +1,4 @@
+import { isTargetedField } from './response-caching.js';
 import type { Call, ResponseMethods } from './response-calls.js';
 import type { SessionResponse } from './session-request.js';
 
@@ -82,5 +83,5 @@ function isContent({ method }: Call): boolean {
 }
 
 function isEntityHeader(header: string): boolean {
-  return ENTITY_HEADERS.test(header);
+  return ENTITY_HEADERS.test(header) || isTargetedField(header);
 }

@@ -2,6 +2,7 @@ import { cookieExpiresAt, expiresAt, idleLimit, type Lifetime, type Lived } from
 import type { SessionId } from '../model/session-id.js';
 import type { Clock } from '../model/clock.js';
 import type { Cookie } from './express-session.js';
+import { forbidCaching } from './response-caching.js';
 import type { SessionCookies } from './session-cookies.js';
 import type { SessionRequest, SessionResponse } from './session-request.js';
 
@@ -71,7 +72,7 @@ export class ResponseCookie {
     const others = [this.response.getHeader('Set-Cookie') ?? []].flat().map(String);
     this.response.setHeader('Set-Cookie', [...others, value]);
     // No cache may give this response, and the cookie in it, to anybody else (RFC 6265, section 8.1; RFC 9111, 7.3).
-    this.response.setHeader('Cache-Control', 'no-store');
+    forbidCaching(this.response);
   }
 
   /** The headers have gone out: a cookie issued now does not reach the browser. */

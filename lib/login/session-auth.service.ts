@@ -45,6 +45,32 @@ export interface LogInOptions {
 }
 
 /**
+ * What a logout does besides.
+ *
+ * @example
+ * ```ts
+ * @Controller('logout')
+ * class LogoutController {
+ *   constructor(private readonly auth: SessionAuthService) {}
+ *
+ *   @Post()
+ *   async logOut(@Req() request: Request) {
+ *     const options: LogOutOptions = { clearSiteData: true };
+ *     await this.auth.logOut(request, options);
+ *   }
+ * }
+ * ```
+ */
+export interface LogOutOptions {
+  /**
+   * Makes the browser forget its cache and storage of this origin: the response has `Clear-Site-Data: "cache",
+   * "storage"`. Only over HTTPS (or localhost) do browsers obey it. For a request that shows no session cookie, nothing
+   * is sent. Default: `false`.
+   */
+  clearSiteData?: boolean;
+}
+
+/**
  * Logs users in and out, wherever the request is at hand.
  *
  * @example
@@ -124,9 +150,15 @@ export class SessionAuthService {
    * @throws SessionStoreUnavailableException (503) when the store does not reply: the cookie stays, and the user is
    * still logged in unless the store carries it out later
    */
-  async logOut(request: SessionRequest): Promise<void> {
-    await sessionOf(request).logOut();
+  async logOut(request: SessionRequest, { clearSiteData = false }: LogOutOptions = {}): Promise<void> {
+    const session = sessionOf(request);
+    // Without a cookie it may be another site that sends the browser here, to have it lose what it stores of this one.
+    const isOfUser = session.record?.login !== undefined || session.signOutReason !== undefined;
+    await session.logOut();
     request.user = null;
+    if (clearSiteData && isOfUser) {
+      session.caching.clearSiteData();
+    }
   }
 
   /**

@@ -2,6 +2,7 @@ import type { HttpException } from '@nestjs/common';
 import type { Store } from 'express-session';
 import type { ExpressSession } from '../http/express-session.js';
 import { attach, type AttachedSession, attachedTo, isSessionExposed } from '../http/request-properties.js';
+import { ResponseCaching } from '../http/response-caching.js';
 import { ResponseCookie } from '../http/response-cookie.js';
 import type { SessionRequest, SessionResponse } from '../http/session-request.js';
 import { parseData } from '../model/session-data.js';
@@ -41,14 +42,14 @@ export function requestSessionOf(request: unknown): RequestSession | undefined {
 export class RequestSession implements AttachedSession {
   /** The store, for the time that this request may still wait for it. */
   readonly repository: SessionRepository;
+  readonly caching: ResponseCaching;
   readonly #session: ExposedSession;
   readonly #cookie: ResponseCookie;
   #user: unknown;
   #failure: HttpException | undefined;
   /** The session that a login on this request has opened. */
   #opened: SessionRecord | undefined;
-  /** The requirement that the login's proof has been used up for. */
-  #spentFor: object | undefined;
+  #spentIn: WeakSet<object> | undefined;
 
   constructor(
     private readonly request: SessionRequest,
@@ -56,6 +57,7 @@ export class RequestSession implements AttachedSession {
     private readonly runtime: SessionRuntime,
   ) {
     this.repository = runtime.repository.withTimeBudget();
+    this.caching = new ResponseCaching(response);
     this.#cookie = new ResponseCookie(request, response, runtime);
     this.#session = new ExposedSession(request, runtime, this.repository, this.#cookie);
     attach(request, this);
@@ -236,17 +238,9 @@ export class RequestSession implements AttachedSession {
     return this.#session.amend(amendment);
   }
 
-  /** Uses up the login's proof for a requirement, once on this request. Returns false when that was not possible. */
-  async spendProof(requirement: object, amendment: Amendment): Promise<boolean> {
-    if (!this.hasSpentProof(requirement) && (await this.amend(amendment))) {
-      this.#spentFor = requirement;
-    }
-    return this.hasSpentProof(requirement);
-  }
-
-  /** Whether this request has used up the login's proof for this requirement. */
-  hasSpentProof(requirement: object): boolean {
-    return this.#spentFor === requirement;
+  /** The executions that a proof of the login has been used up for: a request, each message, each GraphQL field. */
+  get spentIn(): WeakSet<object> {
+    return (this.#spentIn ??= new WeakSet());
   }
 
   /** Stores what has to be stored before the response may go out; `undefined` when that is nothing. */
@@ -254,17 +248,19 @@ export class RequestSession implements AttachedSession {
     return this.#session.commit();
   }
 
-  /** Sets the response's headers: the cookie and, on a 503, when to try again. */
+  /** Sets the response's headers: the cookie, what caches may do and, on a 503, when to try again. */
   writeHeaders(): void {
     if (this.response.statusCode === 503 && (this.#session.hasFailed || this.#failure !== undefined)) {
       this.response.setHeader('Retry-After', RETRY_AFTER);
     }
     this.#cookie.writeHeader(isSessionExposed(this.request));
+    this.caching.writeHeaders();
   }
 
   /** The response failed, so its cookie is not sent. A session that was opened on it ends: no browser has its id. */
   discard(): void {
     this.#cookie.leave();
+    this.caching.discard();
     if (this.#opened !== undefined) {
       this.repository.logOut(this.#opened).catch(() => undefined); // Otherwise it expires unused.
     }

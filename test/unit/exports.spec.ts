@@ -58,6 +58,7 @@ describe('the public exports', () => {
        "LifetimeOptions",
        "LifetimePreset",
        "LogInOptions",
+       "LogOutOptions",
        "LoginGuardOptions",
        "MaxSessionsOptions",
        "RedisCommands",
