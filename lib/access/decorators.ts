@@ -8,7 +8,8 @@ import {
 } from '@nestjs/common';
 import { SessionUnavailableException } from '../session-auth.errors.js';
 import { requestSessionOf } from '../session/request-session.js';
-import { requestOf } from './carrier.js';
+import { findRequest } from './carrier.js';
+import { refuse, requestOrRefuse } from './refusal.js';
 
 type Pipe = Type<PipeTransform> | PipeTransform;
 
@@ -16,8 +17,11 @@ type Pipe = Type<PipeTransform> | PipeTransform;
 export const IS_PUBLIC = 'nestjs-session-auth:public';
 
 /**
- * Opens a route behind a `SessionGuard` to everybody. `request.user` is still restored when somebody is logged in. For
- * a class or a method.
+ * Opens a route behind a `SessionGuard` to everybody. `request.user` is still restored when somebody is logged in.
+ *
+ * On a method it opens that method, wherever the guard stands. On a class it opens the routes of that very class,
+ * inherited methods included, and not those of its subclasses. There a `SessionGuard` on the class itself or on the
+ * method wins over it.
  *
  * @example
  * ```ts
@@ -35,13 +39,20 @@ export const IS_PUBLIC = 'nestjs-session-auth:public';
 export const Public = (): CustomDecorator => SetMetadata(IS_PUBLIC, true);
 
 const currentUser = createParamDecorator((property: string | undefined, context: ExecutionContext): unknown => {
-  const user = requestOf(context).user as Record<string, unknown> | null | undefined;
+  if (context.getType() === 'rpc') {
+    return requestOrRefuse(context);
+  }
+  const user = findRequest(context)?.user as Record<string, unknown> | null | undefined;
   return property === undefined ? (user ?? undefined) : user?.[property];
 });
 
 /**
  * Injects the user, or one of the user's properties, into a handler: HTTP, GraphQL or WebSocket. `undefined` where
- * nobody is logged in.
+ * nobody is logged in. Never anything that a caller sent. A handler of microservice messages has no user: there it
+ * throws an `RpcException`, code `session_unavailable`.
+ *
+ * The user is `request.user` of the HTTP request: who was restored from the session or logged in by this request, or
+ * whom a guard of yours has put there (a bearer token's, for example).
  *
  * @param property a property of the user, or the first pipe
  * @param pipes applied to the value
@@ -71,7 +82,8 @@ export function CurrentUser(property?: string | Pipe, ...pipes: Pipe[]): Paramet
  * Injects the live `request.session` into a handler: HTTP, GraphQL or WebSocket.
  *
  * @throws SessionStoreUnavailableException (503) when the store could not be reached
- * @throws SessionUnavailableException (500) on a route without a session
+ * @throws SessionUnavailableException (500) on a route without a session; a `WsException` or `RpcException` of the same
+ * code where there is a message
  *
  * @example
  * ```ts
@@ -87,11 +99,8 @@ export function CurrentUser(property?: string | Pipe, ...pipes: Pipe[]): Paramet
  */
 export const CurrentSession: () => ParameterDecorator = createParamDecorator(
   (_: unknown, context: ExecutionContext) => {
-    const request = requestOf(context);
+    const request = findRequest(context);
     const { failure } = requestSessionOf(request) ?? {};
-    if (request.session === undefined) {
-      throw failure ?? new SessionUnavailableException();
-    }
-    return request.session;
+    return request?.session ?? refuse(failure ?? new SessionUnavailableException(), context);
   },
 );

@@ -1,18 +1,32 @@
-import { type CanActivate, type ExecutionContext, type HttpException, Inject, Injectable } from '@nestjs/common';
+import {
+  type CanActivate,
+  type ExecutionContext,
+  type HttpException,
+  Inject,
+  Injectable,
+  Logger,
+} from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { SessionRequest } from '../http/session-request.js';
-import { UnauthenticatedException } from '../session-auth.errors.js';
+import { SessionUnavailableException, UnauthenticatedException } from '../session-auth.errors.js';
 import { requestSessionOf } from '../session/request-session.js';
-import { requestOf } from './carrier.js';
+import { findRequest } from './carrier.js';
 import { IS_PUBLIC } from './decorators.js';
+import { guardsOn, isMarked } from './marks.js';
+import { refuse } from './refusal.js';
 
 /**
  * Lets a request through when its user was restored from its session. Use it on a class, on a method, or for every
  * route as `{ provide: APP_GUARD, useClass: SessionGuard }`. Routes marked `@Public()` need no login.
  *
  * Without a login it responds 401, code `unauthenticated`, with the `reason` when the cookie is that of a session that
- * has ended. It responds 503 when that cannot be told: code `session_store_unavailable` or `user_lookup_failed`. Over
- * WebSocket it throws the same as a `WsException`.
+ * has ended. It responds 503 when that cannot be told: code `session_store_unavailable` or `user_lookup_failed`. On a
+ * route that cannot have a session (excluded, outside `cookie.path`, a message of a microservice) it responds 500, code
+ * `session_unavailable`, and logs once what to do. For messages it throws the same as a `WsException` or an
+ * `RpcException`.
+ *
+ * No cache stores a response that it admitted (`Cache-Control: no-store`), unless the handler sets `Cache-Control` or
+ * `Expires` itself.
  *
  * To change it, extend it and override {@link requestOf} or {@link handleDenied}.
  *
@@ -31,6 +45,9 @@ import { IS_PUBLIC } from './decorators.js';
  */
 @Injectable()
 export class SessionGuard implements CanActivate {
+  /** The routes without a session that have been logged. */
+  readonly #logged = new Set<string>();
+
   constructor(@Inject(Reflector) protected readonly reflector: Reflector) {}
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
@@ -39,40 +56,60 @@ export class SessionGuard implements CanActivate {
     }
     const request = this.requestOf(context);
     const session = requestSessionOf(request);
-    if (session?.user !== undefined && request.user !== undefined && request.user !== null) {
-      return true;
+    if (session === undefined) {
+      this.#logUnavailable(context);
+      return this.handleDenied(new SessionUnavailableException(), context);
     }
-    const reason = session?.guardFailure ?? new UnauthenticatedException(session?.signOutReason);
-    return this.handleDenied(reason, context);
+    const isLoggedIn = session.user !== undefined && request?.user !== undefined && request.user !== null;
+    const reason = () => session.guardFailure ?? new UnauthenticatedException(session.signOutReason);
+    const isAdmitted = isLoggedIn || (await this.handleDenied(reason(), context));
+    if (isAdmitted) {
+      session.caching.admit();
+    }
+    return isAdmitted;
   }
 
   /** Whether the route needs no login because it is marked `@Public()`. */
   protected isPublic(context: ExecutionContext): boolean {
-    const marked = this.reflector.getAllAndOverride<boolean | undefined>(IS_PUBLIC, [
-      context.getHandler(),
-      context.getClass(),
-    ]);
-    return marked === true;
+    const [method, route] = [context.getHandler(), context.getClass()];
+    if (isMarked(IS_PUBLIC, method)) {
+      return true;
+    }
+    return isMarked(IS_PUBLIC, route) && ![method, route].flatMap(guardsOn).some(isSessionGuard);
   }
 
-  /** The HTTP request behind the context. Override it for contexts of your own. */
-  protected requestOf(context: ExecutionContext): SessionRequest {
-    return requestOf(context);
+  /** The HTTP request behind the context; `undefined` where there is none. Override it for contexts of your own. */
+  protected requestOf(context: ExecutionContext): SessionRequest | undefined {
+    return findRequest(context);
   }
 
   /**
    * Refuses a request. Override it to redirect or to respond in another form. It must throw, or return `true` to let
    * the request through after all.
    *
-   * @param reason an `UnauthenticatedException`, whose `reason` tells why the session has ended, or the failure behind
-   * a 503
+   * @param reason an `UnauthenticatedException`, whose `reason` tells why the session has ended; the failure behind a
+   * 503; or a `SessionUnavailableException` (500)
    */
   protected async handleDenied(reason: HttpException, context: ExecutionContext): Promise<boolean> {
-    if (context.getType() === 'ws') {
-      // An optional peer: installed wherever there is a WebSocket context, and not loaded elsewhere.
-      const { WsException } = await import('@nestjs/websockets');
-      throw new WsException(reason.getResponse());
-    }
-    throw reason;
+    return refuse(reason, context);
   }
+
+  /** Nobody can ever pass here, which is a mistake in the application: whoever wrote it should hear of it. */
+  #logUnavailable(context: ExecutionContext): void {
+    const route = `${context.getClass().name}.${context.getHandler().name}`;
+    if (!this.#logged.has(route)) {
+      this.#logged.add(route);
+      new Logger(SessionGuard.name).error(
+        `${route} is guarded, but its requests have no session, so nobody can pass (500, code session_unavailable). ` +
+          'Check the options "exclude" and "cookie.path", and that SessionAuthModule is imported, or mark the route ' +
+          '@Public(). Messages of a microservice never have a session.',
+      );
+    }
+  }
+}
+
+/** Whether an entry of `@UseGuards()`, a class or an object, is a `SessionGuard` or extends it. */
+function isSessionGuard(guard: unknown): boolean {
+  const prototype: unknown = typeof guard === 'function' ? guard.prototype : guard;
+  return prototype === SessionGuard.prototype || prototype instanceof SessionGuard;
 }

@@ -18,7 +18,8 @@ import {
 } from '../session-auth.errors.js';
 import { SessionEvents } from '../events/session-events.js';
 import { ApplicationPassport, type Refusal } from '../passport/application-passport.js';
-import { requestOf, responseOf } from '../access/carrier.js';
+import { responseOf } from '../access/carrier.js';
+import { requestOrRefuse } from '../access/refusal.js';
 import { type Clock, SESSION_CLOCK } from '../model/clock.js';
 import { requestSessionOf } from '../session/request-session.js';
 import type { PassportLogInOptions } from './passport-request.js';
@@ -97,7 +98,7 @@ export function LoginGuard(strategy: string | string[], options: LoginGuardOptio
     }
 
     async canActivate(context: ExecutionContext): Promise<boolean> {
-      const request = requestOf(context);
+      const request = await requestOrRefuse(context);
       const session = requestSessionOf(request);
       if (session === undefined && options.session !== false) {
         throw new SessionUnavailableException();

@@ -3,13 +3,14 @@ import {
   Controller,
   type ExecutionContext,
   Get,
-  type HttpException,
+  HttpException,
   Req,
   UnauthorizedException,
 } from '@nestjs/common';
 import { ROUTE_ARGS_METADATA } from '@nestjs/common/constants.js';
 import { Reflector } from '@nestjs/core';
 import { ExecutionContextHost } from '@nestjs/core/helpers/execution-context-host.js';
+import { RpcException } from '@nestjs/microservices';
 import { WsException } from '@nestjs/websockets';
 import { requestOf, responseOf } from '../../lib/access/carrier.js';
 import {
@@ -43,6 +44,9 @@ class Handlers {
     @CurrentUser('email') _missing: unknown,
     @CurrentSession() _session: unknown,
   ) {
+    return {};
+  }
+  user(@CurrentUser() _user: unknown, @CurrentUser('name') _name: unknown) {
     return {};
   }
   @Public()
@@ -149,38 +153,62 @@ describe.each(contexts)('in %s context', (_, contextFor) => {
     expect(body).toMatchObject({ statusCode: 503, code: 'user_lookup_failed' });
   });
 
-  it('the parameter decorators give the user, a property of theirs, and the session', () => {
-    expect(parametersOf(contextFor(ada))).toEqual([ADA, 'Ada', undefined, ada.session]);
-    expect(parametersOf(contextFor(nobody))).toEqual([undefined, undefined, undefined, nobody.session]);
+  it('the parameter decorators give the user, a property of theirs, and the session', async () => {
+    expect(await parametersOf(contextFor(ada))).toEqual([ADA, 'Ada', undefined, ada.session]);
+    expect(await parametersOf(contextFor(nobody))).toEqual([undefined, undefined, undefined, nobody.session]);
   });
 });
 
 /** What Nest would hand to the handler. */
-function parametersOf(context: ExecutionContext): unknown[] {
+function parametersOf(context: ExecutionContext, method: keyof Handlers = 'guarded'): Promise<unknown[]> {
   type Factory = (data: unknown, context: ExecutionContext) => unknown;
-  const metadata = Reflect.getMetadata(ROUTE_ARGS_METADATA, Handlers, 'guarded') as Record<
+  const metadata = Reflect.getMetadata(ROUTE_ARGS_METADATA, Handlers, method) as Record<
     string,
     { index: number; factory: Factory; data: unknown }
   >;
-  return Object.values(metadata)
-    .sort((a, b) => a.index - b.index)
-    .map(({ factory, data }) => factory(data, context));
+  const parameters = Object.values(metadata).sort((a, b) => a.index - b.index);
+  return Promise.all(parameters.map(({ factory, data }) => factory(data, context)));
 }
 
-describe('a WebSocket client with no request behind it', () => {
-  const bare = () => contextOf('ws', [{ send: ack }, {}]);
+const GRACE = { id: '2', name: 'Grace' };
+const UNAVAILABLE = {
+  statusCode: 500,
+  code: 'session_unavailable',
+  message: expect.stringMatching(/This route has no session.*SessionAuthModule is imported/),
+};
 
-  it('is turned away by SessionGuard', async () => {
-    expect(await denial(bare())).toBeInstanceOf(WsException);
+describe.each<[string, unknown, () => ExecutionContext]>([
+  ['a WebSocket client', WsException, () => contextOf('ws', [{ send: ack, user: GRACE }, { user: GRACE }])],
+  ['a message of a microservice', RpcException, () => contextOf('rpc', [{ user: GRACE, request: ada }, {}])],
+  ['a GraphQL context', Error, () => contextOf('graphql', [{}, {}, { user: GRACE, req: { user: GRACE } }, info])],
+  ['a context of another kind', Error, () => contextOf('telegram', [{ user: GRACE }])],
+])('%s with no request behind it', (_, thrown, bare) => {
+  const bodyOf = (error: unknown) =>
+    error instanceof HttpException ? error.getResponse() : (error as WsException).getError();
+
+  it('is turned away by SessionGuard as one that cannot have a session', async () => {
+    const denied = await denial(bare());
+
+    expect(denied).toBeInstanceOf(thrown);
+    expect(bodyOf(denied)).toEqual(UNAVAILABLE);
   });
 
-  it('has no session, and is told where to look', () => {
-    expect(() => parametersOf(bare())).toThrow(/This route has no session.*SessionAuthModule is imported/);
+  it('has no session, and is told where to look', async () => {
+    const error: unknown = await parametersOf(bare()).catch((reason: unknown) => reason);
+
+    expect(error).toBeInstanceOf(thrown);
+    expect(bodyOf(error)).toEqual(UNAVAILABLE);
+  });
+
+  it('never makes the current user of what its sender says', async () => {
+    const [user, name] = await parametersOf(bare(), 'user').catch(() => []);
+
+    expect([user, name]).toEqual([undefined, undefined]);
   });
 });
 
 describe('a guard that extends SessionGuard', () => {
-  it('may find the request elsewhere', async () => {
+  it('may find the request elsewhere, and still refuses in the form of the context', async () => {
     class GuardOfMessages extends SessionGuard {
       protected override requestOf(context: ExecutionContext): SessionRequest {
         return context.getArgByIndex<{ behind: SessionRequest }>(1).behind;
@@ -189,7 +217,10 @@ describe('a guard that extends SessionGuard', () => {
     const context = contextOf('rpc', [{}, { behind: ada }]);
 
     await expect(new GuardOfMessages(new Reflector()).canActivate(context)).resolves.toBe(true);
-    await expect(denial(context)).resolves.toBeInstanceOf(UnauthorizedException);
+    await expect(
+      new GuardOfMessages(new Reflector()).canActivate(contextOf('rpc', [{}, { behind: nobody }])),
+    ).rejects.toMatchObject({ error: DENIED });
+    await expect(denial(context)).resolves.toBeInstanceOf(RpcException);
   });
 
   it('may answer a denial in its own way', async () => {

@@ -1,0 +1,29 @@
+import type { ExecutionContext, HttpException } from '@nestjs/common';
+import type { SessionRequest } from '../http/session-request.js';
+import { SessionUnavailableException } from '../session-auth.errors.js';
+import { findRequest } from './carrier.js';
+
+/**
+ * Refuses an execution in the form that its transport understands: a `WsException` or an `RpcException` with the body
+ * that an HTTP response would have, else the exception itself. Both classes are of optional peers, which are installed
+ * wherever there is such a context, and are not loaded elsewhere.
+ */
+export async function refuse(reason: HttpException, context: ExecutionContext): Promise<never> {
+  switch (context.getType()) {
+    case 'ws': {
+      const { WsException } = await import('@nestjs/websockets');
+      throw new WsException(reason.getResponse());
+    }
+    case 'rpc': {
+      const { RpcException } = await import('@nestjs/microservices');
+      throw new RpcException(reason.getResponse());
+    }
+    default:
+      throw reason;
+  }
+}
+
+/** The HTTP request behind a context. A context without one is refused, code `session_unavailable`. */
+export async function requestOrRefuse(context: ExecutionContext): Promise<SessionRequest> {
+  return findRequest(context) ?? refuse(new SessionUnavailableException(), context);
+}
