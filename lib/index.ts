@@ -22,7 +22,8 @@ export { FreshLoginGuard, RequireFreshLogin } from './access/fresh-login.guard.j
 export type { RequireFreshLoginOptions } from './access/fresh-login.guard.js';
 export { PassiveRoute } from './access/passive-route.js';
 export { LoginGuard } from './login/login.guard.js';
-export type { LoginGuardOptions } from './login/login.guard.js';
+export type { StrategyLoginGuard } from './login/login.guard.js';
+export type { LoginGuardOptions } from './login/login-guard-options.js';
 export { SessionAuthService } from './login/session-auth.service.js';
 export type { LogInOptions, LogOutOptions } from './login/session-auth.service.js';
 export type { UserId, UserOrId } from './serializer/user-id.js';

@@ -22,6 +22,7 @@ import { routeMatcher } from './http/route-matcher.js';
 import { SessionCookies } from './http/session-cookies.js';
 import { addPassportMethods, passportMethods, type PassportRequestMethods } from './login/passport-request.js';
 import { SessionAuthService } from './login/session-auth.service.js';
+import { STRATEGY_LOGIN, StrategyLogin } from './login/strategy-login.js';
 import { MemorySessionStore } from './memory/memory-session-store.js';
 import { type Clock, SESSION_CLOCK, systemClock } from './model/clock.js';
 import { rotationKeys } from './model/rotation.js';
@@ -119,6 +120,7 @@ const REDIS_CONNECTION = Symbol.for('nestjs-session-auth:redis-connection');
     SessionEvents,
     UserSerializers,
     ApplicationPassport,
+    { provide: STRATEGY_LOGIN, useClass: StrategyLogin },
     SessionAuthService,
     SessionRegistry,
   ],
@@ -128,7 +130,7 @@ const REDIS_CONNECTION = Symbol.for('nestjs-session-auth:redis-connection');
     SESSION_CLOCK,
     SessionRepository,
     SessionEvents,
-    ApplicationPassport,
+    STRATEGY_LOGIN,
     SessionAuthService,
     SessionRegistry,
   ],

@@ -1,61 +1,78 @@
 import {
   type CanActivate,
   type ExecutionContext,
-  HttpException,
-  HttpStatus,
+  type HttpException,
   Inject,
   Injectable,
-  mixin,
   type OnApplicationBootstrap,
-  type Type,
 } from '@nestjs/common';
-import {
-  LoginFailedException,
-  MalformedLoginException,
-  SessionStoreUnavailableException,
-  SessionUnavailableException,
-  TooManySessionsException,
-} from '../session-auth.errors.js';
-import { SessionEvents } from '../events/session-events.js';
-import { ApplicationPassport, type Refusal } from '../passport/application-passport.js';
 import { responseOf } from '../access/carrier.js';
 import { requestOrRefuse } from '../access/refusal.js';
-import { type Clock, SESSION_CLOCK } from '../model/clock.js';
-import { requestSessionOf } from '../session/request-session.js';
-import type { PassportLogInOptions } from './passport-request.js';
+import { pathOfThisSite } from '../http/site-path.js';
+import { processWide } from '../passport/process-wide.js';
+import type { LoginGuardOptions } from './login-guard-options.js';
+import { STRATEGY_LOGIN, type StrategyLogin } from './strategy-login.js';
 
-const UNAUTHORIZED: number = HttpStatus.UNAUTHORIZED;
+/** The options that redirect. */
+const REDIRECTS = ['successRedirect', 'successReturnToOrRedirect', 'failureRedirect'];
 
 /**
- * Options of {@link LoginGuard}: those of the login, and all that Passport and the strategy take.
+ * What {@link LoginGuard} creates subclasses of. To change it, extend `LoginGuard(...)` and override the protected
+ * methods.
  *
  * @example
  * ```ts
- * const google: LoginGuardOptions = { scope: ['openid', 'email'], keep: ['returnTo'], successReturnToOrRedirect: '/' };
- *
- * @Controller('login/google')
- * @UseGuards(LoginGuard('google', google))
- * class GoogleLoginController {
- *   @Get()
- *   start() {} // Never runs: the strategy redirects to Google.
- *
- *   @Get('callback')
- *   comeBack() {} // Never runs either: the option redirects after the login.
+ * class LocalGuard extends LoginGuard('local') {
+ *   // Shows the form again, instead of an exception.
+ *   protected override async handleDenied(reason: HttpException, context: ExecutionContext): Promise<boolean> {
+ *     context.switchToHttp().getRequest<Request & { problem?: string }>().problem = reason.message;
+ *     return true; // The handler runs, without a user.
+ *   }
  * }
  * ```
  */
-export interface LoginGuardOptions extends PassportLogInOptions {
-  /** Redirects after a success, instead of going on to the handler. */
-  successRedirect?: string;
-  /** Redirects to `session.returnTo` if that was kept (`keep: ['returnTo']`), else to this path. */
-  successReturnToOrRedirect?: string;
-  /** Redirects after a refusal, instead of responding 401. */
-  failureRedirect?: string;
-  /** Puts the refusal's message, or this one, into `session.messages`. */
-  failureMessage?: boolean | string;
-  /** What an OAuth strategy requests from its provider. */
-  scope?: string | string[];
-  [strategyOption: string]: unknown;
+@Injectable()
+export class StrategyLoginGuard implements CanActivate, OnApplicationBootstrap {
+  /** A property, so that a subclass may have a constructor of its own. */
+  @Inject(STRATEGY_LOGIN) private readonly strategyLogin!: StrategyLogin;
+
+  /** @internal */
+  protected readonly strategies: readonly string[] = [];
+  /** @internal */
+  protected readonly options: LoginGuardOptions = {};
+
+  onApplicationBootstrap(): void {
+    this.strategyLogin.check(this.strategies, this.options);
+  }
+
+  async canActivate(context: ExecutionContext): Promise<boolean> {
+    const request = await requestOrRefuse(context);
+    const computed = await this.getAuthenticateOptions(context);
+    const options = { ...this.options, ...withRedirectsOnThisSite(computed ?? {}) };
+    const refusal = await this.strategyLogin.attempt(this.strategies, options, request, responseOf(context));
+    return refusal === undefined || this.handleDenied(refusal, context);
+  }
+
+  /**
+   * Options for one request. They win over those given to `LoginGuard()`. Since they may be made of what a request says,
+   * a redirect among them that does not lead to a path of this site is ignored.
+   */
+  protected getAuthenticateOptions(
+    _context: ExecutionContext,
+  ): LoginGuardOptions | undefined | Promise<LoginGuardOptions | undefined> {
+    return undefined;
+  }
+
+  /**
+   * Refuses a request whose credentials the strategy has refused. Override it to respond in another form. It must throw,
+   * or return `true` to let the request through, without a user.
+   *
+   * @param reason a `LoginFailedException` or a `MalformedLoginException`
+   */
+  // eslint-disable-next-line @typescript-eslint/require-await -- an override may wait
+  protected async handleDenied(reason: HttpException, _context: ExecutionContext): Promise<boolean> {
+    throw reason;
+  }
 }
 
 /**
@@ -66,7 +83,11 @@ export interface LoginGuardOptions extends PassportLogInOptions {
  *
  * It responds 401 (code `login_failed`) with the strategy's message to credentials that the strategy refuses; 400 to
  * credentials that it cannot read; 409 (code `too_many_sessions`) when `maxSessions` rejects the login; 503 when the
- * session store does not reply; 500 (code `session_unavailable`) on a route without a session.
+ * session store does not reply; 500 (code `session_unavailable`) on a route without a session. A strategy that passes
+ * (anonymous, remember-me) lets the request go on as it is.
+ *
+ * Without options, the same strategies give the same class, so that a test can replace it:
+ * `overrideGuard(LoginGuard('local'))`. Extend it to compute options for each request.
  *
  * @param strategy name of a strategy among the application's providers; an unknown one fails the boot
  *
@@ -75,66 +96,58 @@ export interface LoginGuardOptions extends PassportLogInOptions {
  * @Controller()
  * class LoginController {
  *   @Post('login')
- *   @UseGuards(LoginGuard('local', { method: 'password', keep: ['returnTo'] }))
+ *   @UseGuards(
+ *     LoginGuard('local', {
+ *       method: 'password',
+ *       // The tick box "stay signed in" of the form.
+ *       remember: (user: User, request: Request) => request.body.staySignedIn === 'on' && '30d',
+ *     }),
+ *   )
  *   login(@CurrentUser() user: User) {
  *     return user;
  *   }
  * }
  * ```
+ *
+ * @example
+ * ```ts
+ * // Options for each request.
+ * class GoogleGuard extends LoginGuard('google', { scope: ['openid', 'email'] }) {
+ *   protected override getAuthenticateOptions(context: ExecutionContext) {
+ *     return { loginHint: context.switchToHttp().getRequest<Request>().query.email };
+ *   }
+ * }
+ * ```
  */
-export function LoginGuard(strategy: string | string[], options: LoginGuardOptions = {}): Type<CanActivate> {
-  const names = [strategy].flat();
-
-  @Injectable()
-  class StrategyLoginGuard implements CanActivate, OnApplicationBootstrap {
-    constructor(
-      @Inject(ApplicationPassport) private readonly passport: ApplicationPassport,
-      @Inject(SessionEvents) private readonly events: SessionEvents,
-      @Inject(SESSION_CLOCK) private readonly clock: Clock,
-    ) {}
-
-    onApplicationBootstrap(): void {
-      this.passport.refuseUnknown(names);
-    }
-
-    async canActivate(context: ExecutionContext): Promise<boolean> {
-      const request = await requestOrRefuse(context);
-      const session = requestSessionOf(request);
-      if (session === undefined && options.session !== false) {
-        throw new SessionUnavailableException();
-      }
-      if (session?.failure instanceof SessionStoreUnavailableException) {
-        throw session.failure;
-      }
-      const result = await this.passport
-        .authenticate(names, options, request, responseOf(context), (refusal) => {
-          this.report(exceptionFor(refusal).message);
-        })
-        .catch((error: unknown) => {
-          if (
-            error instanceof TooManySessionsException ||
-            (error instanceof HttpException && error.getStatus() === UNAUTHORIZED)
-          ) {
-            this.report(error.message);
-          }
-          throw error;
-        });
-      if (result.outcome === 'refused') {
-        throw exceptionFor(result.refusal);
-      }
-      return true;
-    }
-
-    private report(reason: string): void {
-      this.events.emit({ type: 'login-failed', strategy: names.join(', '), reason }, this.clock.now());
-    }
+export function LoginGuard<User = Express.User>(
+  strategy: string | string[],
+  options?: LoginGuardOptions<User>,
+): new () => StrategyLoginGuard {
+  const strategies = [strategy].flat();
+  if (options !== undefined) {
+    return guardFor(strategies, options as LoginGuardOptions);
   }
-
-  return mixin(StrategyLoginGuard);
+  // A class made by the other build of this package does as well: all that it needs of the application is behind a token
+  // that both builds share, and its state is in its instances.
+  const guards = processWide('login-guards', () => new Map<string, new () => StrategyLoginGuard>());
+  const key = JSON.stringify(strategies);
+  const guard = guards.get(key) ?? guardFor(strategies, {});
+  guards.set(key, guard);
+  return guard;
 }
 
-function exceptionFor({ status, message }: Refusal): HttpException {
-  return status === UNAUTHORIZED
-    ? new LoginFailedException(message)
-    : new MalformedLoginException(status, message ?? 'The credentials could not be read.');
+function guardFor(strategies: readonly string[], options: LoginGuardOptions): new () => StrategyLoginGuard {
+  class NamedLoginGuard extends StrategyLoginGuard {
+    protected override readonly strategies = strategies;
+    protected override readonly options = options;
+  }
+  Object.defineProperty(NamedLoginGuard, 'name', { value: `LoginGuard(${strategies.join(', ')})` });
+  return NamedLoginGuard;
+}
+
+/** The options without the redirects that would lead to another site. */
+function withRedirectsOnThisSite(options: LoginGuardOptions): LoginGuardOptions {
+  const isForeign = (name: string, value: unknown): boolean =>
+    REDIRECTS.includes(name) && typeof value === 'string' && pathOfThisSite(value) === undefined;
+  return Object.fromEntries(Object.entries(options).filter(([name, value]) => !isForeign(name, value)));
 }

@@ -3,6 +3,8 @@ import { DiscoveryService } from '@nestjs/core';
 import passport from 'passport';
 import { SessionAuthConfigurationError } from '../session-auth.errors.js';
 import type { SessionRequest, SessionResponse } from '../http/session-request.js';
+import { pathOfThisSite } from '../http/site-path.js';
+import { messageOf, sendable, statusOf, UNAUTHORIZED } from './challenge.js';
 import { nameOfStrategy } from './strategy-names.js';
 
 /** Why a strategy refused the credentials. */
@@ -14,17 +16,23 @@ export interface Refusal {
 }
 
 /** The result of an authentication. There is none where the strategy redirects or responds by itself. */
-type Authentication = { readonly outcome: 'passed' } | { readonly outcome: 'refused'; readonly refusal: Refusal };
+type Authentication = { readonly outcome: 'admitted' } | { readonly outcome: 'refused'; readonly refusal: Refusal };
+
+/** What happens at the results of an authentication. */
+export interface AuthenticationSteps {
+  /** Logs in the user of the first strategy that succeeds. */
+  logIn(user: unknown): Promise<void>;
+  /** Called when the last strategy has refused, even where Passport then redirects (`failureRedirect`). */
+  onRefusal(refusal: Refusal): void;
+}
 
 /** A strategy while it runs: Passport has given it the actions below. */
-type Strategy = Record<'authenticate', (this: Strategy, ...args: unknown[]) => unknown> & {
+interface Strategy {
+  authenticate(this: Strategy, request: SessionRequest, options: passport.AuthenticateOptions): unknown;
+  success(user: unknown, info?: unknown): void;
   fail(challenge?: unknown, status?: number): void;
-  pass(): void;
   error(error: unknown): void;
-};
-
-/** Passport's default status of a refusal. */
-const UNAUTHORIZED = 401;
+}
 
 /**
  * This application's own Passport: an Authenticator with the strategies among its providers, so that two applications
@@ -50,10 +58,9 @@ export class ApplicationPassport implements OnModuleInit {
   }
 
   /**
-   * Runs the named strategies. The first that succeeds logs the user in by `request.logIn`. All of Passport's options
-   * work. When one redirects, the response has been sent, the request is over, and the promise never settles.
+   * Runs the named strategies, and admits the request when one succeeds or passes. All of Passport's options work. When
+   * a strategy or an option redirects, the response has been sent, the request is over, and the promise never settles.
    *
-   * @param onRefusal called when the last strategy has refused, even where Passport then redirects (`failureRedirect`)
    * @throws the error of a strategy or of the login
    */
   authenticate(
@@ -61,25 +68,27 @@ export class ApplicationPassport implements OnModuleInit {
     options: passport.AuthenticateOptions,
     request: SessionRequest,
     response: SessionResponse,
-    onRefusal: (refusal: Refusal) => void,
+    steps: AuthenticationSteps,
   ): Promise<Authentication> {
     const refusals: Refusal[] = [];
     const refuse = (refusal: Refusal): void => {
       refusals.push(refusal);
       if (refusals.length === names.length) {
-        onRefusal(firstWithMessage(refusals));
+        steps.onRefusal(firstWithMessage(refusals));
       }
     };
     return new Promise((resolve, reject) => {
-      const strategies = names.map((name) => this.listening(name, refuse));
-      const handler = this.authenticator.authenticate(strategies as never, { ...options, failWithError: true }) as (
+      const strategies = names.map((name) => this.listening(name, options, steps, refuse));
+      // Without a session, Passport's own login only sets `request.user`: `steps.logIn` has done the rest by then.
+      const passportOptions = { ...options, session: false, failWithError: true };
+      const handler = this.authenticator.authenticate(strategies as never, passportOptions) as (
         request: SessionRequest,
         response: SessionResponse,
         next: (error?: unknown) => void,
       ) => void;
       handler(request, response, (error) => {
         if (error === undefined || error === null) {
-          resolve({ outcome: 'passed' });
+          resolve({ outcome: 'admitted' });
         } else if (isRefusal(error)) {
           resolve({ outcome: 'refused', refusal: firstWithMessage(refusals) });
         } else {
@@ -89,27 +98,36 @@ export class ApplicationPassport implements OnModuleInit {
     });
   }
 
-  /** The strategy for one run. Its refusals are noted, since Passport does not pass on their messages. */
-  private listening(name: string, refuse: (refusal: Refusal) => void): Strategy {
+  /**
+   * The strategy for one run. Its user is logged in before Passport hears of the success: what Passport then writes to
+   * `request.session` (flash, messages) lands in the new session. Its refusals are noted, since Passport does not pass on
+   * their messages.
+   */
+  private listening(
+    name: string,
+    options: passport.AuthenticateOptions,
+    steps: AuthenticationSteps,
+    refuse: (refusal: Refusal) => void,
+  ): Strategy {
     const registered = this.strategy(name) as unknown as Strategy;
     const strategy = Object.create(registered) as Strategy;
-    strategy.authenticate = function (this: Strategy, ...args: unknown[]) {
+    strategy.authenticate = function (this: Strategy, request) {
+      const success = this.success.bind(this);
       const fail = this.fail.bind(this);
+      this.success = (user, info) => {
+        run(this, async () => {
+          await steps.logIn(user);
+          keepReturnToOnThisSite(request, options);
+          success(user, info);
+        });
+      };
       this.fail = (challenge, status) => {
-        refuse({ message: messageOf(challenge), status: statusOf(challenge, status) });
-        fail(challenge, status);
+        run(this, () => {
+          refuse({ message: messageOf(challenge), status: statusOf(challenge, status) });
+          fail(sendable(challenge), status);
+        });
       };
-      // A strategy that passes (as 'session' always does) has logged nobody in (nestjs/passport#1505).
-      this.pass = () => {
-        this.fail();
-      };
-      // Passport does not wait for a strategy: a rejection would leave the request open and end the process.
-      const authenticate = async (): Promise<void> => {
-        await registered.authenticate.apply(this, args);
-      };
-      authenticate().catch((error: unknown) => {
-        this.error(error);
-      });
+      run(this, () => registered.authenticate.call(this, request, options));
     };
     return strategy;
   }
@@ -123,7 +141,14 @@ export class ApplicationPassport implements OnModuleInit {
 
   /** @throws SessionAuthConfigurationError for a name that no provider has */
   refuseUnknown(names: readonly string[]): void {
-    const unknown = names.find((name) => this.strategy(name) === undefined);
+    const unknown = names.find((name) => !this.names.includes(name));
+    if (unknown === 'session') {
+      throw new SessionAuthConfigurationError(
+        'unknown_strategy',
+        'LoginGuard("session") would let every request through: Passport\'s own strategy "session" passes them all ' +
+          '(nestjs/passport#1505). To let through who is logged in, use SessionGuard.',
+      );
+    }
     if (unknown !== undefined) {
       throw new SessionAuthConfigurationError(
         'unknown_strategy',
@@ -146,6 +171,29 @@ function isStrategy(instance: unknown): instance is passport.Strategy {
   );
 }
 
+/** Runs a step of a strategy. Passport does not wait for it: a rejection would leave the request open and end the process. */
+function run(strategy: Strategy, step: () => unknown): void {
+  const running = async (): Promise<void> => {
+    await step();
+  };
+  running().catch((error: unknown) => {
+    strategy.error(error);
+  });
+}
+
+/** `successReturnToOrRedirect` follows what a request has put into the session. That never leads to another site. */
+function keepReturnToOnThisSite({ session }: SessionRequest, options: passport.AuthenticateOptions): void {
+  const holder = session as { returnTo?: unknown } | undefined;
+  if (options.successReturnToOrRedirect !== undefined && holder?.returnTo !== undefined) {
+    const path = pathOfThisSite(holder.returnTo);
+    if (path === undefined) {
+      delete holder.returnTo;
+    } else {
+      holder.returnTo = path;
+    }
+  }
+}
+
 /** Of several refusals, the first that has a message. */
 function firstWithMessage(refusals: readonly Refusal[]): Refusal {
   const refusal = refusals.find(({ message }) => message !== undefined) ?? refusals[0];
@@ -154,14 +202,4 @@ function firstWithMessage(refusals: readonly Refusal[]): Refusal {
 
 function isRefusal(error: unknown): boolean {
   return error instanceof Error && error.name === 'AuthenticationError';
-}
-
-function messageOf(challenge: unknown): string | undefined {
-  const message: unknown =
-    typeof challenge === 'object' && challenge !== null && 'message' in challenge ? challenge.message : undefined;
-  return typeof message === 'string' ? message : undefined;
-}
-
-function statusOf(challenge: unknown, status: number | undefined): number {
-  return status ?? (typeof challenge === 'number' ? challenge : UNAUTHORIZED);
 }

@@ -1,10 +1,8 @@
 import passport from 'passport';
+import { processWide } from './process-wide.js';
 
 type Strategy = passport.Strategy;
 type StrategyNames = WeakMap<Strategy, string>;
-
-/** Where Passport's process-wide singleton keeps the names: both builds of this package find the same ones there. */
-const NAMES = Symbol.for('nestjs-session-auth:strategy-names');
 
 /**
  * The names under which strategies were registered on Passport's process-wide singleton.
@@ -12,7 +10,7 @@ const NAMES = Symbol.for('nestjs-session-auth:strategy-names');
  * `@nestjs/passport` gives a strategy's name (`PassportStrategy(Strategy, 'name')`) to that singleton alone, where the
  * strategy of a second application replaces it. So each registration is noted as it happens. Nothing else changes.
  */
-const names = ((passport as { [NAMES]?: StrategyNames })[NAMES] ??= noteRegistrations());
+const names = processWide('strategy-names', noteRegistrations);
 
 function noteRegistrations(): StrategyNames {
   const noted: StrategyNames = new WeakMap();

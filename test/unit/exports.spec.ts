@@ -75,6 +75,7 @@ describe('the public exports', () => {
        "SessionInfo",
        "SessionRequest",
        "SignOutReason",
+       "StrategyLoginGuard",
        "UserId",
        "UserOrId",
      ]

@@ -1,0 +1,135 @@
+import { HttpException, HttpStatus, Inject, Injectable } from '@nestjs/common';
+import { SessionEvents } from '../events/session-events.js';
+import type { SessionRequest, SessionResponse } from '../http/session-request.js';
+import { type Clock, SESSION_CLOCK } from '../model/clock.js';
+import { ApplicationPassport, type Refusal } from '../passport/application-passport.js';
+import { requestSessionOf } from '../session/request-session.js';
+import {
+  LoginFailedException,
+  MalformedLoginException,
+  SessionAuthConfigurationError,
+  SessionStoreUnavailableException,
+  SessionUnavailableException,
+  TooManySessionsException,
+} from '../session-auth.errors.js';
+import { milliseconds } from '../validation/duration.js';
+import type { LoginGuardOptions, PerLogin } from './login-guard-options.js';
+import type { PassportLogInOptions, PassportRequestMethods } from './passport-request.js';
+
+const UNAUTHORIZED: number = HttpStatus.UNAUTHORIZED;
+
+/** Where connect-flash and Passport keep what the next page shows. A login carries them over. */
+const MESSAGE_KEYS = ['flash', 'messages'];
+
+/** Token of {@link StrategyLogin}: the same in both builds of this package. */
+export const STRATEGY_LOGIN = Symbol.for('nestjs-session-auth:strategy-login');
+
+/** What a `LoginGuard` does: it runs Passport strategies, and opens a session for the user whom one of them names. */
+@Injectable()
+export class StrategyLogin {
+  constructor(
+    @Inject(ApplicationPassport) private readonly passport: ApplicationPassport,
+    @Inject(SessionEvents) private readonly events: SessionEvents,
+    @Inject(SESSION_CLOCK) private readonly clock: Clock,
+  ) {}
+
+  /** @throws SessionAuthConfigurationError for unknown strategies, and for options that cannot be meant */
+  check(strategies: readonly string[], { remember }: LoginGuardOptions): void {
+    this.passport.refuseUnknown(strategies);
+    if (remember !== undefined && typeof remember !== 'function') {
+      milliseconds('remember', remember);
+    }
+  }
+
+  /** Resolves when the request may go on, or to the refusal of the credentials. Never settles after a redirect. */
+  async attempt(
+    strategies: readonly string[],
+    options: LoginGuardOptions,
+    request: SessionRequest,
+    response: SessionResponse,
+  ): Promise<HttpException | undefined> {
+    checkRequest(request, options);
+    const report = (reason: string): void => {
+      this.events.emit({ type: 'login-failed', strategy: strategies.join(', '), reason }, this.clock.now());
+    };
+    try {
+      const result = await this.passport.authenticate(strategies, options, request, response, {
+        logIn: (user) => openSession(request, user, options),
+        onRefusal: (refusal) => {
+          report(exceptionFor(refusal).message);
+        },
+      });
+      return result.outcome === 'refused' ? exceptionFor(result.refusal) : undefined;
+    } catch (error) {
+      if (isRefused(error)) {
+        report(error.message);
+      }
+      throw error;
+    }
+  }
+}
+
+/** With these options of Passport, a strategy's user is set for the request alone. */
+function opensSession({ session, assignProperty }: LoginGuardOptions): boolean {
+  return session !== false && assignProperty === undefined;
+}
+
+function checkRequest(request: SessionRequest, options: LoginGuardOptions): void {
+  const session = requestSessionOf(request);
+  if (session === undefined && opensSession(options)) {
+    throw new SessionUnavailableException();
+  }
+  if (session?.failure instanceof SessionStoreUnavailableException) {
+    throw session.failure;
+  }
+  const usesFlash = Boolean(options.successFlash ?? options.failureFlash);
+  if (usesFlash && typeof (request as { flash?: unknown }).flash !== 'function') {
+    throw new SessionAuthConfigurationError(
+      'invalid_option',
+      'LoginGuard: successFlash and failureFlash need request.flash(). Mount connect-flash for the route: ' +
+        "consumer.apply(flash()).forRoutes('login').",
+    );
+  }
+}
+
+async function openSession(request: SessionRequest, user: unknown, options: LoginGuardOptions): Promise<void> {
+  if (!opensSession(options)) {
+    return;
+  }
+  const remember = await valueFor(options.remember, user, request);
+  const keep = [...(options.keep ?? []), ...MESSAGE_KEYS];
+  await logIn(request, user, { ...options, keep, remember: remember === false ? undefined : remember });
+}
+
+/** Logs in by the request's own method, which an application may have wrapped. */
+function logIn(request: SessionRequest, user: unknown, options: PassportLogInOptions): Promise<void> {
+  return new Promise((resolve, reject) => {
+    void (request as SessionRequest & PassportRequestMethods).logIn(user, options, (error) => {
+      if (error === undefined || error === null) {
+        resolve();
+      } else {
+        reject(error instanceof Error ? error : new Error('request.logIn() failed.', { cause: error }));
+      }
+    });
+  });
+}
+
+/** The value of an option for this login. */
+async function valueFor<Value extends string | number>(
+  option: PerLogin<Value> | undefined,
+  user: unknown,
+  request: SessionRequest,
+): Promise<Value | false | undefined> {
+  return typeof option === 'function' ? option(user as Express.User, request) : option;
+}
+
+function isRefused(error: unknown): error is HttpException {
+  const is401 = error instanceof HttpException && error.getStatus() === UNAUTHORIZED;
+  return is401 || error instanceof TooManySessionsException;
+}
+
+function exceptionFor({ status, message }: Refusal): HttpException {
+  return status === UNAUTHORIZED
+    ? new LoginFailedException(message)
+    : new MalformedLoginException(status, message ?? 'The credentials could not be read.');
+}
