@@ -3,15 +3,17 @@ import passport from 'passport';
 import { LoginGuard, type LoginGuardOptions, type SessionRequest } from '../../lib/index.js';
 import { TestApplication, type TestApplicationOptions } from './application.js';
 
+type Running = passport.StrategyCreated<passport.Strategy>;
+
 /** A strategy that does one thing only. */
 export function strategy(
   name: string,
-  authenticate: (this: passport.StrategyCreated<passport.Strategy>, request: SessionRequest) => unknown,
+  authenticate: (this: Running, request: SessionRequest, options: LoginGuardOptions) => unknown,
 ) {
   class OneThing extends passport.Strategy {
     override readonly name = name;
-    override authenticate(this: passport.StrategyCreated<passport.Strategy>, request: unknown): unknown {
-      return authenticate.call(this, request as SessionRequest);
+    override authenticate(this: Running, request: unknown, options: unknown): unknown {
+      return authenticate.call(this, request as SessionRequest, options as LoginGuardOptions);
     }
   }
   return { provide: name, useFactory: () => new OneThing() };
