@@ -94,10 +94,16 @@ describe('The pages of the devices sample', () => {
 
   it('serves its style sheet, script and pictures, and lets pages run no other script', async () => {
     const visitor = sample.browser();
-    const page = await visitor.get('/login');
-    expect(page.headers['content-security-policy']).toContain("default-src 'self'");
     for (const file of ['/style.css', '/session-end.js', '/icon.svg', '/computer.svg', '/phone.svg']) {
       expect(await visitor.get(file)).toMatchObject({ status: 200, headers: { 'content-length': expect.anything() } });
+    }
+    for (const path of ['/', '/login', '/session', '/style.css', '/session-end.js', '/nowhere']) {
+      const { headers } = await visitor.get(path);
+      expect(headers).toMatchObject({
+        'content-security-policy': "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+        'x-content-type-options': 'nosniff',
+      });
+      expect(headers['x-powered-by']).toBeUndefined();
     }
   });
 });

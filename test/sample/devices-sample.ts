@@ -25,7 +25,7 @@ export function devicesOn(page: string): Listed[] {
   return Array.from(page.matchAll(/<li>.*?<\/li>/gs), ([item]) => ({
     name: /<h2>([^<]*)/.exec(item)![1]!.trim(),
     isThis: item.includes('This device'),
-    handle: /name="handle" value="([^"]+)"/.exec(item)![1]!,
+    handle: /name="handle"\s+value="([^"]+)"/.exec(item)![1]!,
     text: item.replace(/<[^>]+>/g, ' ').replace(/\s+/g, ' '),
     icon: /<img src="([^"]+)"/.exec(item)![1]!,
   }));

@@ -72,9 +72,8 @@ describe.each(['memory', 'redis'])('The devices sample in %s', (where) => {
     const grace = await loggedIn(IPHONE, GRACE);
     const [{ handle }] = (await devicesSeenBy(ada)) as [Listed];
 
-    const forms: Record<string, string>[] = [{ handle }, { handle: '' }, { handle: '../1' }, {}];
-    for (const form of forms) {
-      expect(await grace.post('/devices/sign-out', { form })).toMatchObject({
+    for (const json of [{ handle }, { handle: '' }, { handle: '../1' }, {}, { handle: { toString: 1 } }]) {
+      expect(await grace.post('/devices/sign-out', { json })).toMatchObject({
         status: 303,
         headers: { location: '/' },
       });
@@ -107,6 +106,33 @@ describe.each(['memory', 'redis'])('The devices sample in %s', (where) => {
     expect((await phone.get('/')).headers.location).toBe('/login?reason=revoked');
   });
 
+  it('asks whose login is not fresh for the password before any other device is signed out', async () => {
+    const phone = await loggedIn(IPHONE);
+    const stale = await loggedIn(FIREFOX, { ...ADA, ...REMEMBER });
+    const [, { handle }] = (await devicesSeenBy(stale)) as [Listed, Listed];
+    const signOut = () => stale.post('/devices/sign-out', { form: { handle } });
+
+    expect(await signOut()).toMatchObject({ status: 303, headers: { location: '/confirm' } });
+    expect(await devicesSeenBy(phone)).toHaveLength(2);
+
+    await stale.post('/confirm', { form: { password: ADA.password } });
+    expect(await signOut()).toMatchObject({ status: 303, headers: { location: '/' } });
+    expect((await phone.get('/')).headers.location).toBe('/login?reason=revoked');
+  });
+
+  it('signs out the device itself, by its button, without the password', async () => {
+    const stale = await loggedIn(FIREFOX, { ...ADA, ...REMEMBER });
+    await loggedIn(IPHONE);
+    const { text } = await stale.get('/');
+    const targets = Array.from(
+      text.matchAll(/<button[^>]*name="handle"[^>]*>/g),
+      ([button]) => /formaction="([^"]+)"/.exec(button)?.[1],
+    );
+    expect(targets).toEqual(['/logout', undefined]);
+    expect((await stale.post('/logout')).headers.location).toBe('/login?reason=logged_out');
+    expect((await stale.get('/session')).status).toBe(401);
+  });
+
   it('asks who was remembered for the password, refuses a wrong one, and goes on with the right one', async () => {
     const phone = await loggedIn(IPHONE);
     const laptop = await loggedIn(FIREFOX, { ...ADA, ...REMEMBER });
@@ -127,7 +153,7 @@ describe.each(['memory', 'redis'])('The devices sample in %s', (where) => {
     const oldCookie = laptop.fork();
     const confirmed = await laptop.post('/confirm', { form: { password: ADA.password }, follow: true });
     expect(confirmed.url.pathname).toBe('/');
-    expect(messageOn(confirmed.text)).toBe('Thank you. Now you can sign out all other devices.');
+    expect(messageOn(confirmed.text)).toBe('Thank you. Now you can sign out other devices.');
     expect(devicesOn(confirmed.text)).toHaveLength(2);
     expect((await oldCookie.get('/session')).status).toBe(401);
     oldCookie.close();

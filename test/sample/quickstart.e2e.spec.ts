@@ -154,6 +154,32 @@ describe('The quickstart sample', () => {
     expect(await browser.post('/login', { form: ADA })).toMatchObject({ headers: { location: '/' } });
   });
 
+  it('stores nothing for a visitor who asks for a very long address, who is led to the start after the login', async () => {
+    for (const [length, stored] of [
+      [512, true],
+      [513, false],
+      [15_000, false],
+    ] as const) {
+      const visitor = browserOn(sample);
+      const path = '/?'.padEnd(length, 'x');
+      expect(await visitor.get(path)).toMatchObject({ status: 303, headers: { location: '/login' } });
+      expect(visitor.cookies.size).toBe(stored ? 1 : 0);
+      expect((await visitor.post('/login', { form: ADA })).headers.location).toBe(stored ? path : '/');
+    }
+  });
+
+  it('tells browsers, on pages, files and errors, to run no foreign script and to guess no type', async () => {
+    for (const path of ['/', '/login', '/me', '/style.css', '/pictures/ada.svg', '/nowhere', '/%']) {
+      const { headers } = await browser.get(path);
+      expect(headers).toMatchObject({
+        'content-security-policy': "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+        'x-content-type-options': 'nosniff',
+      });
+      expect(headers['x-powered-by']).toBeUndefined();
+    }
+    expect((await browser.get('/login')).headers['cache-control']).toBe('no-store');
+  });
+
   it('never goes to another site after the login', async () => {
     await browser.get(`${sample.url}//?evil.example`);
     await browser.get('/login?returnTo=https://evil.example/');

@@ -24,7 +24,9 @@ export class LoginPageFilter extends BaseExceptionFilter {
     if (wantsJson(request)) {
       super.catch(error, host);
     } else if (error instanceof UnauthenticatedException) {
-      if (request.method === 'GET' && isLocalPath(request.originalUrl)) request.session.returnTo = request.originalUrl;
+      if (request.method === 'GET' && isWorthKeeping(request.originalUrl)) {
+        request.session.returnTo = request.originalUrl;
+      }
       response.redirect(303, '/login');
     } else {
       const { username } = (request.body ?? {}) as { username?: unknown };
@@ -34,5 +36,8 @@ export class LoginPageFilter extends BaseExceptionFilter {
   }
 }
 
+/** Anybody can have an address stored, without a login: a longer one is not. */
+const LONGEST_RETURN = 512;
+
 /** `//host` and `/\host` are other sites to a browser, and a request line may hold a whole URL. */
-const isLocalPath = (url: string): boolean => /^\/[^/\\]/.test(url);
+const isWorthKeeping = (url: string): boolean => url.length <= LONGEST_RETURN && /^\/[^/\\]/.test(url);

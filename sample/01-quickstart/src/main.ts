@@ -7,12 +7,18 @@ import type { NextFunction, Request, Response } from 'express';
 import { AppModule } from './app.module.js';
 
 const app = await NestFactory.create<NestExpressApplication>(AppModule);
-app.useStaticAssets(join(import.meta.dirname, 'public'));
+app.disable('x-powered-by');
+// For files too, hence before them.
 app.use((_request: Request, response: Response, next: NextFunction) => {
   response.set({
-    'Cache-Control': 'no-store',
-    'Content-Security-Policy': "default-src 'self'; form-action 'self'; frame-ancestors 'none'",
+    'Content-Security-Policy': "default-src 'self'; base-uri 'none'; form-action 'self'; frame-ancestors 'none'",
+    'X-Content-Type-Options': 'nosniff',
   });
+  next();
+});
+app.useStaticAssets(join(import.meta.dirname, 'public'));
+app.use((_request: Request, response: Response, next: NextFunction) => {
+  response.set('Cache-Control', 'no-store');
   next();
 });
 app.enableShutdownHooks();

@@ -35,7 +35,7 @@ export class ConfirmController {
       return;
     }
     await this.auth.reauthenticate(request, 'password');
-    leaveNotice(request, 'Thank you. Now you can sign out all other devices.');
+    leaveNotice(request, 'Thank you. Now you can sign out other devices.');
     response.redirect(303, '/');
   }
 }

@@ -6,6 +6,10 @@ import { PagesFilter } from './pages.filter.js';
 import type { User } from './users.service.js';
 import { devicesPage } from './views.js';
 
+/** How old a login may be that signs other devices out: whoever finds an open page must not lock its owner out. */
+const FRESH = process.env.STEP_UP_WITHIN ?? '1m';
+
+/** Without a fresh login, neither way to sign out is reached: `PagesFilter` has the password confirmed first. */
 @Controller()
 @UseFilters(PagesFilter)
 export class DevicesController {
@@ -23,6 +27,7 @@ export class DevicesController {
   }
 
   /** A handle of somebody else's session ends nothing: the registry looks whose it is. */
+  @RequireFreshLogin(FRESH)
   @Post('devices/sign-out')
   @Redirect('/', 303)
   async signOut(@CurrentUser() { id }: User, @Body('handle') handle: unknown, @Req() request: Request) {
@@ -30,13 +35,12 @@ export class DevicesController {
       await this.auth.logOut(request);
       return { url: '/login?reason=logged_out' };
     }
-    const ended = await this.sessions.revoke(id, String(handle));
+    const ended = typeof handle === 'string' && (await this.sessions.revoke(id, handle));
     leaveNotice(request, ended ? 'The device is signed out.' : 'That device was signed out already.');
     return undefined;
   }
 
-  /** Without a fresh login this is not reached, and `PagesFilter` has the password confirmed first. */
-  @RequireFreshLogin(process.env.STEP_UP_WITHIN ?? '1m')
+  @RequireFreshLogin(FRESH)
   @Post('devices/sign-out-others')
   @Redirect('/', 303)
   async signOutOthers(@CurrentUser() { id }: User, @Req() request: Request): Promise<void> {

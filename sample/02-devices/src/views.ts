@@ -62,9 +62,7 @@ export function confirmPage(user: User, error = ''): string {
     userHeader(user),
     html`<form class="card" method="post" action="/confirm">
       <h1>Confirm your password</h1>
-      <p class="soft">
-        Your login is no longer fresh. Before all other devices can be signed out, show that it is you.
-      </p>
+      <p class="soft">Your login is no longer fresh. Before other devices can be signed out, show that it is you.</p>
       ${error && html`<p class="message error" role="alert">${error}</p>`}
       <input name="username" value="${user.username}" autocomplete="username" hidden />
       <label>
@@ -104,7 +102,7 @@ export function devicesPage({ user, current, others, notice }: DevicesPage): str
         others.length > 0 &&
         html`<form class="others" method="post" action="/devices/sign-out-others">
           <button>Sign out all others</button>
-          <p class="soft">Asks for your password unless you have just given it.</p>
+          <p class="soft">Signing out other devices asks for your password unless you have just given it.</p>
         </form>`
       }
       <p class="soft" id="session-end">
@@ -127,7 +125,15 @@ function device({ handle, device, authenticatedAt, seenAt, expiresAt }: SessionI
         <span>expires ${time(expiresAt)}</span>
       </p>
     </div>
-    <button class="quiet" name="handle" value="${handle}" aria-label="Sign out ${name}">Sign out</button>
+    <button
+      class="quiet"
+      name="handle"
+      value="${handle}"
+      ${isCurrent && html`formaction="/logout"`}
+      aria-label="Sign out ${name}"
+    >
+      Sign out
+    </button>
   </li>`;
 }
 
