@@ -21,7 +21,7 @@ class ObjectController {
 
   @Put('spread-copy')
   copy(@Req() request: Request) {
-    Object.assign(request, { session: { ...request.session, color: 'red' } });
+    Object.assign(request, { session: Object.assign({}, request.session, { color: 'red' }) });
   }
 
   @Put('null')
