@@ -275,6 +275,17 @@ describe.each(['memory', 'redis'])('with sessions in %s', (where) => {
       expect(await loggedOut('logout?clear', application.browser())).toEqual([204, undefined]);
     });
 
+    if (where === 'redis') {
+      it('clears nothing while the store cannot end the session', async () => {
+        const browser = await application.loggedIn();
+        await redis!.refuseWrites(true);
+
+        expect(await loggedOut('logout?clear', browser)).toEqual([503, undefined]);
+        await redis!.refuseWrites(false);
+        expect(await loggedOut('logout?clear', browser)).toEqual([204, CLEARED]);
+      });
+    }
+
     it('clears nothing when the response fails', async () => {
       expect(await loggedOut('logout-and-break')).toEqual([500, undefined]);
     });
