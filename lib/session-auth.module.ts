@@ -27,6 +27,7 @@ import { MemorySessionStore } from './memory/memory-session-store.js';
 import { type Clock, SESSION_CLOCK, systemClock } from './model/clock.js';
 import { rotationKeys } from './model/rotation.js';
 import { ApplicationPassport } from './passport/application-passport.js';
+import { BootEnd, BootEndModule } from './platform/boot-end.js';
 import { isExpress, prepareExpress, seesNoTls } from './platform/express.js';
 import { RedisConnection } from './redis/redis-connection.js';
 import { RedisSessionStore } from './redis/redis-session-store.js';
@@ -98,7 +99,7 @@ const REDIS_CONNECTION = Symbol.for('nestjs-session-auth:redis-connection');
  * ```
  */
 @Module({
-  imports: [DiscoveryModule],
+  imports: [DiscoveryModule, BootEndModule],
   providers: [
     {
       provide: SESSION_AUTH_OPTIONS,
@@ -106,7 +107,7 @@ const REDIS_CONNECTION = Symbol.for('nestjs-session-auth:redis-connection');
       useFactory: (options: SessionAuthOptions) => resolveOptions(options, process.env['NODE_ENV']),
     },
     { provide: SESSION_CLOCK, useValue: systemClock },
-    { provide: REDIS_CONNECTION, inject: [SESSION_AUTH_OPTIONS], useFactory: openConnection },
+    { provide: REDIS_CONNECTION, inject: [SESSION_AUTH_OPTIONS, BootEnd], useFactory: createConnection },
     {
       provide: SESSION_STORE,
       inject: [SESSION_AUTH_OPTIONS, SESSION_CLOCK, SessionEvents, REDIS_CONNECTION],
@@ -230,13 +231,13 @@ export class SessionAuthModule
   }
 }
 
-/** The connection to Redis, opened; `null` where sessions are stored elsewhere. */
-async function openConnection(options: ResolvedSessionAuthOptions): Promise<RedisConnection | null> {
+/** The connection to Redis, which is opened at the end of the boot; `null` where sessions are stored elsewhere. */
+function createConnection(options: ResolvedSessionAuthOptions, boot: BootEnd): RedisConnection | null {
   if (options.redis === undefined) {
     return null;
   }
   const connection = new RedisConnection(options.redis, options.redisTimeout);
-  await connection.open();
+  boot.opens(connection);
   return connection;
 }
 

@@ -1,3 +1,6 @@
+import type { Logger } from '@nestjs/common';
+import { type OwnedClient, serversOf } from './redis-client.js';
+
 /** Policies that spare live sessions: writes fail instead, or what expires soonest is evicted first. */
 const SOUND = ['noeviction', 'volatile-ttl'];
 
@@ -13,4 +16,15 @@ export function evictionWarning(info: string): string | undefined {
     ? undefined
     : `Redis has maxmemory-policy "${policy}": when its memory is full, it drops sessions that are in use. ` +
         'Set it to noeviction or volatile-ttl (docs/operations.md).';
+}
+
+/** Warns of an unsuitable eviction policy. A user of few rights may not ask for it. */
+export async function warnOfEviction(client: OwnedClient, logger: Logger): Promise<void> {
+  const infos = await Promise.allSettled(
+    serversOf<{ info(section: string): Promise<string> }>(client).map(async (server) => (await server).info('memory')),
+  );
+  const warnings = infos.flatMap((info) => (info.status === 'fulfilled' ? (evictionWarning(info.value) ?? []) : []));
+  for (const warning of new Set(warnings)) {
+    logger.warn(warning);
+  }
 }

@@ -7,6 +7,8 @@ import type { RedisCommands } from './redis-options.js';
 export interface RedisLink {
   /** May be replaced at any time. */
   readonly client: RedisCommands;
+  /** What a command waits for before it is sent, while the connection is being opened. */
+  readonly opening?: Promise<void> | undefined;
   /** The client may queue commands and send them later. Those that are late are then cancelled. */
   readonly mayQueue?: boolean;
   /** True while the connection is down: commands would fail or wait in vain. */
@@ -47,26 +49,37 @@ export class RedisAccess {
 
   command<T>(run: (client: RedisCommands) => Promise<T>, budget?: TimeBudget): Promise<T> {
     const { timeout, onFailure } = this;
-    const { client, mayQueue, isDown } = this.link;
+    const { mayQueue, isDown } = this.link;
     if (isDown === true) {
       return Promise.reject(downError());
     }
     if (mayQueue !== true) {
-      return within(timeout, run(client), { budget, onFailure });
+      return within(timeout, this.#send(run), { budget, onFailure });
     }
     const late = new AbortController();
-    const cancellable = (client as RedisCommands & Cancellable).withCommandOptions({
-      timeout: undefined,
-      typeMapping: {}, // Replies are strings, whatever else a given client is used for.
-      abortSignal: late.signal,
-    });
-    return within(timeout, run(cancellable), {
-      budget,
-      onFailure: (error) => {
-        late.abort();
-        onFailure(error);
+    const cancellable = (client: RedisCommands) =>
+      (client as RedisCommands & Cancellable).withCommandOptions({
+        timeout: undefined,
+        typeMapping: {}, // Replies are strings, whatever else a given client is used for.
+        abortSignal: late.signal,
+      });
+    return within(
+      timeout,
+      this.#send((client) => run(cancellable(client))),
+      {
+        budget,
+        onFailure: (error) => {
+          late.abort();
+          onFailure(error);
+        },
       },
-    });
+    );
+  }
+
+  /** The client may be another one when the connection is open. */
+  #send<T>(run: (client: RedisCommands) => Promise<T>): Promise<T> {
+    const { opening } = this.link;
+    return opening === undefined ? run(this.link.client) : opening.then(() => run(this.link.client));
   }
 
   /** Runs a script. `more` are keys and arguments after the named ones. */
@@ -82,11 +95,12 @@ export class RedisAccess {
   /** The keys that match, in batches, each within the deadline. A key that is there throughout comes at least once. */
   async *scan(pattern: string): AsyncGenerator<string[]> {
     const { timeout, onFailure } = this;
-    const { client, isDown } = this.link;
-    if (isDown === true) {
+    if (this.link.isDown === true) {
       throw downError();
     }
-    for (const server of await within(timeout, Promise.all(serversOf<ServerClient>(client)), { onFailure })) {
+    await this.link.opening;
+    const servers = Promise.all(serversOf<ServerClient>(this.link.client));
+    for (const server of await within(timeout, servers, { onFailure })) {
       const batches = server.scanIterator({ MATCH: pattern, COUNT: SCAN_COUNT })[Symbol.asyncIterator]();
       for (;;) {
         const batch = await within(timeout, batches.next(), { onFailure });

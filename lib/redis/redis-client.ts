@@ -83,3 +83,8 @@ export function serversOf<Client>(client: unknown): Promise<Client>[] {
   const cluster = client as { masters?: object[]; nodeClient(node: object): Promise<Client> };
   return cluster.masters?.map((node) => cluster.nodeClient(node)) ?? [Promise.resolve(client as Client)];
 }
+
+/** Waits for a reply of each server. An error is a reply too, or a lost connection that the client knows of. */
+export async function pingAll(client: OwnedClient): Promise<void> {
+  await Promise.allSettled(serversOf<OwnedClient>(client).map(async (server) => (await server).ping()));
+}

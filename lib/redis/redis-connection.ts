@@ -2,14 +2,8 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { DeadlineError, within } from '../store/time-budget.js';
 import { EndOfSockets } from './end-of-sockets.js';
-import { evictionWarning } from './eviction-policy.js';
-import {
-  createOwnedClient,
-  LONGEST_PAUSE,
-  type OwnedClient,
-  type OwnedRedisOptions,
-  serversOf,
-} from './redis-client.js';
+import { warnOfEviction } from './eviction-policy.js';
+import { createOwnedClient, LONGEST_PAUSE, type OwnedClient, type OwnedRedisOptions, pingAll } from './redis-client.js';
 import { OutageLog } from './outage-log.js';
 import { isCancellable, type RedisLink } from './redis-access.js';
 import type { RedisCommands, RedisOptions } from './redis-options.js';
@@ -34,12 +28,16 @@ const SILENCE = 1_000;
 const LONGEST_INTERVAL = 2_000;
 const LONGEST_INTERVAL_FOR_REPLICA = 10_000;
 
+/** How long a connection that is only open for those who use it already stays without use, in milliseconds. */
+const IDLE = 100;
+
 /** In the error by which Redis refuses a write to a replica, a script's too. */
 const READ_ONLY = /\bREADONLY\b/;
 
 /**
- * The module's connection to Redis. It is opened at boot, kept alive, and closed with the application. A client that
- * the application has given is used as it is.
+ * The module's connection to Redis. It is opened when the application has booted, kept alive, and closed with the
+ * application. Who uses it before that opens it for the time of its use, so that a boot that fails leaves nothing open.
+ * A client that the application has given is used as it is.
  */
 export class RedisConnection implements RedisLink, OnApplicationShutdown {
   /**
@@ -51,6 +49,11 @@ export class RedisConnection implements RedisLink, OnApplicationShutdown {
   readonly #outage = new OutageLog(this.#logger);
   readonly #given: RedisCommands | undefined;
   #owned: OwnedClient | undefined;
+  /** The application has booted. */
+  #staysOpen = false;
+  #isOpen = false;
+  #opening: Promise<void> | undefined;
+  #idle: NodeJS.Timeout | undefined;
   /** Closes all sockets of a client, and those that it is still opening. */
   readonly #sockets = new WeakMap<OwnedClient, EndOfSockets>();
   /** New clients, of which the first to be connected is used. */
@@ -83,16 +86,61 @@ export class RedisConnection implements RedisLink, OnApplicationShutdown {
     return this.#isDown;
   }
 
+  /** What a command waits for before it is sent; `undefined` once the connection is open. */
+  get opening(): Promise<void> | undefined {
+    if (this.#owned !== undefined && !this.#staysOpen) {
+      this.#closeWhenIdle();
+    }
+    return this.#open();
+  }
+
   /**
-   * Connects, and waits for that up to the timeout, so that the first request finds Redis connected. If it cannot be
-   * reached, the application starts all the same, and the connection keeps trying.
+   * Connects for good, and waits for that up to the timeout, so that the first request finds Redis connected. If it
+   * cannot be reached, the application starts all the same, and the connection keeps trying.
    */
   async open(): Promise<void> {
+    this.#staysOpen = true;
+    clearTimeout(this.#idle);
+    await this.#open();
+  }
+
+  /** The boot has failed after all: the connection closes, until it is used again. */
+  rest(): void {
     if (this.#owned !== undefined) {
-      await within(this.timeout, this.#connect(this.#owned)).catch(() => {
-        this.#outage.report(new Error('no connection yet'));
-      });
+      this.#staysOpen = false;
+      this.#closeWhenIdle();
     }
+  }
+
+  #open(): Promise<void> | undefined {
+    const client = this.#owned;
+    if (client !== undefined && !this.#isOpen && !this.#closed) {
+      this.#isOpen = true;
+      const opening = within(this.timeout, this.#connect(client))
+        .catch(() => {
+          this.#outage.report(new Error('no connection yet'));
+        })
+        .then(() => {
+          this.#opening = this.#opening === opening ? undefined : this.#opening;
+        });
+      this.#opening = opening;
+    }
+    return this.#opening;
+  }
+
+  #closeWhenIdle(): void {
+    clearTimeout(this.#idle);
+    this.#idle = setTimeout(() => {
+      if (this.#opening !== undefined) {
+        this.#closeWhenIdle();
+      } else if (this.#isOpen && !this.#closed) {
+        const client = this.#owned as OwnedClient;
+        this.#isOpen = false;
+        this.#owned = this.#create(this.options as OwnedRedisOptions);
+        this.#endAttempts();
+        void this.#end(client);
+      }
+    }, IDLE).unref();
   }
 
   /**
@@ -105,7 +153,12 @@ export class RedisConnection implements RedisLink, OnApplicationShutdown {
     const client = this.#owned;
     const isReplica = this.options.url !== undefined && READ_ONLY.test(error.message);
     const isAside = client?.isReady === false;
-    if (client !== undefined && !this.#suspected && (isReplica || isAside || error instanceof DeadlineError)) {
+    if (
+      client !== undefined &&
+      this.#staysOpen &&
+      !this.#suspected &&
+      (isReplica || isAside || error instanceof DeadlineError)
+    ) {
       this.#suspected = true;
       void this.#investigate(client, isReplica).finally(() => {
         this.#suspected = false;
@@ -138,11 +191,16 @@ export class RedisConnection implements RedisLink, OnApplicationShutdown {
   async onApplicationShutdown(): Promise<void> {
     const client = this.#owned;
     this.#closed = true;
+    clearTimeout(this.#idle);
+    this.#endAttempts();
+    if (client !== undefined && this.#isOpen) {
+      await this.#end(client);
+    }
+  }
+
+  #endAttempts(): void {
     for (const attempt of this.#attempts) {
       this.#endNow(attempt);
-    }
-    if (client !== undefined) {
-      await this.#end(client);
     }
   }
 
@@ -152,7 +210,7 @@ export class RedisConnection implements RedisLink, OnApplicationShutdown {
     const client = createOwnedClient(options, sockets, isLazy);
     this.#sockets.set(client, sockets);
     client.on('error', (error) => {
-      if (client === this.#owned || this.#owned === undefined) {
+      if (client === this.#owned) {
         this.#heardAt = performance.now();
         this.#outage.report(error);
       }
@@ -187,10 +245,12 @@ export class RedisConnection implements RedisLink, OnApplicationShutdown {
       try {
         await client.connect();
         this.#outage.over();
-        void this.#checkEviction(client);
+        void warnOfEviction(client, this.#logger);
         return;
       } catch (error) {
-        this.#outage.report(error);
+        if (client === this.#owned) {
+          this.#outage.report(error);
+        }
         await pause(LONGEST_PAUSE, undefined, { ref: false });
       }
     }
@@ -232,22 +292,4 @@ export class RedisConnection implements RedisLink, OnApplicationShutdown {
       (error: unknown) => error instanceof DeadlineError,
     );
   }
-
-  /** Warns of an unsuitable eviction policy. A user of few rights may not ask for it. */
-  async #checkEviction(client: OwnedClient): Promise<void> {
-    const infos = await Promise.allSettled(
-      serversOf<{ info(section: string): Promise<string> }>(client).map(async (server) =>
-        (await server).info('memory'),
-      ),
-    );
-    const warnings = infos.flatMap((info) => (info.status === 'fulfilled' ? (evictionWarning(info.value) ?? []) : []));
-    for (const warning of new Set(warnings)) {
-      this.#logger.warn(warning);
-    }
-  }
-}
-
-/** Waits for a reply of each server. An error is a reply too, or a lost connection that the client knows of. */
-async function pingAll(client: OwnedClient): Promise<void> {
-  await Promise.allSettled(serversOf<OwnedClient>(client).map(async (server) => (await server).ping()));
 }
