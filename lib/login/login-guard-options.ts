@@ -35,6 +35,11 @@ interface ValueForLogin<Value, User> {
  */
 export interface LoginGuardOptions<User = Express.User> extends Omit<PassportLogInOptions, 'remember'> {
   /**
+   * Top-level keys of the present session to carry into the new one, besides `flash` and `messages`, which tell the user
+   * something. Nothing is ever carried from one user's session into another's.
+   */
+  keep?: string[];
+  /**
    * "Remember me": this session's own idle and absolute limit, or a function that decides for each login. Default: the
    * limits of `lifetime`.
    */

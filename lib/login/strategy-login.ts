@@ -82,7 +82,7 @@ function checkRequest(request: SessionRequest, options: LoginGuardOptions): void
   if (session?.failure instanceof SessionStoreUnavailableException) {
     throw session.failure;
   }
-  const usesFlash = Boolean(options.successFlash ?? options.failureFlash);
+  const usesFlash = Boolean(options.successFlash) || Boolean(options.failureFlash);
   if (usesFlash && typeof (request as { flash?: unknown }).flash !== 'function') {
     throw new SessionAuthConfigurationError(
       'invalid_option',

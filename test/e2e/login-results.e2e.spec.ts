@@ -294,8 +294,12 @@ describe('the messages of a login', () => {
     expect(await isIn(browser)).toBe(false);
   });
 
-  it.each(['successFlash', 'failureFlash'])('by %s without connect-flash fail, and log nobody in', async (option) => {
-    const browser = (await started('local', { [option]: true }, [])).browser();
+  it.each<LoginGuardOptions>([
+    { successFlash: true },
+    { failureFlash: 'No' },
+    { successFlash: false, failureFlash: true },
+  ])('by %j without connect-flash fail, and log nobody in', async (options) => {
+    const browser = (await started('local', options, [])).browser();
     const response = await attempt(browser);
 
     expect([response.status, response.setCookies, await isIn(browser)]).toEqual([500, [], false]);
