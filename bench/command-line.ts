@@ -1,6 +1,7 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { type VariantName, VARIANTS } from './app/variant.js';
+import { hostileCookies } from './scenarios/cookies.js';
 import { delayed } from './scenarios/delayed.js';
 import { memory } from './scenarios/memory.js';
 import { outage } from './scenarios/outage.js';
@@ -17,6 +18,7 @@ const SCENARIOS: Record<string, Scenario> = {
   anonymous,
   login,
   logout,
+  cookies: hostileCookies,
   delayed,
   memory,
   size,

@@ -21,6 +21,7 @@ export function judge(measured: Measured): Bar[] {
     ...commands(measured),
     ...memory(measured),
     ...growth(measured),
+    ...hostileCookies(measured),
     ...scripts(measured),
     ...outages(measured),
   ].map((bar) => ({
@@ -100,6 +101,15 @@ function growth(measured: Measured): Judged[] {
     relation: '<=',
     limit: 1.1 + spreadOf(fewest, figure),
   }));
+}
+
+/** The costliest Cookie header / none. */
+function hostileCookies(measured: Measured): Judged[] {
+  const ours = measured.races.cookies?.filter(({ variant }) => variant === 'ours') ?? [];
+  const [none, ...hostile] = ours;
+  if (none === undefined) return [];
+  const value = Math.max(...hostile.map((one) => ratioOf(one, none, 'cpu')));
+  return [{ name: 'hostile Cookie header: CPU of an anonymous read / without', value, relation: '<=', limit: 3 }];
 }
 
 /** Of all operations with sessions of one size. */

@@ -13,6 +13,7 @@ const TITLES: Record<RaceName, string> = {
   anonymous: 'Anonymous read',
   login: 'Login',
   logout: 'Logout',
+  cookies: 'Anonymous read with hostile Cookie headers',
   delayed: 'Authenticated read, 1 ms each way to Redis, 2 connections',
   'delayed-busy': 'Authenticated read, 1 ms each way to Redis, 20 connections',
   size: 'Authenticated read by size of the session',

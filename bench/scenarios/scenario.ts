@@ -31,6 +31,7 @@ export type RaceName =
   | 'anonymous'
   | 'login'
   | 'logout'
+  | 'cookies'
   | 'delayed'
   | 'delayed-busy'
   | 'size'
