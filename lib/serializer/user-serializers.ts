@@ -71,7 +71,8 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
     if (id === undefined) {
       throw new TypeError('SessionRegistry needs a user, or the id of one: a string, a number or a bigint.');
     }
-    if (!this.serializers.some(({ kind }) => isOfKind(id, kind))) {
+    // Before the modules are initialised, no serializer is known.
+    if (this.serializers.length > 0 && !this.serializers.some(({ kind }) => isOfKind(id, kind))) {
       const forms = this.serializers.map(({ kind }) => `"${kind}:<id>"`).join(' or ');
       throw new TypeError(`SessionRegistry needs a user, or the id of one with its kind: ${forms}.`);
     }
