@@ -141,7 +141,7 @@ export class SessionRegistry {
   async revokeEveryone(): Promise<number> {
     let ended = 0;
     for await (const handles of this.repository.steps('end', this.#index.endEveryone('revoked'))) {
-      this.repository.reportRevoked(undefined, handles, 'admin');
+      this.repository.reporter.revoked(undefined, handles, 'admin');
       ended += handles.length;
     }
     return ended;
@@ -161,7 +161,7 @@ export class SessionRegistry {
     let ended = 0;
     const userId = this.serializers.idOf(user);
     for await (const handles of this.repository.steps('end', this.#index.endAll(userId, ending, except))) {
-      this.repository.reportRevoked(userId, handles, reason);
+      this.repository.reporter.revoked(userId, handles, reason);
       ended += handles.length;
     }
     return ended;

@@ -59,6 +59,11 @@ export class SessionRepository {
     return this.store.disconnected === true;
   }
 
+  /** Reports what its callers know and it does not. */
+  get reporter(): SessionReporter {
+    return this.settings.reporter;
+  }
+
   /** The sessions by user, where the store keeps an index. Call it through {@link ask} and {@link steps}. */
   get index(): SessionIndex | undefined {
     return this.store.index;
@@ -79,12 +84,7 @@ export class SessionRepository {
   /** Stores a new anonymous session. */
   async insert(record: SessionRecord): Promise<void> {
     await this.ask('insert', this.store.insert(record, this.#expiresAt(record), this.budget));
-    this.settings.reporter.saved(record, 0);
-  }
-
-  /** Reports a new session that is not stored because a login has just replaced the one that its request came with. */
-  drop(record: SessionRecord): void {
-    this.settings.reporter.saveDropped(record);
+    this.reporter.saved(record, 0);
   }
 
   /** Saves data over the version that was loaded, merged with what other requests have written meanwhile. */
@@ -96,9 +96,9 @@ export class SessionRepository {
     const update = this.#update.bind(this);
     const result = await saveMerged({ loaded, data, change, update }).catch(this.#reportConflict);
     if (result.outcome === 'ended') {
-      this.settings.reporter.saveDropped(loaded);
+      this.reporter.saveDropped(loaded);
     } else {
-      this.settings.reporter.saved(result.record, Buffer.byteLength(loaded.data));
+      this.reporter.saved(result.record, Buffer.byteLength(loaded.data));
     }
     return result;
   }
@@ -139,7 +139,7 @@ export class SessionRepository {
     }
     const { record } = result;
     if (result.outcome === 'saved') {
-      this.settings.reporter.rotated(record);
+      this.reporter.rotated(record);
     }
     return { record, values: record.data === found.record.data ? found.values : parseData(record.data) };
   }
@@ -149,7 +149,7 @@ export class SessionRepository {
     const replaces = replaced?.login?.userId === userId ? replaced : undefined;
     const result = await this.#logIn({ record, replaces });
     if (replaces !== undefined && result.outcome === 'created' && result.replaced) {
-      this.settings.reporter.loggedOut(replaces);
+      this.reporter.loggedOut(replaces);
     }
     try {
       await (replaced && replaces === undefined && this.#logOut(replaced, 'replaced'));
@@ -158,8 +158,8 @@ export class SessionRepository {
       this.store.end(record, 'logged_out').catch(() => undefined);
       throw error;
     }
-    this.settings.reporter.loggedIn(record, userId);
-    this.settings.reporter.saved(record, 0);
+    this.reporter.loggedIn(record, userId);
+    this.reporter.saved(record, 0);
   }
 
   /** The session under a new id, with its data as this request leaves it and as others have written it meanwhile. */
@@ -173,8 +173,8 @@ export class SessionRepository {
     for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
       const result = await this.#logIn({ record, replaces, continues: true });
       if (result.outcome === 'created') {
-        this.settings.reporter.reauthenticated(record, loaded.handle);
-        this.settings.reporter.saved(record, Buffer.byteLength(loaded.data));
+        this.reporter.reauthenticated(record, loaded.handle);
+        this.reporter.saved(record, Buffer.byteLength(loaded.data));
         return { outcome: 'saved', record };
       }
       if (result.outcome === 'ended') {
@@ -195,7 +195,7 @@ export class SessionRepository {
   async endWithoutUser(record: SessionRecord, reason: MissingUser): Promise<boolean> {
     const wasLive = await this.#end(record, 'revoked');
     if (wasLive) {
-      this.settings.reporter.endedWithoutUser(record, reason);
+      this.reporter.endedWithoutUser(record, reason);
     }
     return wasLive;
   }
@@ -204,7 +204,7 @@ export class SessionRepository {
   async revoke(record: SessionRecord, ending: EndReason, reason: RevocationReason): Promise<boolean> {
     const wasLive = await this.#end(record, ending);
     if (wasLive) {
-      this.reportRevoked(record.login?.userId, [record.handle], reason);
+      this.reporter.revoked(record.login?.userId, [record.handle], reason);
     }
     return wasLive;
   }
@@ -216,7 +216,7 @@ export class SessionRepository {
   async endReused(record: SessionRecord, secret: string): Promise<boolean> {
     const wasLive = await this.#end(record, 'reuse_detected', hashSecret(secret));
     if (wasLive) {
-      this.settings.reporter.reuseDetected(record);
+      this.reporter.reuseDetected(record);
     }
     return wasLive;
   }
@@ -224,7 +224,7 @@ export class SessionRepository {
   /** The result of an operation of the store. A failure is an event and a 503. */
   ask<T>(operation: string, result: Promise<T>): Promise<T> {
     return result.catch((error: unknown) => {
-      this.settings.reporter.storeFailed(operation, error);
+      this.reporter.storeFailed(operation, error);
       throw new SessionStoreUnavailableException(error);
     });
   }
@@ -241,11 +241,6 @@ export class SessionRepository {
     }
   }
 
-  /** Reports sessions that somebody else than their own requests has ended. */
-  reportRevoked(userId: string | undefined, handles: readonly string[], reason: RevocationReason): void {
-    this.settings.reporter.revoked(userId, handles, reason);
-  }
-
   async #logIn(
     session: Omit<NewUserSession, 'expiresAt' | 'limit'>,
   ): Promise<Exclude<LogInResult, { outcome: 'rejected' }>> {
@@ -257,7 +252,7 @@ export class SessionRepository {
       throw new TooManySessionsException();
     }
     if (result.outcome === 'created') {
-      this.reportRevoked(record.login?.userId, result.evicted, 'limit');
+      this.reporter.revoked(record.login?.userId, result.evicted, 'limit');
     }
     return result;
   }
@@ -265,7 +260,7 @@ export class SessionRepository {
   async #logOut(record: SessionRecord, ending: 'logged_out' | 'replaced'): Promise<boolean> {
     const wasLive = await this.#end(record, ending);
     if (wasLive) {
-      this.settings.reporter.loggedOut(record);
+      this.reporter.loggedOut(record);
     }
     return wasLive;
   }
@@ -278,7 +273,7 @@ export class SessionRepository {
     try {
       return await this.store.extend(record, seenAt, this.#expiresAt({ ...record, seenAt }), budget);
     } catch (error) {
-      this.settings.reporter.touchFailed(record, error);
+      this.reporter.touchFailed(record, error);
       return undefined;
     }
   }
@@ -294,7 +289,7 @@ export class SessionRepository {
   /** Reports that other requests kept being faster, and that nothing was written. */
   readonly #reportConflict = (error: unknown): never => {
     if (error instanceof SessionConflictException) {
-      this.settings.reporter.storeFailed('update', error);
+      this.reporter.storeFailed('update', error);
     }
     throw error;
   };

@@ -49,7 +49,7 @@ export class SessionWriter {
       ...(owner !== undefined && { owner }),
     };
     if (this.cookie.isSuperseded) {
-      this.repository.drop(record);
+      this.repository.reporter.saveDropped(record);
       return;
     }
     await this.repository.insert(record);
