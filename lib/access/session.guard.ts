@@ -9,11 +9,15 @@ import {
 import { Reflector } from '@nestjs/core';
 import type { SessionRequest } from '../http/session-request.js';
 import { SessionUnavailableException, UnauthenticatedException } from '../session-auth.errors.js';
-import { requestSessionOf } from '../session/request-session.js';
+import { type RequestSession, requestSessionOf } from '../session/request-session.js';
 import { findRequest } from './carrier.js';
 import { IS_PUBLIC } from './decorators.js';
 import { guardsOn, isMarked } from './marks.js';
 import { refuse } from './refusal.js';
+
+const OTHER_USER =
+  'A request was refused (401): its session is logged in, but other code has put somebody else, or something without the ' +
+  "user's id, at req.user. Do not mix sessions with other guards that set req.user on one route.";
 
 /**
  * Lets a request through when its user was restored from its session. Use it on a class, on a method, or for every
@@ -45,7 +49,7 @@ import { refuse } from './refusal.js';
  */
 @Injectable()
 export class SessionGuard implements CanActivate {
-  /** The routes without a session that have been logged. */
+  /** What has been logged: routes without a session, and messages. */
   readonly #logged = new Set<string>();
 
   constructor(@Inject(Reflector) protected readonly reflector: Reflector) {}
@@ -60,7 +64,7 @@ export class SessionGuard implements CanActivate {
       this.#logUnavailable(context);
       return this.handleDenied(new SessionUnavailableException(), context);
     }
-    const isLoggedIn = session.user !== undefined && request?.user !== undefined && request.user !== null;
+    const isLoggedIn = session.user !== undefined && this.#isUserOf(session, request?.user);
     const reason = () => session.guardFailure ?? new UnauthenticatedException(session.signOutReason);
     const isAdmitted = isLoggedIn || (await this.handleDenied(reason(), context));
     if (isAdmitted) {
@@ -92,6 +96,19 @@ export class SessionGuard implements CanActivate {
    */
   protected async handleDenied(reason: HttpException, context: ExecutionContext): Promise<boolean> {
     return refuse(reason, context);
+  }
+
+  /**
+   * Whether the handler will see the session's user at `req.user`. A guard before this one (of bearer tokens, say) may
+   * have put somebody else there, for whom neither this login nor its freshness speaks.
+   */
+  #isUserOf(session: RequestSession, user: unknown): boolean {
+    const isUser = session.isUser(user);
+    if (!isUser && user !== undefined && user !== null && !this.#logged.has(OTHER_USER)) {
+      this.#logged.add(OTHER_USER);
+      new Logger(SessionGuard.name).error(OTHER_USER);
+    }
+    return isUser;
   }
 
   /** Nobody can ever pass here, which is a mistake in the application: whoever wrote it should hear of it. */

@@ -130,10 +130,11 @@ export class SessionAuthService {
   }
 
   async #logIn(session: RequestSession, request: SessionRequest, user: unknown, options: LogInOptions): Promise<void> {
-    const { userId, passport, stamp } = await this.serializers.serialize(user);
+    const { userId, kind, passport, stamp } = await this.serializers.serialize(user);
     const device = this.options.device === false ? undefined : onlyDevice(this.options.device(request));
     const login = {
       userId,
+      ...(kind !== undefined && { kind }),
       ...(options.method !== undefined && { method: options.method }),
       ...(device !== undefined && { device }),
       ...(stamp !== undefined && { stamp }),
@@ -185,7 +186,7 @@ export class SessionAuthService {
     if (record?.login === undefined) {
       return undefined;
     }
-    const restored = await this.serializers.restore(passport, record.login.userId, request).catch((error: unknown) => {
+    const restored = await this.serializers.restore(passport, record.login, request).catch((error: unknown) => {
       throw new UserLookupFailedException(error);
     });
     return typeof restored === 'string' ? undefined : restored;

@@ -5,6 +5,10 @@ import { hashSecret, type SessionId } from './session-id.js';
 /** Who is logged in on a session. */
 export interface LoginRecord {
   readonly userId: string;
+  /**
+   * The kind of user, which `userId` begins with. It is kept apart, since an id without a kind may begin like one with.
+   */
+  readonly kind?: string;
   /** When the user proved who they are. */
   readonly at: number;
   /** How they did, in the application's own word. */

@@ -25,6 +25,7 @@ interface StoredSession extends StoredSecrets {
   owner?: string | undefined;
   /** The id of the user who is logged in. The following are of that login. */
   user?: string | undefined;
+  kind?: string | undefined;
   /** Left out where it is `created`. */
   loginAt?: number | undefined;
   method?: string | undefined;
@@ -74,9 +75,10 @@ function encodeLogin(login: LoginRecord | undefined, created: number): Partial<S
   if (login === undefined) {
     return {};
   }
-  const { userId: user, at, method, device, remembered, spent, stamp } = login;
+  const { userId: user, kind, at, method, device, remembered, spent, stamp } = login;
   const { ip, userAgent: agent, label } = device ?? {};
-  return { user, loginAt: at === created ? undefined : at, method, ip, agent, label, remembered, spent, stamp };
+  const loginAt = at === created ? undefined : at;
+  return { user, kind, loginAt, method, ip, agent, label, remembered, spent, stamp };
 }
 
 /** How the remains of a session begin that is ended so. The scripts append its secrets. */
@@ -124,8 +126,9 @@ export function decodeSession(handle: string, text: string): FoundSession | Ende
 }
 
 function decodeLogin(userId: string, head: StoredSession): LoginRecord {
-  const { method, ip, agent, label, remembered, spent, stamp } = head;
+  const { kind, method, ip, agent, label, remembered, spent, stamp } = head;
   const login: Mutable<LoginRecord> = { userId, at: head.loginAt ?? head.created };
+  if (kind !== undefined) login.kind = kind;
   if (method !== undefined) login.method = method;
   if (ip !== undefined || agent !== undefined || label !== undefined) {
     const device: Device = (login.device = {});
@@ -167,7 +170,7 @@ function isStoredSession(value: unknown): value is StoredSession {
   if (!isObject(value)) {
     return false;
   }
-  const { seen, v, created, remember = 0, maxAge = null, user = '', loginAt = 0, stamp = null } = value;
+  const { seen, v, created, remember = 0, maxAge = null, user = '', kind = '', loginAt = 0, stamp = null } = value;
   return (
     hasSecrets(value) &&
     Number.isSafeInteger(seen) &&
@@ -176,6 +179,7 @@ function isStoredSession(value: unknown): value is StoredSession {
     Number.isFinite(remember) &&
     (maxAge === null || Number.isFinite(maxAge)) &&
     typeof user === 'string' &&
+    typeof kind === 'string' &&
     Number.isSafeInteger(loginAt) &&
     (stamp === null || typeof stamp === 'string')
   );

@@ -57,7 +57,8 @@ function checkKinds(found: readonly UserSerializer[]): void {
   }
 }
 
-function takesAny(one: UserSerializer): boolean {
+/** Whether it takes the users that no other one does. */
+export function takesAny(one: UserSerializer): boolean {
   return one.supports === UserSerializer.prototype.supports;
 }
 

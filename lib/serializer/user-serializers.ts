@@ -1,19 +1,34 @@
-import { Inject, Injectable, type OnModuleInit, type Type } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnModuleInit, type Type } from '@nestjs/common';
 import { DiscoveryService, ModuleRef } from '@nestjs/core';
 import { SessionAuthConfigurationError, UserNotSerializableException } from '../session-auth.errors.js';
 import type { SessionRequest } from '../http/session-request.js';
 import { hashSecret } from '../model/session-id.js';
+import type { LoginRecord } from '../model/session-record.js';
 import type { MissingUser } from '../model/session-event.js';
 import { type ResolvedSessionAuthOptions, SESSION_AUTH_OPTIONS } from '../session-auth.options.js';
 import type { RestoredUser, UserRestorer } from '../session/session-runtime.js';
 import { hasHexString, textOfUserId, type UserOrId } from './user-id.js';
-import { inOrder, nameOf } from './serializer-order.js';
+import { inOrder, nameOf, takesAny } from './serializer-order.js';
 import { UserSerializer } from './user-serializer.js';
+
+/** A user as a new session keeps them. */
+interface SerializedUser {
+  readonly userId: string;
+  readonly kind: string | undefined;
+  /** What `session.passport` becomes. */
+  readonly passport: { readonly user: unknown };
+  /** Hash of the credential stamp, where the serializer has one. */
+  readonly stamp: string | undefined;
+}
 
 /** The application's {@link UserSerializer}s, found among its providers. */
 @Injectable()
 export class UserSerializers implements UserRestorer, OnModuleInit {
   private serializers: readonly UserSerializer[] = [];
+  private readonly logger = new Logger(UserSerializers.name);
+  /** Which of several serializers has restored a user. */
+  private readonly restoredBy = new WeakMap<object, UserSerializer>();
+  private readonly complainedOf = new Set<string>();
 
   constructor(
     @Inject(DiscoveryService) private readonly discovery: DiscoveryService,
@@ -28,9 +43,10 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
     this.serializers = inOrder(found);
   }
 
-  /** What the session keeps of this user, the user's id, and the hash of their credential stamp. */
-  async serialize(user: unknown): Promise<{ userId: string; passport: { user: unknown }; stamp: string | undefined }> {
+  /** What the session keeps of this user, the user's id and kind, and the hash of their credential stamp. */
+  async serialize(user: unknown): Promise<SerializedUser> {
     const serializer = this.serializerOf(user);
+    const { kind } = serializer;
     const userId = idByKind(serializer, user);
     if (userId === undefined) {
       throw new UserNotSerializableException(
@@ -39,23 +55,38 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
       );
     }
     const payload = await serializer.serializeUser(user);
-    if (payload === undefined || payload === null) {
-      throw new UserNotSerializableException(`${nameOf(serializer)}.serializeUser(user) gave nothing to keep.`);
+    if (!isKept(payload)) {
+      throw new UserNotSerializableException(
+        `${nameOf(serializer)}.serializeUser(user) gave nothing that can be kept.`,
+      );
     }
-    return { userId, passport: { user: payload }, stamp: stampOf(serializer, user) };
+    return { userId, kind, passport: { user: payload }, stamp: stampOf(serializer, user) };
   }
 
-  async restore(passport: unknown, userId: string, request: SessionRequest): Promise<RestoredUser | MissingUser> {
-    const serializer = this.serializers.find((one) => isOfKind(userId, one.kind));
+  async restore(passport: unknown, login: LoginRecord, request: SessionRequest): Promise<RestoredUser | MissingUser> {
+    const serializer = this.serializers.find(({ kind }) => kind === login.kind);
     if (serializer === undefined) {
-      return this.withoutSerializer(userId);
+      return this.withoutSerializer(login);
     }
     const user = await serializer.deserializeUser((passport as { user: unknown }).user, request);
     if (user === undefined || user === null || user === false) {
       return 'user_gone';
     }
     // The payload is in the reach of the application's own code. Who logged in is not.
-    return idByKind(serializer, user) === userId ? { user, stamp: stampOf(serializer, user) } : 'user_mismatch';
+    if (idByKind(serializer, user) !== login.userId) {
+      return 'user_mismatch';
+    }
+    this.remember(user, serializer);
+    return { user, stamp: stampOf(serializer, user) };
+  }
+
+  isUserOf({ kind, userId }: LoginRecord, value: unknown): boolean {
+    const serializer = this.serializers.find((one) => one.kind === kind);
+    try {
+      return serializer !== undefined && idByKind(serializer, value) === userId;
+    } catch {
+      return false; // userId() is written for users, and this is none.
+    }
   }
 
   /**
@@ -80,28 +111,51 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
   }
 
   private idOfUser(user: object): string {
-    const id = idByKind(this.serializerOf(user), user);
+    const id = idByKind(this.restoredBy.get(user) ?? this.serializerOf(user), user);
     if (id === undefined) {
       throw new TypeError('SessionRegistry was given an object that is no user: UserSerializer.userId() gave no id.');
     }
     return id;
   }
 
+  /** @throws UserNotSerializableException unless it is certain which serializer the user belongs to */
   private serializerOf(user: unknown): UserSerializer {
     if (user === undefined || user === null) {
       throw new UserNotSerializableException('There is no user to log in.');
     }
-    const serializer = this.serializers.find((one) => one.supports(user));
-    if (serializer === undefined) {
+    const supporting = this.serializers.filter((one) => isSupported(one, user));
+    const [first, second] = supporting;
+    if (first === undefined) {
       throw new UserNotSerializableException('No UserSerializer supports this user: see its method supports(user).');
     }
-    return serializer;
+    if (second !== undefined && !takesAny(second)) {
+      throw new UserNotSerializableException(
+        `${nameOf(first)} and ${nameOf(second)} both support this user. Only one of them may: see supports(user).`,
+      );
+    }
+    return first;
   }
 
-  /** An id with a kind may be one that a newer version of the application knows. One without is of none of ours. */
-  private withoutSerializer(userId: string): MissingUser {
-    const [kind, ...rest] = userId.split(':');
-    if (rest.length > 0) {
+  /** A restored user belongs to the serializer that has restored it, whatever the others say. */
+  private remember(user: unknown, serializer: UserSerializer): void {
+    if (this.serializers.length === 1 || typeof user !== 'object' || user === null) {
+      return;
+    }
+    this.restoredBy.set(user, serializer);
+    const name = nameOf(serializer);
+    if (!this.complainedOf.has(name) && !serializer.supports(user)) {
+      this.complainedOf.add(name);
+      this.logger.error(
+        `${name}.deserializeUser() returns users whom ${name}.supports(user) does not take: a copy of such a user ` +
+          'would count as one of another kind. Let supports(user) take both those who log in and those restored.',
+      );
+    }
+  }
+
+  /** A kind of which this application knows nothing may be one of its next version. */
+  private withoutSerializer({ kind }: LoginRecord): MissingUser {
+    const hasKinds = this.serializers.some((one) => one.kind !== undefined);
+    if (kind !== undefined && hasKinds) {
       throw new Error(`No UserSerializer of this application has the kind "${kind}".`);
     }
     return 'user_mismatch';
@@ -134,6 +188,24 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
 function idByKind(serializer: UserSerializer, user: unknown): string | undefined {
   const id = textOfUserId(serializer.userId(user));
   return id === undefined || serializer.kind === undefined ? id : `${serializer.kind}:${id}`;
+}
+
+/** @throws UserNotSerializableException where `supports` is asynchronous: a promise would stand for true */
+function isSupported(serializer: UserSerializer, user: unknown): boolean {
+  const answer: unknown = serializer.supports(user);
+  if (typeof answer === 'object' && answer !== null && 'then' in answer) {
+    throw new UserNotSerializableException(`${nameOf(serializer)}.supports(user) must not be asynchronous.`);
+  }
+  return Boolean(answer);
+}
+
+/** Whether JSON carries it. What cannot be written as JSON at all fails when the session is stored. */
+function isKept(payload: unknown): boolean {
+  try {
+    return payload !== null && (JSON.stringify(payload) as string | undefined) !== undefined;
+  } catch {
+    return true;
+  }
 }
 
 function isOfKind(userId: string, kind: string | undefined): boolean {

@@ -100,6 +100,13 @@ export class RequestSession implements AttachedSession {
     return this.record?.login === undefined ? undefined : this.#user;
   }
 
+  /** Whether a value is that user. Other code may have replaced `req.user` by a copy, or by somebody else. */
+  isUser(value: unknown): boolean {
+    const login = this.record?.login;
+    const isOther = login !== undefined && value !== this.#user && !this.runtime.users.isUserOf(login, value);
+    return this.user !== undefined && !isOther;
+  }
+
   /** Why it cannot be told now whose request this is: the store or the user database has failed. */
   get failure(): HttpException | undefined {
     return this.#failure;
@@ -198,9 +205,9 @@ export class RequestSession implements AttachedSession {
       if (loaded === undefined || former?.login === undefined) {
         throw new UnauthenticatedException();
       }
-      const { userId, device } = former.login;
+      const { userId, kind, device } = former.login;
       const id = newUserSessionId(userId);
-      const login = { ...proof, userId, ...(device !== undefined && { device }) };
+      const login = { ...proof, userId, ...(kind !== undefined && { kind }), ...(device !== undefined && { device }) };
       const result = await this.repository.reauthenticate(former, loaded.data, (data) =>
         recordOfStepUp(id, data, former, login, this.runtime.clock.now()),
       );

@@ -91,7 +91,7 @@ export class SessionLoader {
     request: SessionRequest,
     session: RequestSession,
     record: SessionRecord,
-    { userId }: LoginRecord,
+    login: LoginRecord,
     { passport }: FoundSession['values'],
   ): Promise<void> {
     const { users, logger } = this.runtime;
@@ -101,7 +101,7 @@ export class SessionLoader {
     }
     let restored: RestoredUser | MissingUser;
     try {
-      restored = await users.restore(passport, userId, request);
+      restored = await users.restore(passport, login, request);
     } catch (error) {
       logger.error('deserializeUser failed; guarded routes respond 503.', error);
       session.userLookupFailed(error);

@@ -2,6 +2,7 @@ import type { Logger } from '@nestjs/common';
 import type { Store } from 'express-session';
 import type { CookieRuntime } from '../http/response-cookie.js';
 import type { SessionRequest } from '../http/session-request.js';
+import type { LoginRecord } from '../model/session-record.js';
 import type { RotationKeys } from '../model/rotation.js';
 import type { MissingUser } from '../model/session-event.js';
 import type { ResolvedSessionAuthOptions } from '../session-auth.options.js';
@@ -20,9 +21,12 @@ export interface UserRestorer {
    * The user of a session, or why it has none any more. Rejects when that cannot be told now.
    *
    * @param passport the value of `session.passport`, which the application's own code may have changed
-   * @param userId the id of the user who logged in
+   * @param login who logged in
    */
-  restore(passport: unknown, userId: string, request: SessionRequest): Promise<RestoredUser | MissingUser>;
+  restore(passport: unknown, login: LoginRecord, request: SessionRequest): Promise<RestoredUser | MissingUser>;
+
+  /** Whether a value is the user of this login: also as a copy, with more properties, say. */
+  isUserOf(login: LoginRecord, value: unknown): boolean;
 }
 
 /** What all requests of one application share. */

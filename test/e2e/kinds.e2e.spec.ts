@@ -1,15 +1,17 @@
-import { Body, Controller, Get, HttpCode, Injectable, Post, Req, type Type } from '@nestjs/common';
+import { Body, Controller, Delete, Get, HttpCode, Injectable, Post, Req, type Type, UseGuards } from '@nestjs/common';
 import {
   CurrentSession,
   CurrentUser,
   type LogInOptions,
   type MaxSessionsOptions,
   SessionAuthService,
+  SessionGuard,
   type SessionInfo,
   SessionRegistry,
   type SessionRequest,
   UserSerializer,
 } from '../../lib/index.js';
+import { LogRecorder } from '../support/log-recorder.js';
 import { LocalStrategy, TestApplication } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
 import { idOf, responseTo, cookieOf, sessionsIn } from '../support/devices.js';
@@ -55,7 +57,10 @@ const KINDS = { customer: Customer, admin: Admin };
 
 @Controller('kinds')
 class KindsController {
-  constructor(private readonly sessionAuth: SessionAuthService) {}
+  constructor(
+    private readonly sessionAuth: SessionAuthService,
+    private readonly registry: SessionRegistry,
+  ) {}
 
   @Post('log-in')
   @HttpCode(200)
@@ -75,6 +80,12 @@ class KindsController {
   assign(@CurrentSession() session: object, @Body() body: object) {
     Object.assign(session, body);
     return {};
+  }
+
+  @Delete('sessions')
+  @UseGuards(SessionGuard)
+  async signOutEverywhere(@CurrentUser() user: Person) {
+    return { ended: await this.registry.revokeAll(user) };
   }
 
   @Get('session')
@@ -198,6 +209,56 @@ describe.each(['memory', 'redis'])('two kinds of user with the same ids, with se
     expect(await cartAfter('admin')).toEqual({ cart: null });
   });
 
+  it('belong to the serializer that has restored them, whatever another one says', async () => {
+    /** What a query gives: a plain object, and no Admin. */
+    @Injectable()
+    class RowSerializer extends AdminSerializer {
+      override deserializeUser(id: number): Person {
+        return { id, name: 'a row' };
+      }
+    }
+    @Injectable()
+    class RestSerializer extends CustomerSerializer {
+      override supports(user: unknown): boolean {
+        return !(user instanceof Admin);
+      }
+    }
+    const logger = new LogRecorder();
+    application = await home.start({
+      providers: [RestSerializer, RowSerializer, LocalStrategy],
+      controllers: [KindsController],
+      logger,
+    });
+    const [customer, admin] = [await loggedIn('customer'), await loggedIn('admin')];
+    const ended = await admin.request('DELETE', '/kinds/sessions');
+
+    expect(ended.json()).toEqual({ ended: 1 });
+    expect([await visit(customer), await visit(admin)]).toEqual([OPEN, REVOKED]);
+    expect(logger.at('error').join()).toMatch(
+      /RowSerializer.deserializeUser\(\) returns users whom RowSerializer.supports\(user\)/,
+    );
+  });
+
+  it('do not log in while two serializers claim them, or one cannot say at once', async () => {
+    @Injectable()
+    class AnyPerson extends CustomerSerializer {
+      protected override readonly type = Person;
+    }
+    @Injectable()
+    class Later extends CustomerSerializer {
+      override supports(): boolean {
+        return Promise.resolve(false) as unknown as boolean;
+      }
+    }
+    for (const type of [AnyPerson, Later]) {
+      application = await home.start({ providers: [type, AdminSerializer, LocalStrategy], controllers });
+      const browser = application.browser();
+
+      expect((await logIn(browser, 'admin')).json()).toMatchObject({ code: 'user_not_serializable' });
+      expect(browser.cookies.size).toBe(0);
+    }
+  });
+
   it.each([
     ['the payload', { passport: { user: 99 } }, null],
     ['the payload to a text', { passport: { user: '99' } }, null],
@@ -236,6 +297,28 @@ describe('a new version of an application', () => {
       application: next,
     };
   }
+
+  /** Users whose ids are names, which they choose themselves, and who are found by number. */
+  @Injectable()
+  class NamedUsers extends UserSerializer<Person, number> {
+    override userId({ id }: Person): string {
+      return `admin:${id}`;
+    }
+    serializeUser({ id }: Person) {
+      return id;
+    }
+    deserializeUser(id: number): Person {
+      return new Customer(id);
+    }
+  }
+
+  it('takes nobody whose id looked like one with a kind for a user of that kind', async () => {
+    expect(await afterwards('customer', [NamedUsers], [CustomerSerializer, AdminSerializer])).toMatchObject({
+      user: null,
+      guarded: REVOKED,
+      events: ['user_mismatch'],
+    });
+  });
 
   @Injectable()
   class Nameless extends PersonSerializer {

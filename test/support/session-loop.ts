@@ -57,7 +57,7 @@ export function sessionLoop({ store, atomic, clock = systemClock, ...options }: 
       lifetime,
       rotationKeys: rotationKeys(resolved.secrets),
       clock,
-      users: { restore: () => Promise.resolve('user_gone') },
+      users: { restore: () => Promise.resolve('user_gone'), isUserOf: () => false },
       logger: { error: log, warn: log, log } as unknown as Logger,
       logOnce: log,
       options: resolved,
