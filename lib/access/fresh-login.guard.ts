@@ -2,7 +2,11 @@ import { applyDecorators, type ExecutionContext, Inject, Injectable, SetMetadata
 import { Reflector } from '@nestjs/core';
 import { type Clock, SESSION_CLOCK } from '../model/clock.js';
 import { type FreshnessRequirement, isFresh } from '../model/freshness.js';
-import { type FreshLoginChallenge, FreshLoginRequiredException } from '../session-auth.errors.js';
+import {
+  type FreshLoginChallenge,
+  FreshLoginRequiredException,
+  SessionAuthConfigurationError,
+} from '../session-auth.errors.js';
 import type { Duration } from '../session-auth.options.js';
 import { type RequestSession, requestSessionOf } from '../session/request-session.js';
 import { milliseconds } from '../validation/duration.js';
@@ -34,7 +38,7 @@ export interface RequireFreshLoginOptions {
   methods?: string[];
   /**
    * One proof is good for one execution, even of several at the same time: one request, one message over a WebSocket,
-   * one GraphQL field. It is used up when the handler is reached.
+   * one GraphQL field. It is used up when the guard lets the execution through.
    */
   once?: boolean;
 }
@@ -67,6 +71,7 @@ export function RequireFreshLogin(
   duration: Duration,
   { methods, once }: RequireFreshLoginOptions = {},
 ): ClassDecorator & MethodDecorator {
+  checkMethods(methods);
   const requirement: FreshnessRequirement = { maxAge: milliseconds('@RequireFreshLogin', duration), methods, once };
   return applyDecorators(SetMetadata(FRESHNESS, requirement), UseGuards(FreshLoginGuard));
 }
@@ -135,6 +140,17 @@ export class FreshLoginGuard extends SessionGuard {
       session.spentIn.add(execution);
     }
     return isSpent;
+  }
+}
+
+/** A text would match by its parts. */
+function checkMethods(methods: unknown): void {
+  const isList = Array.isArray(methods) && methods.every((method) => typeof method === 'string' && method !== '');
+  if (methods !== undefined && !isList) {
+    throw new SessionAuthConfigurationError(
+      'invalid_option',
+      "@RequireFreshLogin: methods is no list of words. As in { methods: ['password'] }.",
+    );
   }
 }
 

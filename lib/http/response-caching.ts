@@ -2,6 +2,8 @@ import type { SessionResponse } from './session-request.js';
 
 /** Fields that tell some caches otherwise than `Cache-Control` does (RFC 9213), and those that came before that RFC. */
 const TARGETED_FIELD = /^(.+-cache-control|surrogate-control|edge-control|x-accel-expires)$/;
+/** What Express says of a file (`sendFile`, `download`) of which the handler says nothing. */
+const DEFAULT_FOR_FILES = 'public, max-age=0';
 /** What a logout may make the browser forget. Never `"cookies"`: that would take those of all sibling hosts as well. */
 const SITE_DATA = ['"cache"', '"storage"'];
 
@@ -43,13 +45,19 @@ export class ResponseCaching {
   /** Sets the headers. A handler that says how long its response may be kept has the last word. */
   writeHeaders(): void {
     const { response } = this;
-    if (this.#isAdmitted && !response.hasHeader('Cache-Control') && !response.hasHeader('Expires')) {
+    if (this.#isAdmitted && !saysHowLong(response)) {
       forbidCaching(response);
     }
     if (this.#clearsSiteData) {
       response.setHeader('Clear-Site-Data', [...new Set([...directivesOf(response), ...SITE_DATA])].join(', '));
     }
   }
+}
+
+/** Whether the handler says how long its response may be kept. */
+function saysHowLong(response: SessionResponse): boolean {
+  const cacheControl = response.getHeader('Cache-Control');
+  return response.hasHeader('Expires') || (cacheControl !== undefined && cacheControl !== DEFAULT_FOR_FILES);
 }
 
 /** What the handler has put into `Clear-Site-Data` itself. */

@@ -39,9 +39,13 @@ export interface SessionRequest extends IncomingMessage {
 /** The response to a {@link SessionRequest}. */
 export type SessionResponse = ServerResponse;
 
+/** The scheme and the host of a request line in absolute form, which servers must accept (RFC 9112, section 3.2.2). */
+const ORIGIN = /^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i;
+
 /** The path the client asked for, without its query. */
 export function pathOf(request: SessionRequest): string {
-  const url = request.originalUrl ?? request.url ?? '/';
+  const target = request.originalUrl ?? request.url ?? '/';
+  const url = target.startsWith('/') ? target : target.replace(ORIGIN, '') || '/';
   const query = url.indexOf('?');
   return query === -1 ? url : url.slice(0, query);
 }

@@ -8,11 +8,12 @@ import type {
   RoutePattern,
   SessionAuthOptions,
 } from '../session-auth.options.js';
-import { demand, isObject, isProduction, oneOf, refuseUnknown, WHAT_IS_PRODUCTION } from './checks.js';
+import { demand, isObject, isProduction, oneOf, refuseUnknown, requireMethods, WHAT_IS_PRODUCTION } from './checks.js';
 import { resolveCookie } from './cookie.js';
 import { milliseconds } from './duration.js';
 import { resolveLifetime } from './lifetime.js';
 import { resolveStore } from './store.js';
+import { warningsOf } from './warnings.js';
 
 const KNOWN_OPTIONS: Record<keyof SessionAuthOptions, true> = {
   secret: true,
@@ -52,7 +53,7 @@ export function resolveOptions(
   const production = isProduction(env);
   const warnings: string[] = [];
   refuseUnknown(options, KNOWN_OPTIONS, '');
-  return {
+  const resolved = {
     secrets: resolveSecrets(options.secret, production, warnings),
     ...resolveStore(options, production),
     prefix: resolvePrefix(options.prefix ?? 'sess:'),
@@ -65,8 +66,8 @@ export function resolveOptions(
     device: resolveDevice(options.device),
     serializers: resolveSerializers(options.serializers),
     exclude: resolveExclude(options.exclude ?? []),
-    warnings,
   };
+  return { ...resolved, warnings: [...warnings, ...warningsOf(resolved)] };
 }
 
 function resolveSecrets(
@@ -168,6 +169,10 @@ function resolveSerializers(serializers: SessionAuthOptions['serializers']): typ
   // A class is undefined where two files import each other.
   const isList = Array.isArray(serializers) && serializers.every((type) => typeof type === 'function');
   demand(serializers === undefined || isList, 'serializers', 'it is no list of classes', 'As in [AppUserSerializer].');
+  for (const type of serializers ?? []) {
+    const methods = ['serializeUser', 'deserializeUser', 'userId', 'supports'];
+    requireMethods('serializers', type.prototype, methods, `Let ${type.name} extend UserSerializer.`);
+  }
   return serializers;
 }
 

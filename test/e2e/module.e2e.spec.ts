@@ -1,5 +1,7 @@
 import { createHmac } from 'node:crypto';
-import type { ServerResponse } from 'node:http';
+import { once } from 'node:events';
+import { get, type IncomingMessage, type ServerResponse } from 'node:http';
+import { json } from 'node:stream/consumers';
 import {
   All,
   Controller,
@@ -283,6 +285,19 @@ describe('a route pattern in "exclude"', () => {
     for (const line of requests.included) {
       expect([line, await ask(line)]).toEqual([line, { session: true, user: 'Ada' }]);
     }
+  });
+
+  it('holds for a request line that names the whole address, too', async () => {
+    const application = await started({ options: { exclude: ['probe/a'] }, controllers: [ProbeController] });
+    const { hostname, port } = new URL(application.url);
+    const ask = async (path: string) => {
+      const request = get({ hostname, port, path });
+      const [response] = (await once(request, 'response')) as [IncomingMessage];
+      return json(response);
+    };
+
+    expect(await ask('http://elsewhere.test/probe/a')).toEqual({ session: false, user: null });
+    expect(await ask('http://elsewhere.test/probe/b')).toEqual({ session: true, user: null });
   });
 
   it('has guards and logins fail with the reason', async () => {

@@ -191,3 +191,10 @@ describe('a step-up where every route is guarded', () => {
     expect((await application.browser().get('/vault/open')).json()).toMatchObject({ code: 'unauthenticated' });
   });
 });
+
+it.each(['password', ['password', ''], [1], {}, null])(
+  '@RequireFreshLogin refuses methods that are no list of words: %j',
+  (methods) => {
+    expect(() => RequireFreshLogin('5m', { methods: methods as string[] })).toThrow(/methods is no list of words/);
+  },
+);

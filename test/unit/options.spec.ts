@@ -204,6 +204,29 @@ describe('resolveOptions', () => {
     ]);
   });
 
+  it.each([
+    [{ cookie: { sameSite: 'none' as const } }, /^Option "cookie.sameSite": .* Set cookie.secure to true/],
+    [{ lifetime: { rotateEvery: '1m', rotationGrace: '1m' } }, /^Option "lifetime.rotationGrace": .* Leave it out/],
+  ])('warns of what is hardly meant: %j', (options, warning) => {
+    expect(resolve(options, 'development').warnings).toEqual([expect.stringMatching(warning)]);
+  });
+
+  it.each([
+    { cookie: { sameSite: 'none' as const, secure: true } },
+    { lifetime: { rotateEvery: '1m' } },
+    { lifetime: { rotateEvery: false as const, rotationGrace: '1h' } },
+  ])('does not warn of %j', (options) => {
+    expect(resolve(options, 'development').warnings).toEqual([]);
+  });
+
+  it('refuses a class that is no serializer', () => {
+    class Users {}
+
+    expect(() => resolve({ serializers: [Users as never] })).toThrow(
+      /"serializers": it has no method .* extend UserSerializer/,
+    );
+  });
+
   it('measures a secret in bytes, not in characters', () => {
     const TEN = '\u{1f511}\u{1f512}\u{1f513}\u{1f514}\u{1f515}\u{1f516}\u{1f517}\u{1f518}\u{1f519}\u{1f51a}';
 
