@@ -55,7 +55,7 @@ export class StrategyLoginGuard implements CanActivate, OnApplicationBootstrap {
 
   /**
    * Options for one request. They win over those given to `LoginGuard()`. Since they may be made of what a request says,
-   * a redirect among them that does not lead to a path of this site is ignored.
+   * a redirect among them that is anything but a path of this site is ignored: that of `LoginGuard()` holds then.
    */
   protected getAuthenticateOptions(
     _context: ExecutionContext,
@@ -145,9 +145,9 @@ function guardFor(strategies: readonly string[], options: LoginGuardOptions): ne
   return NamedLoginGuard;
 }
 
-/** The options without the redirects that would lead to another site. */
+/** The options without the redirects that are no path of this site: an array, as a query string makes one, is none. */
 function withRedirectsOnThisSite(options: LoginGuardOptions): LoginGuardOptions {
   const isForeign = (name: string, value: unknown): boolean =>
-    REDIRECTS.includes(name) && typeof value === 'string' && pathOfThisSite(value) === undefined;
+    REDIRECTS.includes(name) && pathOfThisSite(value) === undefined;
   return Object.fromEntries(Object.entries(options).filter(([name, value]) => !isForeign(name, value)));
 }

@@ -2,7 +2,8 @@ import { HttpException, HttpStatus, Inject, Injectable } from '@nestjs/common';
 import { SessionEvents } from '../events/session-events.js';
 import type { SessionRequest, SessionResponse } from '../http/session-request.js';
 import { type Clock, SESSION_CLOCK } from '../model/clock.js';
-import { ApplicationPassport, type Refusal } from '../passport/application-passport.js';
+import { ApplicationPassport } from '../passport/application-passport.js';
+import type { Refusal } from '../passport/strategy-run.js';
 import { requestSessionOf } from '../session/request-session.js';
 import {
   LoginFailedException,
@@ -93,8 +94,8 @@ function checkRequest(request: SessionRequest, options: LoginGuardOptions): void
 }
 
 async function openSession(request: SessionRequest, user: unknown, options: LoginGuardOptions): Promise<void> {
-  if (!opensSession(options)) {
-    return;
+  if (options.assignProperty !== undefined) {
+    return; // Passport sets the user there.
   }
   const remember = await valueFor(options.remember, user, request);
   const keep = [...(options.keep ?? []), ...MESSAGE_KEYS];

@@ -1,19 +1,12 @@
-import { Inject, Injectable, type OnModuleInit } from '@nestjs/common';
+import { Inject, Injectable, Logger, type OnModuleInit } from '@nestjs/common';
 import { DiscoveryService } from '@nestjs/core';
 import passport from 'passport';
 import { SessionAuthConfigurationError } from '../session-auth.errors.js';
 import type { SessionRequest, SessionResponse } from '../http/session-request.js';
 import { pathOfThisSite } from '../http/site-path.js';
-import { messageOf, sendable, statusOf, UNAUTHORIZED } from './challenge.js';
+import { UNAUTHORIZED } from './challenge.js';
 import { nameOfStrategy } from './strategy-names.js';
-
-/** Why a strategy refused the credentials. */
-export interface Refusal {
-  /** The strategy's own words, where it has any. */
-  readonly message: string | undefined;
-  /** The status that the strategy has chosen; 401 if none. */
-  readonly status: number;
-}
+import { type OutcomeSteps, type Refusal, type Strategy, strategyForOneRun } from './strategy-run.js';
 
 /** The result of an authentication. There is none where the strategy redirects or responds by itself. */
 type Authentication = { readonly outcome: 'admitted' } | { readonly outcome: 'refused'; readonly refusal: Refusal };
@@ -26,14 +19,6 @@ export interface AuthenticationSteps {
   onRefusal(refusal: Refusal): void;
 }
 
-/** A strategy while it runs: Passport has given it the actions below. */
-interface Strategy {
-  authenticate(this: Strategy, request: SessionRequest, options: passport.AuthenticateOptions): unknown;
-  success(user: unknown, info?: unknown): void;
-  fail(challenge?: unknown, status?: number): void;
-  error(error: unknown): void;
-}
-
 /**
  * This application's own Passport: an Authenticator with the strategies among its providers, so that two applications
  * in one process do not share them.
@@ -42,6 +27,9 @@ interface Strategy {
 export class ApplicationPassport implements OnModuleInit {
   private readonly authenticator = new passport.Passport();
   private readonly names: string[] = [];
+  /** The strategies that have called back twice and have been warned of. */
+  private readonly warned = new Set<string>();
+  private readonly logger = new Logger('LoginGuard');
 
   constructor(@Inject(DiscoveryService) private readonly discovery: DiscoveryService) {}
 
@@ -71,65 +59,61 @@ export class ApplicationPassport implements OnModuleInit {
     steps: AuthenticationSteps,
   ): Promise<Authentication> {
     const refusals: Refusal[] = [];
-    const refuse = (refusal: Refusal): void => {
-      refusals.push(refusal);
-      if (refusals.length === names.length) {
-        steps.onRefusal(firstWithMessage(refusals));
-      }
-    };
+    let hasSucceeded = false;
     return new Promise((resolve, reject) => {
-      const strategies = names.map((name) => this.listening(name, options, steps, refuse));
-      // Without a session, Passport's own login only sets `request.user`: `steps.logIn` has done the rest by then.
-      const passportOptions = { ...options, session: false, failWithError: true };
+      const listeners = {
+        // Then what Passport writes to `request.session` (flash, messages) lands in the new session.
+        onSuccess: async (user: unknown) => {
+          await steps.logIn(user);
+          hasSucceeded = true;
+        },
+        onRefusal: (refusal: Refusal) => {
+          refusals.push(refusal);
+          if (refusals.length === names.length) {
+            steps.onRefusal(firstWithMessage(refusals));
+          }
+        },
+        onError: (error: unknown) => {
+          reject(error instanceof Error ? error : new Error('A Passport strategy failed.', { cause: error }));
+        },
+      };
+      const strategies = names.map((name) => this.strategyFor(name, options, listeners));
+      // With `assignProperty`, Passport itself logs nobody in (that is done by then) and leaves the redirect to us.
+      const passportOptions = { ...options, assignProperty: options.assignProperty || 'user', failWithError: true };
       const handler = this.authenticator.authenticate(strategies as never, passportOptions) as (
         request: SessionRequest,
         response: SessionResponse,
         next: (error?: unknown) => void,
       ) => void;
+      // Passport has no error of its own but that of all strategies having refused.
       handler(request, response, (error) => {
-        if (error === undefined || error === null) {
-          resolve({ outcome: 'admitted' });
-        } else if (isRefusal(error)) {
+        if (error !== undefined) {
           resolve({ outcome: 'refused', refusal: firstWithMessage(refusals) });
-        } else {
-          reject(error instanceof Error ? error : new Error('A Passport strategy failed.', { cause: error }));
+        } else if (!hasSucceeded || !redirectAfterLogin(request, response, options)) {
+          resolve({ outcome: 'admitted' });
         }
       });
     });
   }
 
-  /**
-   * The strategy for one run. Its user is logged in before Passport hears of the success: what Passport then writes to
-   * `request.session` (flash, messages) lands in the new session. Its refusals are noted, since Passport does not pass on
-   * their messages.
-   */
-  private listening(
+  private strategyFor(
     name: string,
     options: passport.AuthenticateOptions,
-    steps: AuthenticationSteps,
-    refuse: (refusal: Refusal) => void,
+    steps: Omit<OutcomeSteps, 'onLateOutcome'>,
   ): Strategy {
     const registered = this.strategy(name) as unknown as Strategy;
-    const strategy = Object.create(registered) as Strategy;
-    strategy.authenticate = function (this: Strategy, request) {
-      const success = this.success.bind(this);
-      const fail = this.fail.bind(this);
-      this.success = (user, info) => {
-        run(this, async () => {
-          await steps.logIn(user);
-          keepReturnToOnThisSite(request, options);
-          success(user, info);
-        });
-      };
-      this.fail = (challenge, status) => {
-        run(this, () => {
-          refuse({ message: messageOf(challenge), status: statusOf(challenge, status) });
-          fail(sendable(challenge), status);
-        });
-      };
-      run(this, () => registered.authenticate.call(this, request, options));
-    };
-    return strategy;
+    return strategyForOneRun(registered, options, {
+      ...steps,
+      onLateOutcome: (first, late, argument) => {
+        if (!this.warned.has(name)) {
+          this.warned.add(name);
+          const message =
+            `The strategy "${name}" called back twice: a return is missing. ` +
+            `Its first call counts (${first}), and the later one was ignored (${late}).`;
+          this.logger.warn(message, ...(argument instanceof Error ? [argument.stack] : []));
+        }
+      },
+    });
   }
 
   private strategy(name: string): passport.Strategy | undefined {
@@ -171,35 +155,35 @@ function isStrategy(instance: unknown): instance is passport.Strategy {
   );
 }
 
-/** Runs a step of a strategy. Passport does not wait for it: a rejection would leave the request open and end the process. */
-function run(strategy: Strategy, step: () => unknown): void {
-  const running = async (): Promise<void> => {
-    await step();
-  };
-  running().catch((error: unknown) => {
-    strategy.error(error);
-  });
+/** Redirects where an option says so, and returns whether it did. */
+function redirectAfterLogin(
+  request: SessionRequest,
+  response: SessionResponse,
+  options: passport.AuthenticateOptions,
+): boolean {
+  const url = options.assignProperty === undefined ? urlAfterLogin(request, options) : undefined;
+  if (url) {
+    (response as SessionResponse & { redirect(url: string): void }).redirect(url);
+  }
+  return Boolean(url);
 }
 
-/** `successReturnToOrRedirect` follows what a request has put into the session. That never leads to another site. */
-function keepReturnToOnThisSite({ session }: SessionRequest, options: passport.AuthenticateOptions): void {
-  const holder = session as { returnTo?: unknown } | undefined;
-  if (options.successReturnToOrRedirect !== undefined && holder?.returnTo !== undefined) {
-    const path = pathOfThisSite(holder.returnTo);
-    if (path === undefined) {
-      delete holder.returnTo;
-    } else {
-      holder.returnTo = path;
-    }
+/** `session.returnTo` is what a request has put there. It never leads to another site. */
+function urlAfterLogin(
+  { session }: SessionRequest,
+  { successReturnToOrRedirect, successRedirect }: passport.AuthenticateOptions,
+): string | undefined {
+  if (!successReturnToOrRedirect) {
+    return successRedirect;
   }
+  const holder = session as { returnTo?: unknown } | undefined;
+  const path = pathOfThisSite(holder?.returnTo);
+  delete holder?.returnTo;
+  return path ?? successReturnToOrRedirect;
 }
 
 /** Of several refusals, the first that has a message. */
 function firstWithMessage(refusals: readonly Refusal[]): Refusal {
   const refusal = refusals.find(({ message }) => message !== undefined) ?? refusals[0];
   return refusal ?? { message: undefined, status: UNAUTHORIZED };
-}
-
-function isRefusal(error: unknown): boolean {
-  return error instanceof Error && error.name === 'AuthenticationError';
 }
