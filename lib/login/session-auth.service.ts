@@ -154,7 +154,8 @@ export class SessionAuthService {
   async logOut(request: SessionRequest, { clearSiteData = false }: LogOutOptions = {}): Promise<void> {
     const session = sessionOf(request);
     // Without a cookie it may be another site that sends the browser here, to have it lose what it stores of this one.
-    const isOfUser = session.record?.login !== undefined || session.signOutReason !== undefined;
+    const isOfUser =
+      session.record?.login !== undefined || session.signOutReason !== undefined || session.others.areShown;
     await session.logOut();
     request.user = null;
     if (clearSiteData && isOfUser) {
@@ -230,7 +231,7 @@ function kept(
   userId: string,
   keys: readonly string[],
 ): Record<string, unknown> {
-  if ((owner !== undefined && owner !== userId) || request.session === undefined) {
+  if ((owner !== undefined && owner !== userId) || !request.session) {
     return {};
   }
   const data = dataOf(request.session as ExpressSession);

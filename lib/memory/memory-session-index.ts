@@ -19,7 +19,8 @@ export class MemorySessionIndex implements SessionIndex {
 
   async *endAll(userId: string, reason: EndReason, except?: string): AsyncGenerator<readonly string[]> {
     const handles = this.table.ofUser(userId).map(({ record }) => record.handle);
-    yield await Promise.resolve(handles.filter((handle) => handle !== except && this.table.end(handle, reason)));
+    const kept = except && this.table.latest(except);
+    yield await Promise.resolve(handles.filter((handle) => handle !== kept && this.table.end(handle, reason)));
   }
 
   async *endEveryone(reason: EndReason): AsyncGenerator<readonly string[]> {

@@ -66,7 +66,8 @@ export class MemorySessionStore extends session.Store implements AtomicSessionSt
     for (const handle of evicted) {
       this.#table.end(handle, 'limit');
     }
-    const replaced = replaces !== undefined && this.#table.end(replaces.handle, 'replaced');
+    const successor = continues ? record.handle : undefined;
+    const replaced = replaces !== undefined && this.#table.end(replaces.handle, 'replaced', { successor });
     this.#table.put({ record, expiresAt });
     return Promise.resolve({ outcome: 'created', evicted, replaced });
   }
@@ -106,7 +107,7 @@ export class MemorySessionStore extends session.Store implements AtomicSessionSt
   }
 
   end({ handle }: SessionRecord, ending: Ending, _budget?: TimeBudget, shownHash?: string): Promise<boolean> {
-    return Promise.resolve(this.#table.end(handle, ending, shownHash));
+    return Promise.resolve(this.#table.end(handle, ending, { shownHash }));
   }
 
   // express-session's contract. ------------------------------------------------------------------------------------

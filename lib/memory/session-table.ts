@@ -1,5 +1,5 @@
 import type { Clock } from '../model/clock.js';
-import { type EndedSession, type Ending, endedSession, rememberedFor } from '../model/session-end.js';
+import { type EndDetails, type EndedSession, type Ending, endedSession, rememberedFor } from '../model/session-end.js';
 import type { SessionRecord } from '../model/session-record.js';
 
 /** A live session. */
@@ -57,7 +57,7 @@ export class SessionTable {
   }
 
   /** Ends a session. Returns false when there was none. */
-  end(handle: string, ending: Ending, shownHash?: string): boolean {
+  end(handle: string, ending: Ending, details?: EndDetails): boolean {
     const record = this.get(handle)?.record;
     if (record === undefined) {
       return false;
@@ -65,9 +65,15 @@ export class SessionTable {
     this.#forget(record);
     const keepFor = rememberedFor(record, ending);
     if (keepFor > 0) {
-      this.#remains.set(handle, { ended: endedSession(record, ending, shownHash), until: this.clock.now() + keepFor });
+      this.#remains.set(handle, { ended: endedSession(record, ending, details), until: this.clock.now() + keepFor });
     }
     return true;
+  }
+
+  /** The handle under which a session goes on after step-ups; its own where there were none. */
+  latest(handle: string): string {
+    const successor = this.ended(handle)?.successor;
+    return successor === undefined ? handle : this.latest(successor);
   }
 
   /** The live sessions of a user. */

@@ -16,6 +16,15 @@ export interface EndedSession {
   readonly replaced: boolean;
   /** Hashes of the secrets whose holders may learn the reason. */
   readonly secretHashes: readonly string[];
+  /** The handle under which the session goes on, where it was a step-up that ended this one. */
+  readonly successor?: string;
+}
+
+/** What else remains of a session, beside what its record tells. */
+export interface EndDetails {
+  /** Hash of a secret that was not of the session and whose holder may learn the reason. */
+  readonly shownHash?: string | undefined;
+  readonly successor?: string | undefined;
 }
 
 /** How long a store remembers why a user's session was ended: 24 h, in milliseconds. */
@@ -35,20 +44,28 @@ export function rememberedFor({ login }: Pick<SessionRecord, 'login'>, ending: E
 export function endedSession(
   record: Pick<SessionRecord, 'secretHash' | 'rotation'>,
   ending: Ending,
-  shownHash?: string,
+  { shownHash, successor }: EndDetails = {},
 ): EndedSession {
   return {
     reason: ending === 'replaced' ? 'logged_out' : ending,
     replaced: ending === 'replaced',
     secretHashes: [...secretHashesOf(record), ...(shownHash === undefined ? [] : [shownHash])],
+    ...(successor !== undefined && { successor }),
   };
+}
+
+/** Whether a secret is one of those whose holders may learn of the session's end. */
+export function wasOpenedBy({ secretHashes }: EndedSession, secret: string): boolean {
+  const shown = hashSecret(secret);
+  return secretHashes.some((hash) => sameHash(hash, shown));
 }
 
 /**
  * What the holder of this id is told about a session that is not live any more.
  *
  * @param ended what the store still knows of it; `undefined` when that is nothing, as after its expiry
- * @returns `undefined` for an anonymous session, and for who shows a secret that the session never had
+ * @returns `undefined` for an anonymous session, for one that goes on after a step-up under another id, and for who
+ * shows a secret that the session never had
  */
 export function signOutReason(
   { handle, secret }: SessionId,
@@ -60,6 +77,5 @@ export function signOutReason(
   if (ended === undefined) {
     return 'expired';
   }
-  const shown = hashSecret(secret);
-  return ended.secretHashes.some((hash) => sameHash(hash, shown)) ? ended.reason : undefined;
+  return ended.successor === undefined && wasOpenedBy(ended, secret) ? ended.reason : undefined;
 }

@@ -85,11 +85,14 @@ export function recordOfLogin(id: SessionId, { login, data, remember }: NewLogin
   };
 }
 
-/** The record of a session after a step-up. It keeps its own limits, which count anew. */
+/**
+ * The record of a session after a step-up. It keeps its own limits, which count anew. If the user's credentials have
+ * changed meanwhile and the session was to stay, that holds for it too.
+ */
 export function recordOfStepUp(
   id: SessionId,
   data: string,
-  { remember, maxAge }: SessionRecord,
+  { remember, maxAge, login: former }: SessionRecord,
   login: Omit<LoginRecord, 'at'>,
   now: number,
 ): SessionRecord {
@@ -97,7 +100,7 @@ export function recordOfStepUp(
     ...newRecord(id, data, now),
     ...(remember !== undefined && { remember }),
     ...(maxAge !== undefined && { maxAge }),
-    login: { ...login, at: now },
+    login: { ...login, at: now, ...(former?.stamp === null && { stamp: null }) },
   };
 }
 

@@ -141,7 +141,7 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
   async end(record: SessionRecord, ending: Ending, budget?: TimeBudget, shownHash?: string): Promise<boolean> {
     const { keys, rest } = this.#keys(record);
     const keepFor = rememberedFor(record, ending);
-    const args = { prefix: remainsPrefix(ending), keepFor, rest, suffix: remainsSuffix(shownHash), now: this.#now };
+    const args = { prefix: remainsPrefix(ending), keepFor, rest, suffix: remainsSuffix({ shownHash }), now: this.#now };
     return (await this.#redis.script(END, keys, args, { budget })) === 1;
   }
 
@@ -241,6 +241,7 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
       overflow: limit?.overflow,
       keepFor: ENDED_REMEMBERED_FOR,
       replacedVersion: continues ? replaces?.version : undefined,
+      suffix: remainsSuffix({ successor: continues ? record.handle : undefined }),
     };
   }
 

@@ -38,6 +38,11 @@ local function versionAt(key)
   return versionOf(type(value) == 'string' and value)
 end
 
+-- The REST that a step-up gave to the session that was at a key, or nil.
+local function successorOf(key)
+  return string.match(readUpTo(key, ',"created":') or '', '^{"ended":.*,"successor":"([^"]+)"}$')
+end
+
 -- Has an index live until the last of its sessions expires.
 local function fit(index, now)
   local last = redis.call('ZRANGE', index, -1, -1, 'WITHSCORES')[2]
@@ -72,7 +77,7 @@ end
  * `taken`; or `stale` and the value at the replaced session's key.
  *
  * `deadline`: by Redis's time in ms; 0 where the caller does not know that time yet. `limit`: 0 for none.
- * `replacedVersion`: which the replaced session must have, or ''.
+ * `replacedVersion`: which the replaced session must have, or ''. `suffix`: ends the remains of the replaced session.
  */
 export const LOG_IN = new LuaScript({
   keys: ['session', 'index', 'replaced'],
@@ -88,6 +93,7 @@ export const LOG_IN = new LuaScript({
     'keepFor',
     'replacedRest',
     'replacedVersion',
+    'suffix',
   ],
   usesUndeclaredKeys: true, // Those of the sessions that are evicted.
   shared: SHARED,
@@ -141,7 +147,7 @@ if limit ~= '0' then
 end
 if replaced then
   redis.call('ZREM', index, replacedRest)
-  if finish(replaced, '${remainsPrefix('replaced')}', keepFor) then result[2] = 1 end
+  if finish(replaced, '${remainsPrefix('replaced')}', keepFor, suffix) then result[2] = 1 end
 end
 enter(index, rest, expiresAt, now)
 return result
@@ -213,8 +219,8 @@ return finish(session, prefix, keepFor, suffix) and 1 or 0
 });
 
 /**
- * Ends up to a step's worth of a user's sessions, but not `except` (a REST, or ''). Returns 1 where there are more,
- * else 0; then the RESTs of those that it ended.
+ * Ends up to a step's worth of a user's sessions, but not `except` (a REST, or ''), under whichever id step-ups have
+ * given it. Returns 1 where there are more, else 0; then the RESTs of those that it ended.
  */
 export const END_ALL = new LuaScript({
   keys: ['index'],
@@ -222,6 +228,11 @@ export const END_ALL = new LuaScript({
   usesUndeclaredKeys: true, // Those of the sessions in the index.
   shared: SHARED,
   source: `
+for _ = 1, STEP do
+  local successor = except ~= '' and successorOf(index .. except)
+  if not successor then break end
+  except = successor
+end
 local rests = redis.call('ZRANGE', index, 0, STEP)
 local result = {#rests > STEP and 1 or 0}
 for _, rest in ipairs(rests) do

@@ -1,4 +1,5 @@
-import { type EndedSession, type Ending, endedSession, type EndReason } from '../model/session-end.js';
+import { type EndDetails, type EndedSession, type Ending, endedSession, type EndReason } from '../model/session-end.js';
+import { splitHandle } from '../model/session-id.js';
 import type { LoginRecord, Rotation, SessionRecord } from '../model/session-record.js';
 import type { Device } from '../model/session-info.js';
 import type { FoundSession } from '../store/session-store.js';
@@ -47,6 +48,8 @@ interface StoredRemains extends StoredSecrets {
   replaced?: true;
   /** Hash of a secret that was not of the session and whose holder may learn the reason. */
   shown?: string;
+  /** The REST of the session that a step-up made of this one. */
+  successor?: string;
 }
 
 const DATA = ',"data":';
@@ -87,14 +90,15 @@ export function remainsPrefix(ending: Ending): string {
 }
 
 /** What the scripts append to the secrets in a session's remains. */
-export function remainsSuffix(shownHash: string | undefined): string {
-  return shownHash === undefined ? '' : `,"shown":"${shownHash}"`;
+export function remainsSuffix({ shownHash, successor }: EndDetails): string {
+  const shown = shownHash === undefined ? '' : `,"shown":"${shownHash}"`;
+  return successor === undefined ? shown : `${shown},"successor":"${splitHandle(successor).rest}"`;
 }
 
 /** What a value holds: a session, or what remains of one. `undefined` for broken JSON, or JSON of another shape. */
 export function decodeSession(handle: string, text: string): FoundSession | EndedSession | undefined {
   if (text.startsWith(ENDED)) {
-    return decodeRemains(text);
+    return decodeRemains(handle, text);
   }
   // Inside a JSON string the quotes of DATA would be escaped. So its first occurrence is the key.
   const end = text.indexOf(DATA);
@@ -142,14 +146,15 @@ function decodeLogin(userId: string, head: StoredSession): LoginRecord {
   return login;
 }
 
-function decodeRemains(text: string): EndedSession | undefined {
+function decodeRemains(handle: string, text: string): EndedSession | undefined {
   const remains = parse(text);
   if (!isStoredRemains(remains)) {
     return undefined;
   }
-  const { ended, replaced, secret, rotation, shown } = remains;
+  const { ended, replaced, secret, rotation, shown: shownHash, successor: rest } = remains;
   const ending = replaced === true ? 'replaced' : ended;
-  return endedSession({ secretHash: secret, ...(rotation && { rotation }) }, ending, shown);
+  const successor = rest === undefined ? undefined : splitHandle(handle).tag + rest;
+  return endedSession({ secretHash: secret, ...(rotation && { rotation }) }, ending, { shownHash, successor });
 }
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };
@@ -186,7 +191,12 @@ function isStoredSession(value: unknown): value is StoredSession {
 }
 
 function isStoredRemains(value: unknown): value is StoredRemains {
-  return isObject(value) && hasSecrets(value) && typeof value['ended'] === 'string';
+  return (
+    isObject(value) &&
+    hasSecrets(value) &&
+    typeof value['ended'] === 'string' &&
+    typeof (value['successor'] ?? '') === 'string'
+  );
 }
 
 function hasSecrets({ secret, rotation }: Record<string, unknown>): boolean {

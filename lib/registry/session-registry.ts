@@ -10,7 +10,8 @@ import { UserSerializers } from '../serializer/user-serializers.js';
 import { RegistryUnavailableException } from '../session-auth.errors.js';
 import { type ResolvedSessionAuthOptions, SESSION_AUTH_OPTIONS } from '../session-auth.options.js';
 import { SessionRepository } from '../session/session-repository.js';
-import { isLive, type SessionIndex } from '../store/session-store.js';
+import { findLatest, onLatest } from '../session/succession.js';
+import type { SessionIndex } from '../store/session-store.js';
 
 /**
  * How sessions are revoked.
@@ -105,7 +106,7 @@ export class SessionRegistry {
   async revoke(user: UserOrId, handle: string, { by = 'user' }: RevokeOptions = {}): Promise<boolean> {
     const repository = this.repository.withTimeBudget();
     const found = await this.#sessionOf(user, handle, repository);
-    return found !== undefined && (await repository.revoke(found, 'revoked', by));
+    return found !== undefined && (await onLatest(repository, found, (one) => repository.revoke(one, 'revoked', by)));
   }
 
   /** Ends all sessions of a user, or all `except` one ("sign out everywhere else"). Returns how many it ended. */
@@ -122,9 +123,12 @@ export class SessionRegistry {
     const repository = this.repository.withTimeBudget();
     const kept = keep === undefined ? undefined : await this.#sessionOf(user, keep, repository);
     if (kept !== undefined) {
-      await repository.amend(kept, ({ login }) =>
-        typeof login?.stamp === 'string' ? { login: { ...login, stamp: null } } : undefined,
-      );
+      await onLatest(repository, kept, async (latest) => {
+        const result = await repository.amend(latest, ({ login }) =>
+          typeof login?.stamp === 'string' ? { login: { ...login, stamp: null } } : undefined,
+        );
+        return result.outcome !== 'ended';
+      });
     }
     return this.#endAll(user, 'credentials_changed', 'credentials_changed', keep);
   }
@@ -152,8 +156,8 @@ export class SessionRegistry {
       throw new RegistryUnavailableException();
     }
     const userId = this.serializers.idOf(user);
-    const found = await repository.find(handle);
-    const isUsers = isLive(found) && found.record.login?.userId === userId && !repository.isExpired(found.record);
+    const found = await findLatest(repository, handle);
+    const isUsers = found !== undefined && found.record.login?.userId === userId && !repository.isExpired(found.record);
     return isUsers ? found.record : undefined;
   }
 

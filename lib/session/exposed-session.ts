@@ -2,12 +2,14 @@ import { ExpressSession, type SessionOwner } from '../http/express-session.js';
 import { exposeSession, isSessionExposed, isSessionReplaced } from '../http/request-properties.js';
 import type { ResponseCookie } from '../http/response-cookie.js';
 import type { SessionRequest } from '../http/session-request.js';
-import { signOutReason } from '../model/session-end.js';
+import { type EndedSession, signOutReason, wasOpenedBy } from '../model/session-end.js';
+import type { SessionId } from '../model/session-id.js';
 import type { SessionRecord } from '../model/session-record.js';
 import type { SignOutReason } from '../session-auth.errors.js';
 import type { Amendment } from '../store/merged-save.js';
 import { type EndedResult, isLive } from '../store/session-store.js';
 import { LoadedSession } from './loaded-session.js';
+import type { OtherSessions } from './other-sessions.js';
 import { SerialQueue } from './serial-queue.js';
 import type { SessionRepository } from './session-repository.js';
 import type { SessionRuntime } from './session-runtime.js';
@@ -32,6 +34,7 @@ export class ExposedSession implements SessionOwner {
     private readonly runtime: SessionRuntime,
     private readonly repository: SessionRepository,
     private readonly cookie: ResponseCookie,
+    private readonly others: OtherSessions,
   ) {
     this.#writer = new SessionWriter(runtime, repository, cookie);
   }
@@ -77,6 +80,17 @@ export class ExposedSession implements SessionOwner {
   /** Remembers why the session of a cookie is not live any more. Of several reasons the first counts. */
   noteSignOut(reason: SignOutReason | undefined): void {
     this.#signOutReason ??= reason;
+  }
+
+  /**
+   * Remembers how a session has ended that the request shows these ids of: why, for the first one that may learn it, or
+   * under which handle a step-up has it go on.
+   */
+  noteEnd(ids: readonly SessionId[], ended: EndedSession | undefined): void {
+    this.noteSignOut(ids.map((id) => signOutReason(id, ended)).find((reason) => reason !== undefined));
+    if (ended?.successor !== undefined && ids.some(({ secret }) => wasOpenedBy(ended, secret))) {
+      this.others.addSuccessor(ended.successor);
+    }
   }
 
   /** The request does not count as activity. */
@@ -177,14 +191,17 @@ export class ExposedSession implements SessionOwner {
     return true;
   }
 
-  /** Ends a session in the store. Returns false when that had none. */
+  /** Ends a session in the store, and the others that the request shows. Returns false when none was live. */
   async end(loaded: LoadedSession): Promise<boolean> {
-    if (loaded.record === undefined) {
-      return false;
+    let wasLive = false;
+    if (loaded.record !== undefined) {
+      wasLive = await this.repository.logOut(loaded.record);
+      loaded.end();
+      this.cookie.leave();
     }
-    const wasLive = await this.repository.logOut(loaded.record);
-    loaded.end();
-    this.cookie.leave();
+    for (const other of await this.others.take()) {
+      wasLive = (await this.repository.logOut(other)) || wasLive;
+    }
     return wasLive;
   }
 
@@ -195,7 +212,7 @@ export class ExposedSession implements SessionOwner {
    */
   lose(loaded: LoadedSession, { ended }: EndedResult): void {
     loaded.end();
-    this.noteSignOut(signOutReason(loaded.id, ended));
+    this.noteEnd([loaded.id], ended);
   }
 
   async #write(loaded: LoadedSession, data: string): Promise<void> {

@@ -6,6 +6,7 @@ import { ResponseCaching } from '../http/response-caching.js';
 import { ResponseCookie } from '../http/response-cookie.js';
 import type { SessionRequest, SessionResponse } from '../http/session-request.js';
 import { parseData } from '../model/session-data.js';
+import type { EndedSession } from '../model/session-end.js';
 import { newUserSessionId, type SessionId } from '../model/session-id.js';
 import {
   type LoginRecord,
@@ -25,6 +26,7 @@ import type { Amendment } from '../store/merged-save.js';
 import type { FoundSession } from '../store/session-store.js';
 import { ExposedSession } from './exposed-session.js';
 import { LoadedSession } from './loaded-session.js';
+import { OtherSessions } from './other-sessions.js';
 import type { SessionRepository } from './session-repository.js';
 import type { SessionRuntime } from './session-runtime.js';
 
@@ -43,6 +45,8 @@ export class RequestSession implements AttachedSession {
   /** The store, for the time that this request may still wait for it. */
   readonly repository: SessionRepository;
   readonly caching: ResponseCaching;
+  /** What else the request's cookies open. A login or a logout ends these sessions too. */
+  readonly others: OtherSessions;
   readonly #session: ExposedSession;
   readonly #cookie: ResponseCookie;
   #user: unknown;
@@ -59,7 +63,8 @@ export class RequestSession implements AttachedSession {
     this.repository = runtime.repository.withTimeBudget();
     this.caching = new ResponseCaching(response);
     this.#cookie = new ResponseCookie(request, response, runtime);
-    this.#session = new ExposedSession(request, runtime, this.repository, this.#cookie);
+    this.others = new OtherSessions(this.repository, runtime.clock);
+    this.#session = new ExposedSession(request, runtime, this.repository, this.#cookie, this.others);
     attach(request, this);
   }
 
@@ -142,9 +147,9 @@ export class RequestSession implements AttachedSession {
     this.#user = this.request.user = user;
   }
 
-  /** The session of one of the request's cookies is not live any more. */
-  noteSignOut(reason: SignOutReason | undefined): void {
-    this.#session.noteSignOut(reason);
+  /** The session that these ids of the request name is not live any more. */
+  noteEnd(ids: readonly SessionId[], ended: EndedSession | undefined): void {
+    this.#session.noteEnd(ids, ended);
   }
 
   /** A login has just replaced the request's anonymous session. */
@@ -160,7 +165,7 @@ export class RequestSession implements AttachedSession {
   signedOut(reason: SignOutReason, wasLive: boolean): void {
     this.begin();
     if (wasLive) {
-      this.noteSignOut(reason);
+      this.#session.noteSignOut(reason);
       this.#cookie.clear();
     }
   }
@@ -191,7 +196,8 @@ export class RequestSession implements AttachedSession {
       const { userId } = newLogin.login;
       const id = newUserSessionId(userId);
       const record = recordOfLogin(id, newLogin, this.runtime.clock.now());
-      await this.repository.logIn(record, userId, this.record);
+      const former = this.record === undefined ? [] : [this.record];
+      await this.repository.logIn(record, userId, [...former, ...(await this.others.take())]);
       await this.#open(id, record, user);
     });
   }
@@ -208,8 +214,8 @@ export class RequestSession implements AttachedSession {
       const { userId, kind, device } = former.login;
       const id = newUserSessionId(userId);
       const login = { ...proof, userId, ...(kind !== undefined && { kind }), ...(device !== undefined && { device }) };
-      const result = await this.repository.reauthenticate(former, loaded.data, (data) =>
-        recordOfStepUp(id, data, former, login, this.runtime.clock.now()),
+      const result = await this.repository.reauthenticate(former, loaded.data, (data, replaced) =>
+        recordOfStepUp(id, data, replaced, login, this.runtime.clock.now()),
       );
       if (result.outcome === 'ended') {
         this.#session.lose(loaded, result);

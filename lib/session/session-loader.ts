@@ -2,7 +2,6 @@ import { setTimeout } from 'node:timers/promises';
 import type { PresentedId } from '../http/session-cookies.js';
 import type { SessionRequest } from '../http/session-request.js';
 import { type SecretStatus, secretStatus } from '../model/rotation.js';
-import { type EndedSession, signOutReason } from '../model/session-end.js';
 import type { MissingUser } from '../model/session-event.js';
 import { isUserHandle, sameHash } from '../model/session-id.js';
 import type { LoginRecord, SessionRecord } from '../model/session-record.js';
@@ -54,12 +53,13 @@ export class SessionLoader {
   private async resume(session: RequestSession, presented: readonly PresentedId[]): Promise<FoundSession | undefined> {
     const { repository } = session;
     let isSuperseded = false;
-    for (const handle of new Set(presented.map((id) => id.handle))) {
+    const handles = [...new Set(presented.map((id) => id.handle))];
+    for (const [place, handle] of handles.entries()) {
       const ids = presented.filter((id) => id.handle === handle);
       const found = await repository.find(handle);
       if (!isLive(found) || repository.isExpired(found.record)) {
         const ended = isLive(found) ? undefined : found;
-        noteSignOut(session, ids, ended);
+        session.noteEnd(ids, ended);
         isSuperseded ||= ended?.replaced === true && !isUserHandle(handle);
         continue;
       }
@@ -68,13 +68,17 @@ export class SessionLoader {
         const promotes = best.status === 'pending';
         const promoted = promotes ? await repository.promote(found, best.id.secret) : found;
         session.resume(promoted, best.id, best.id.hasOlderSignature);
+        if (place + 1 < handles.length) {
+          const others = handles.slice(place + 1);
+          session.others.addIds(presented.filter((id) => others.includes(id.handle)));
+        }
         return promoted;
       }
       const wasLive = await repository.endReused(found.record, ids[0]?.secret ?? '');
       session.signedOut('reuse_detected', wasLive);
       const ended = wasLive ? undefined : await repository.find(handle); // Another request was faster.
       if (ended !== undefined && !isLive(ended)) {
-        noteSignOut(session, ids, ended);
+        session.noteEnd(ids, ended);
       }
     }
     if (isSuperseded) {
@@ -145,11 +149,6 @@ export class SessionLoader {
     }
     return matches(stamp);
   }
-}
-
-/** Notes why a session is not live any more, for the first of its ids that may learn it. */
-function noteSignOut(session: RequestSession, ids: readonly PresentedId[], ended: EndedSession | undefined): void {
-  session.noteSignOut(ids.map((id) => signOutReason(id, ended)).find((reason) => reason !== undefined));
 }
 
 /** A browser that has several cookies of one session shows the pending secret beside the one that it replaces. */

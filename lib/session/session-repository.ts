@@ -1,7 +1,7 @@
 import type { Clock } from '../model/clock.js';
 import { expiresAt, type Lifetime } from '../model/lifetime.js';
 import { promoted, secretStatus } from '../model/rotation.js';
-import { applyChanges, changesBetween, parseData } from '../model/session-data.js';
+import { parseData } from '../model/session-data.js';
 import type { EndedSession, Ending, EndReason } from '../model/session-end.js';
 import type { MissingUser, RevocationReason } from '../model/session-event.js';
 import { hashSecret, isHandle } from '../model/session-id.js';
@@ -15,7 +15,7 @@ import {
   type Amendment,
   type AmendResult,
   amendRecord,
-  MOST_ATTEMPTS,
+  renewMerged,
   saveMerged,
   type SaveResult,
 } from '../store/merged-save.js';
@@ -29,6 +29,7 @@ import type {
 } from '../store/session-store.js';
 import { TimeBudget } from '../store/time-budget.js';
 import type { SessionReporter } from './session-reporter.js';
+import { onLatest } from './succession.js';
 
 /** What a {@link SessionRepository} works with besides the store. */
 export interface RepositorySettings {
@@ -144,15 +145,21 @@ export class SessionRepository {
     return { record, values: record.data === found.record.data ? found.values : parseData(record.data) };
   }
 
-  /** Opens a user's session, then ends the one it replaces. If that is in another slot, it is a second step. */
-  async logIn(record: SessionRecord, userId: string, replaced: SessionRecord | undefined): Promise<void> {
-    const replaces = replaced?.login?.userId === userId ? replaced : undefined;
+  /**
+   * Opens a user's session and ends those that it replaces: one of the same user in the same step, since that is in the
+   * same slot, and the others after it.
+   */
+  async logIn(record: SessionRecord, userId: string, replaced: readonly SessionRecord[]): Promise<void> {
+    const replaces = replaced.find(({ login }) => login?.userId === userId);
     const result = await this.#logIn({ record, replaces });
-    if (replaces !== undefined && result.outcome === 'created' && result.replaced) {
+    const isReplaced = result.outcome === 'created' && result.replaced;
+    if (replaces !== undefined && isReplaced) {
       this.reporter.loggedOut(replaces);
     }
     try {
-      await (replaced && replaces === undefined && this.#logOut(replaced, 'replaced'));
+      for (const one of replaced) {
+        await ((one !== replaces || !isReplaced) && this.logOut(one, 'replaced'));
+      }
     } catch (error) {
       // The login fails as a whole. Nobody was given the new id: if the store keeps the session, nobody can use it.
       this.store.end(record, 'logged_out').catch(() => undefined);
@@ -166,29 +173,27 @@ export class SessionRepository {
   async reauthenticate(
     loaded: SessionRecord,
     data: string,
-    next: (data: string) => SessionRecord,
+    next: (data: string, replaces: SessionRecord) => SessionRecord,
   ): Promise<SaveResult> {
-    let record = next(data);
-    let replaces = loaded;
-    for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
-      const result = await this.#logIn({ record, replaces, continues: true });
-      if (result.outcome === 'created') {
-        this.reporter.reauthenticated(record, loaded.handle);
-        this.reporter.saved(record, Buffer.byteLength(loaded.data));
-        return { outcome: 'saved', record };
-      }
-      if (result.outcome === 'ended') {
-        return result;
-      }
-      replaces = result.current;
-      record = next(applyChanges(replaces.data, changesBetween(loaded.data, data)));
+    const renew = (record: SessionRecord, replaces: SessionRecord) =>
+      this.#logIn({ record, replaces, continues: true });
+    const result = await renewMerged({ loaded, data, next, renew }).catch(this.#reportConflict);
+    if (result.outcome === 'saved') {
+      this.reporter.reauthenticated(result.record, loaded.handle);
+      this.reporter.saved(result.record, Buffer.byteLength(loaded.data));
     }
-    return this.#reportConflict(new SessionConflictException());
+    return result;
   }
 
-  /** Ends a session by its own request. Returns false when it had ended before. */
-  logOut(record: SessionRecord): Promise<boolean> {
-    return this.#logOut(record, 'logged_out');
+  /** Ends a session by its own request, after step-ups too. Returns false when it had ended before. */
+  logOut(record: SessionRecord, ending: 'logged_out' | 'replaced' = 'logged_out'): Promise<boolean> {
+    return onLatest(this, record, async (latest) => {
+      const wasLive = await this.#end(latest, ending);
+      if (wasLive) {
+        this.reporter.loggedOut(latest);
+      }
+      return wasLive;
+    });
   }
 
   /** Ends a session whose user does not exist any more, or is another one. Returns false when it had ended before. */
@@ -255,14 +260,6 @@ export class SessionRepository {
       this.reporter.revoked(record.login?.userId, result.evicted, 'limit');
     }
     return result;
-  }
-
-  async #logOut(record: SessionRecord, ending: 'logged_out' | 'replaced'): Promise<boolean> {
-    const wasLive = await this.#end(record, ending);
-    if (wasLive) {
-      this.reporter.loggedOut(record);
-    }
-    return wasLive;
   }
 
   #end(record: SessionRecord, ending: Ending, shownHash?: string): Promise<boolean> {

@@ -2,7 +2,7 @@ import { setTimeout } from 'node:timers/promises';
 import { applyChanges, changesBetween } from '../model/session-data.js';
 import type { SessionRecord } from '../model/session-record.js';
 import { SessionConflictException } from '../session-auth.errors.js';
-import type { EndedResult, UpdateResult } from './session-store.js';
+import type { EndedResult, LogInResult, UpdateResult } from './session-store.js';
 
 /** How often a change that met a newer version is tried again before it gives up, after about half a second. */
 export const MOST_ATTEMPTS = 40;
@@ -76,6 +76,39 @@ export async function amendRecord(
       return result.outcome === 'saved' ? { outcome: 'saved', record } : result;
     }
     current = result.current;
+  }
+  throw new SessionConflictException();
+}
+
+interface Renewal {
+  /** The version that was loaded, or last written by this request. */
+  readonly loaded: SessionRecord;
+  /** The data to go on with. */
+  readonly data: string;
+  /** The session under its new id, in place of this version. */
+  readonly next: (data: string, replaces: SessionRecord) => SessionRecord;
+  /** The store's step. */
+  readonly renew: (
+    record: SessionRecord,
+    replaces: SessionRecord,
+  ) => Promise<Exclude<LogInResult, { outcome: 'rejected' }>>;
+}
+
+/**
+ * Has a session go on under another id, with its data merged as {@link saveMerged} does it.
+ *
+ * @throws SessionConflictException (503) when others kept being faster
+ */
+export async function renewMerged({ loaded, data, next, renew }: Renewal): Promise<SaveResult> {
+  let replaces = loaded;
+  let record = next(data, replaces);
+  for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+    const result = await renew(record, replaces);
+    if (result.outcome !== 'stale') {
+      return result.outcome === 'created' ? { outcome: 'saved', record } : result;
+    }
+    replaces = result.current;
+    record = next(applyChanges(replaces.data, changesBetween(loaded.data, data)), replaces);
   }
   throw new SessionConflictException();
 }

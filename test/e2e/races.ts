@@ -124,6 +124,45 @@ export function describeRaces(share: number): void {
         expect(held).toBe(times(20));
       });
 
+      it(`is ended by a logout at the same time, whichever comes first, ${times(100)} times over`, async () => {
+        const application = await home.start();
+        const outcomes = { stepped: 0, refused: 0, survived: 0 };
+        for (let round = 0; round < times(100); round++) {
+          const browser = await application.loggedIn();
+          const [stepping, leaving] = [browser.fork(), browser.fork()];
+          const early = round % 2 === 0 ? leaving.post('/logout') : undefined;
+          const [stepped, left] = await Promise.all([
+            stepping.post('/proof/step-up'),
+            early ?? leaving.post('/logout'),
+          ]);
+          outcomes[stepped.status === 200 ? 'stepped' : 'refused']++;
+          const isOut = (await stepping.get('/me')).status === 401 && left.setCookies.length === 1;
+          if (!isOut || (await handlesIn(application)).length > 0) outcomes.survived++;
+        }
+
+        expect(outcomes).toMatchObject({ survived: 0 });
+        expect(outcomes.stepped + outcomes.refused).toBe(times(100));
+      });
+
+      it(`stays where it is named while all others are revoked, ${times(50)} times over`, async () => {
+        const application = await home.start();
+        const registry = application.app.get(SessionRegistry);
+        const browser = await application.loggedIn();
+        let held = 0;
+        for (let round = 0; round < times(50); round++) {
+          const other = await application.loggedIn();
+          const except = idOf(browser).handle;
+          const [stepped, ended] = await Promise.all([
+            browser.post('/proof/step-up'),
+            registry.revokeAll('1', { except }),
+          ]);
+          const isKept = stepped.status === 200 && (await browser.get('/me')).status === 200;
+          if (isKept && ended === 1 && (await other.get('/me')).status === 401) held++;
+        }
+
+        expect(held).toBe(times(50));
+      });
+
       it(`is fresh for one request where it is so asked: one of 20 at the same time, ${times(20)} times over`, async () => {
         const application = await home.start({ controllers: [VaultController] });
         const browser = await application.loggedIn();

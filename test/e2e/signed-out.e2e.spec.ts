@@ -87,7 +87,6 @@ describe.each(['memory', 'redis'])('who was signed out is told why, with session
     ['logged out', 'logged_out', () => browser.post('/logout')],
     ['logged in again on the same browser', 'logged_out', () => browser.post('/login', { json: ADA })],
     ['replaced by another user', 'logged_out', () => browser.post('/login', { json: GRACE })],
-    ['stepped up', 'logged_out', () => browser.post('/proof/step-up')],
   ])('%s: %s, and only to the holder of the cookie', async (_, reason, end) => {
     const id = idOf(browser);
     expect(await why()).toEqual({ status: 200 });

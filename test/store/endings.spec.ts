@@ -76,6 +76,29 @@ describe.each(PLACES)('%s', (_, start) => {
       expect(await why(id)).toBe('logged_out');
     });
 
+    it('is none for one that goes on after a step-up, and the one it goes on as is known', async () => {
+      const { id, record } = await users.loggedIn();
+      const next = await users.loggedIn({ replaces: record, continues: true });
+
+      expect(await users.store.find(id.handle)).toEqual({
+        reason: 'logged_out',
+        replaced: true,
+        secretHashes: [record.secretHash],
+        successor: next.record.handle,
+      });
+      expect(await why(id)).toBeUndefined();
+    });
+
+    it('is none for one that is spared under the handle that it had before step-ups, however many', async () => {
+      const [first, other] = [await users.loggedIn(), await users.loggedIn()];
+      let last = first;
+      for (let i = 0; i < 5; i++) last = await users.loggedIn({ replaces: last.record, continues: true });
+      const ended = await gathered(users.store.index.endAll('ada', 'revoked', first.record.handle));
+
+      expect(ended.flat()).toEqual([other.record.handle]);
+      expect(await users.lives(last)).toBe(true);
+    });
+
     it('is known of all that were ended together', async () => {
       const [kept, ...others] = await users.manyLoggedIn(3);
       await gathered(users.store.index.endAll('ada', 'credentials_changed', kept!.record.handle));
@@ -213,6 +236,16 @@ describe.each(REDIS_PLACES)('%s remembers', (_, start) => {
 
     expect(await redis().client.get(redis().session(id.handle))).toBe(
       `{"ended":"revoked","secret":"${hashSecret(id.secret)}"}`,
+    );
+  });
+
+  it('of one that goes on after a step-up what a login leaves and, last, the end of its new key', async () => {
+    const { id, record } = await users.loggedIn();
+    const next = await users.loggedIn({ replaces: record, continues: true });
+    const secret = hashSecret(id.secret);
+
+    expect(await redis().client.get(redis().session(id.handle))).toBe(
+      `{"ended":"logged_out","replaced":true,"secret":"${secret}","successor":"${next.record.handle.slice(16)}"}`,
     );
   });
 

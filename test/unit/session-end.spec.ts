@@ -38,7 +38,10 @@ describe('the end of a session', () => {
       replaced: ending === 'replaced',
       secretHashes: ['current', 'pending', 'former', 'older'],
     });
-    expect(endedSession({ secretHash: 'current' }, ending, 'shown').secretHashes).toEqual(['current', 'shown']);
+    expect(endedSession({ secretHash: 'current' }, ending, { shownHash: 'shown' }).secretHashes).toEqual([
+      'current',
+      'shown',
+    ]);
   });
 });
 
@@ -52,6 +55,12 @@ describe('why somebody is signed out', () => {
 
   it('is the reason of the end, for who shows a secret of the session', () => {
     expect(signOutReason(id, ended)).toBe('credentials_changed');
+  });
+
+  it('is nothing after a step-up: the session goes on', () => {
+    const { handle } = newUserSessionId('ada');
+
+    expect(signOutReason(id, { ...ended, successor: handle })).toBeUndefined();
   });
 
   it.each([newSecret(), '', hashSecret(id.secret), id.secret.slice(1), `${id.secret}x`])(
