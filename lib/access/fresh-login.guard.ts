@@ -10,6 +10,7 @@ import {
 import type { Duration } from '../session-auth.options.js';
 import { type RequestSession, requestSessionOf } from '../session/request-session.js';
 import { milliseconds } from '../validation/duration.js';
+import { letsThrough } from './refusal.js';
 import { SessionGuard } from './session.guard.js';
 
 const FRESHNESS = 'nestjs-session-auth:freshness';
@@ -103,7 +104,7 @@ export class FreshLoginGuard extends SessionGuard {
     if (requirement === undefined || (session !== undefined && (await this.passes(session, requirement, context)))) {
       return isLoggedIn;
     }
-    return this.handleDenied(new FreshLoginRequiredException(challengeOf(requirement)), context);
+    return letsThrough(await this.handleDenied(new FreshLoginRequiredException(challengeOf(requirement)), context));
   }
 
   /** A route that asks for a fresh login is never public. */

@@ -27,3 +27,8 @@ export async function refuse(reason: HttpException, context: ExecutionContext): 
 export async function requestOrRefuse(context: ExecutionContext): Promise<SessionRequest> {
   return findRequest(context) ?? refuse(new SessionUnavailableException(), context);
 }
+
+/** Whether a `handleDenied()` lets the request through. In JavaScript it may return anything, and only `true` does. */
+export function letsThrough(result: unknown): boolean {
+  return result === true;
+}

@@ -13,7 +13,7 @@ import { type RequestSession, requestSessionOf } from '../session/request-sessio
 import { findRequest } from './carrier.js';
 import { IS_PUBLIC } from './decorators.js';
 import { guardsOn, isMarked } from './marks.js';
-import { refuse } from './refusal.js';
+import { letsThrough, refuse } from './refusal.js';
 
 const OTHER_USER =
   'A request was refused (401): its session is logged in, but other code has put somebody else, or something without the ' +
@@ -62,11 +62,11 @@ export class SessionGuard implements CanActivate {
     const session = requestSessionOf(request);
     if (session === undefined) {
       this.#logUnavailable(context);
-      return this.handleDenied(new SessionUnavailableException(), context);
+      return letsThrough(await this.handleDenied(new SessionUnavailableException(), context));
     }
     const isLoggedIn = session.user !== undefined && this.#isUserOf(session, request?.user);
     const reason = () => session.guardFailure ?? new UnauthenticatedException(session.signOutReason);
-    const isAdmitted = isLoggedIn || (await this.handleDenied(reason(), context));
+    const isAdmitted = isLoggedIn || letsThrough(await this.handleDenied(reason(), context));
     if (isAdmitted) {
       session.caching.admit();
     }

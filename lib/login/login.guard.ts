@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import {
   type CanActivate,
   type ExecutionContext,
@@ -7,10 +8,13 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import { responseOf } from '../access/carrier.js';
-import { requestOrRefuse } from '../access/refusal.js';
+import { letsThrough, requestOrRefuse } from '../access/refusal.js';
+import type { SessionRequest } from '../http/session-request.js';
 import { pathOfThisSite } from '../http/site-path.js';
 import { processWide } from '../passport/process-wide.js';
+import { requestSessionOf } from '../session/request-session.js';
 import type { LoginGuardOptions } from './login-guard-options.js';
+import { SessionAuthConfigurationError } from '../session-auth.errors.js';
 import { STRATEGY_LOGIN, type StrategyLogin } from './strategy-login.js';
 
 /** The options that redirect. */
@@ -50,7 +54,21 @@ export class StrategyLoginGuard implements CanActivate, OnApplicationBootstrap {
     const computed = await this.getAuthenticateOptions(context);
     const options = { ...this.options, ...withRedirectsOnThisSite(computed ?? {}) };
     const refusal = await this.strategyLogin.attempt(this.strategies, options, request, responseOf(context));
-    return refusal === undefined || this.handleDenied(refusal, context);
+    return refusal === undefined || this.#goesOnWithoutUser(refusal, request, context);
+  }
+
+  /** A handler that asks for a user asks who has shown good credentials now, and not whose session it is. */
+  async #goesOnWithoutUser(
+    refusal: HttpException,
+    request: SessionRequest,
+    context: ExecutionContext,
+  ): Promise<boolean> {
+    const goesOn = letsThrough(await this.handleDenied(refusal, context));
+    if (goesOn) {
+      requestSessionOf(request)?.forgetUser();
+      request.user = undefined;
+    }
+    return goesOn;
   }
 
   /**
@@ -65,7 +83,8 @@ export class StrategyLoginGuard implements CanActivate, OnApplicationBootstrap {
 
   /**
    * Refuses a request whose credentials the strategy has refused. Override it to respond in another form. It must throw,
-   * or return `true` to let the request through, without a user.
+   * or return `true` to let the request through, without a user. The browser's session stays as it is, but in this
+   * request nobody is logged in, whoever's session that is: `request.user` is unset, and `reauthenticate()` responds 401.
    *
    * @param reason a `LoginFailedException` or a `MalformedLoginException`
    */
@@ -86,10 +105,15 @@ export class StrategyLoginGuard implements CanActivate, OnApplicationBootstrap {
  * session store does not reply; 500 (code `session_unavailable`) on a route without a session. A strategy that passes
  * (anonymous, remember-me) lets the request go on as it is.
  *
+ * Two of these guards on one route do not ask for both logins: the first one's session is open, and stays open, when the
+ * second one refuses. The same holds for any guard after it. Put guards that may refuse before it. For a second factor,
+ * log in by the first, then prove the second on a route of its own and call `SessionAuthService.reauthenticate()` there.
+ *
  * Without options, the same strategies give the same class, so that a test can replace it:
  * `overrideGuard(LoginGuard('local'))`. Extend it to compute options for each request.
  *
  * @param strategy name of a strategy among the application's providers; an unknown one fails the boot
+ * @throws SessionAuthConfigurationError when that is no name, or an empty list: code `unknown_strategy`
  *
  * @example
  * ```ts
@@ -123,7 +147,7 @@ export function LoginGuard<User = Express.User>(
   strategy: string | string[],
   options?: LoginGuardOptions<User>,
 ): new () => StrategyLoginGuard {
-  const strategies = [strategy].flat();
+  const strategies = strategyNames(strategy);
   if (options !== undefined) {
     return guardFor(strategies, options as LoginGuardOptions);
   }
@@ -143,6 +167,19 @@ function guardFor(strategies: readonly string[], options: LoginGuardOptions): ne
   }
   Object.defineProperty(NamedLoginGuard, 'name', { value: `LoginGuard(${strategies.join(', ')})` });
   return NamedLoginGuard;
+}
+
+/** As a list. A guard without a strategy would refuse nobody by its credentials, and one that is `undefined` is no name. */
+function strategyNames(given: unknown): string[] {
+  const names: unknown[] = [given].flat();
+  if (names.length === 0 || names.some((name) => typeof name !== 'string')) {
+    throw new SessionAuthConfigurationError(
+      'unknown_strategy',
+      `LoginGuard() was given ${inspect(given)}, which is no name of a strategy. Write the name, or an array of names: ` +
+        "LoginGuard('local'). A constant may be undefined because its file is imported in a circle.",
+    );
+  }
+  return names as string[];
 }
 
 /** The options without the redirects that are no path of this site: an array, as a query string makes one, is none. */

@@ -1,3 +1,4 @@
+import { inspect } from 'node:util';
 import { HttpException, HttpStatus, Inject, Injectable } from '@nestjs/common';
 import { SessionEvents } from '../events/session-events.js';
 import type { SessionRequest, SessionResponse } from '../http/session-request.js';
@@ -35,8 +36,9 @@ export class StrategyLogin {
   ) {}
 
   /** @throws SessionAuthConfigurationError for unknown strategies, and for options that cannot be meant */
-  check(strategies: readonly string[], { remember }: LoginGuardOptions): void {
+  check(strategies: readonly string[], { keep, remember }: LoginGuardOptions): void {
     this.passport.refuseUnknown(strategies);
+    checkKeep(keep);
     if (remember !== undefined && typeof remember !== 'function') {
       milliseconds('remember', remember);
     }
@@ -75,7 +77,18 @@ function opensSession({ session, assignProperty }: LoginGuardOptions): boolean {
   return session !== false && assignProperty === undefined;
 }
 
+/** A text would be taken for its letters, and nothing kept, silently. */
+function checkKeep(keep: unknown): void {
+  if (keep !== undefined && !(Array.isArray(keep) && keep.every((key) => typeof key === 'string'))) {
+    throw new SessionAuthConfigurationError(
+      'invalid_option',
+      `LoginGuard: the option "keep" is ${inspect(keep)}. It must be an array of the keys to keep: keep: ['returnTo'].`,
+    );
+  }
+}
+
 function checkRequest(request: SessionRequest, options: LoginGuardOptions): void {
+  checkKeep(options.keep);
   const session = requestSessionOf(request);
   if (session === undefined && opensSession(options)) {
     throw new SessionUnavailableException();

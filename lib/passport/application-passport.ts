@@ -8,6 +8,8 @@ import { UNAUTHORIZED } from './challenge.js';
 import { nameOfStrategy } from './strategy-names.js';
 import { type OutcomeSteps, type Refusal, type Strategy, strategyForOneRun } from './strategy-run.js';
 
+type Provider = ReturnType<DiscoveryService['getProviders']>[number];
+
 /** The result of an authentication. There is none where the strategy redirects or responds by itself. */
 type Authentication = { readonly outcome: 'admitted' } | { readonly outcome: 'refused'; readonly refusal: Refusal };
 
@@ -27,6 +29,8 @@ export interface AuthenticationSteps {
 export class ApplicationPassport implements OnModuleInit {
   private readonly authenticator = new passport.Passport();
   private readonly names: string[] = [];
+  /** The classes of strategies that are request-scoped or transient: no instance of them can be registered. */
+  private readonly scoped: string[] = [];
   /** The strategies that have called back twice and have been warned of. */
   private readonly warned = new Set<string>();
   private readonly logger = new Logger('LoginGuard');
@@ -34,12 +38,14 @@ export class ApplicationPassport implements OnModuleInit {
   constructor(@Inject(DiscoveryService) private readonly discovery: DiscoveryService) {}
 
   onModuleInit(): void {
-    for (const { instance } of this.discovery.getProviders()) {
-      if (isStrategy(instance)) {
-        const name = nameOfStrategy(instance);
+    for (const wrapper of this.discovery.getProviders()) {
+      if (isScoped(wrapper)) {
+        this.scoped.push(...(isStrategyClass(wrapper) ? [String(wrapper.name)] : []));
+      } else if (isStrategy(wrapper.instance)) {
+        const name = nameOfStrategy(wrapper.instance);
         if (name !== undefined) {
           this.names.push(name);
-          this.authenticator.use(name, instance);
+          this.authenticator.use(name, wrapper.instance);
         }
       }
     }
@@ -133,6 +139,14 @@ export class ApplicationPassport implements OnModuleInit {
           '(nestjs/passport#1505). To let through who is logged in, use SessionGuard.',
       );
     }
+    if (unknown !== undefined && this.scoped.length > 0) {
+      throw new SessionAuthConfigurationError(
+        'unknown_strategy',
+        `LoginGuard finds no strategy named "${unknown}", but ${this.scoped.join(', ')} is request-scoped or transient ` +
+          '(or depends on a provider that is), and Passport needs one instance for all requests. Make it a singleton; ' +
+          'with passReqToCallback: true, validate() is given the request.',
+      );
+    }
     if (unknown !== undefined) {
       throw new SessionAuthConfigurationError(
         'unknown_strategy',
@@ -141,6 +155,18 @@ export class ApplicationPassport implements OnModuleInit {
       );
     }
   }
+}
+
+/** Whether there is no one instance that all requests could share. */
+function isScoped(wrapper: Provider): boolean {
+  return wrapper.isTransient || !wrapper.isDependencyTreeStatic();
+}
+
+/** Whether the provider's class is that of a strategy. Its name is unknown without an instance. */
+function isStrategyClass({ metatype }: Provider): boolean {
+  const prototype =
+    typeof metatype === 'function' ? (metatype.prototype as { authenticate?: unknown } | undefined) : {};
+  return typeof prototype?.authenticate === 'function';
 }
 
 function isStrategy(instance: unknown): instance is passport.Strategy {

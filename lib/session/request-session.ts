@@ -189,6 +189,11 @@ export class RequestSession implements AttachedSession {
     this.#session.markPassive();
   }
 
+  /** The request goes on without the user of its session. The session stays as it is. */
+  forgetUser(): void {
+    this.restored(undefined);
+  }
+
   /** Opens a session for this user under a new id. When it resolves, that is stored and the former one has ended. */
   logIn(newLogin: NewLogin, user: unknown): Promise<void> {
     return this.#session.run(async () => {

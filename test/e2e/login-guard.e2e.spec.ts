@@ -2,16 +2,26 @@ import {
   Controller,
   type ExecutionContext,
   Get,
+  HttpCode,
   type HttpException,
   ImATeapotException,
   Inject,
   Injectable,
   Post,
+  Req,
+  Scope,
   UseGuards,
 } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
 import type { Request } from 'express';
-import { CurrentUser, LoginGuard, type LoginGuardOptions, SessionGuard } from '../../lib/index.js';
+import {
+  CurrentSession,
+  CurrentUser,
+  LoginGuard,
+  type LoginGuardOptions,
+  SessionAuthService,
+  SessionGuard,
+} from '../../lib/index.js';
 import { LocalStrategy, SnapshotSerializer, type TestApplication, type User } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
 import { guardedBy, guardedWith, strategy } from '../support/guarded-by.js';
@@ -37,6 +47,14 @@ const strategies = (...more: ReturnType<typeof strategy>[]) => ({
 });
 const isIn = async (browser: Browser) => (await browser.get('/me')).status === 200;
 const logIn = (browser: Browser, json: object = CREDENTIALS) => browser.post('/try', { json });
+
+function thrownBy(work: () => unknown): unknown {
+  try {
+    return work();
+  } catch (error) {
+    return error;
+  }
+}
 
 describe('the class that LoginGuard gives', () => {
   it('is one and the same for the same strategies', () => {
@@ -120,6 +138,85 @@ describe('the class that LoginGuard gives', () => {
     } finally {
       await app.close();
     }
+  });
+});
+
+describe('a mistake in the arguments of LoginGuard', () => {
+  class NoName {}
+
+  it.each<[string, unknown]>([
+    ['undefined', undefined],
+    ['null', null],
+    ['an empty list', []],
+    ['a list with a gap', ['local', undefined]],
+    ['a class', NoName],
+    ['a number', 7],
+    ['an object', { strategy: 'local' }],
+  ])('fails at once where the strategy is %s', (_, strategies) => {
+    for (const options of [undefined, {}]) {
+      const error: unknown = thrownBy(() => LoginGuard(strategies as string, options));
+      expect(error).toMatchObject({
+        name: 'SessionAuthConfigurationError',
+        code: 'unknown_strategy',
+        message: expect.stringMatching(/^LoginGuard\(\) was given .*LoginGuard\('local'\)/s),
+      });
+    }
+  });
+
+  const wrong = ['returnTo', '', 7, {}, true, null, ['returnTo', 7], [undefined]];
+
+  it.each(wrong)('fails the boot where keep is %j', async (keep) => {
+    await expect(guardedBy('local', { keep: keep as string[] })).rejects.toMatchObject({
+      code: 'invalid_option',
+      message: expect.stringContaining('"keep"'),
+    });
+  });
+
+  it.each(wrong)('is a 500 where the options for a request say that keep is %j', async (keep) => {
+    class Guard extends LoginGuard('local') {
+      protected override getAuthenticateOptions() {
+        return { keep: keep as string[] };
+      }
+    }
+    const browser = (await closedAtTheEnd(guardedWith(Guard))).browser();
+
+    expect([(await logIn(browser)).status, await isIn(browser)]).toEqual([500, false]);
+  });
+
+  it.each([
+    ['request-scoped', Scope.REQUEST],
+    ['transient', Scope.TRANSIENT],
+  ])('that the strategy is %s is what the boot tells', async (_, scope) => {
+    @Injectable({ scope })
+    class ScopedStrategy extends LocalStrategy {}
+
+    await expect(guardedBy('local', {}, { providers: [SnapshotSerializer, ScopedStrategy] })).rejects.toMatchObject({
+      code: 'unknown_strategy',
+      message: expect.stringContaining('ScopedStrategy is request-scoped or transient'),
+    });
+  });
+
+  it('that the strategy depends on a request-scoped provider is what the boot tells', async () => {
+    @Injectable({ scope: Scope.REQUEST })
+    class Tenant {}
+    @Injectable()
+    class TenantStrategy extends LocalStrategy {
+      constructor(@Inject(Tenant) readonly tenant: Tenant) {
+        super();
+      }
+    }
+    const providers = [SnapshotSerializer, Tenant, { provide: 'strategy', useClass: TenantStrategy }];
+
+    await expect(guardedBy('local', {}, { providers })).rejects.toThrow('request-scoped');
+  });
+
+  it('is no matter where a scoped strategy stands beside the named one', async () => {
+    @Injectable({ scope: Scope.REQUEST })
+    class ScopedStrategy extends LocalStrategy {}
+    const { providers } = strategies();
+    const application = await closedAtTheEnd(guardedBy('local', {}, { providers: [...providers, ScopedStrategy] }));
+
+    expect((await logIn(application.browser())).status).toBe(200);
   });
 });
 
@@ -207,6 +304,109 @@ describe('a guard that extends LoginGuard', () => {
 
     expect(response.json()).toMatchObject({ statusCode: 418, message: 'Sorry: The login was refused.' });
     expect(application.events).toMatchObject([{ type: 'login-failed' }]);
+  });
+
+  describe('and lets a refused request through', () => {
+    /** The example of the documentation. */
+    class FormGuard extends LoginGuard('local') {
+      protected override handleDenied(): Promise<boolean> {
+        return Promise.resolve(true);
+      }
+    }
+    @Controller('form')
+    class FormController {
+      constructor(@Inject(SessionAuthService) private readonly auth: SessionAuthService) {}
+
+      @Post('who')
+      @HttpCode(200)
+      @UseGuards(FormGuard)
+      who(@CurrentUser() user: User | undefined, @Req() request: Request) {
+        return { user: user ?? null, own: request.user ?? null, isIn: request.isAuthenticated() };
+      }
+      @Post('guarded')
+      @UseGuards(FormGuard, SessionGuard)
+      guarded() {
+        return 'in';
+      }
+      @Post('prove')
+      @UseGuards(FormGuard)
+      async prove(@Req() request: Request) {
+        await this.auth.reauthenticate(request, 'password');
+      }
+      @Post('other')
+      @HttpCode(200)
+      @UseGuards(FormGuard)
+      async other(@Req() request: Request) {
+        await this.auth.logIn(request, { id: '2', name: 'Grace' });
+        return request.user;
+      }
+      @Post('data')
+      @HttpCode(200)
+      @UseGuards(FormGuard)
+      write(@CurrentSession() session: Record<string, unknown>) {
+        session['color'] = 'blue';
+        return {};
+      }
+    }
+    const WRONG = { username: 'ada', password: 'x' };
+
+    async function loggedIn() {
+      const application = await closedAtTheEnd(guardedWith(FormGuard, { controllers: [FormController] }));
+      return { application, browser: await application.loggedIn() };
+    }
+
+    it('runs the handler without a user, also where the browser has a session with one', async () => {
+      const { browser } = await loggedIn();
+
+      const who = (await browser.post('/form/who', { json: WRONG })).json();
+      expect(who).toEqual({ user: null, own: null, isIn: false });
+      expect((await browser.post('/form/guarded', { json: WRONG })).status).toBe(401);
+    });
+
+    it('takes no wrong password for a step-up', async () => {
+      const { application, browser } = await loggedIn();
+      const response = await browser.post('/form/prove', { json: WRONG });
+
+      expect(response.json()).toMatchObject({ statusCode: 401, code: 'unauthenticated' });
+      expect(response.setCookies).toEqual([]);
+      expect(application.events.map(({ type }) => type)).toEqual(['logged-in', 'login-failed']);
+    });
+
+    it('leaves the session as it was, which can be written to', async () => {
+      const { browser } = await loggedIn();
+      const response = await browser.post('/form/data', { json: WRONG });
+
+      expect([response.status, response.setCookies]).toEqual([200, []]);
+      expect((await browser.get('/me')).json()).toEqual(ADA);
+      expect((await browser.get('/session')).json()).toEqual({ color: 'blue' });
+    });
+
+    it('lets the handler log in somebody after all', async () => {
+      const { browser } = await loggedIn();
+
+      expect((await browser.post('/form/other', { json: WRONG })).json()).toMatchObject({ name: 'Grace' });
+      expect((await browser.get('/me')).json()).toMatchObject({ name: 'Grace' });
+    });
+
+    it('goes on with the user whose credentials are good', async () => {
+      const { browser } = await loggedIn();
+      const credentials = { username: 'grace', password: 'hopper' };
+
+      expect((await browser.post('/form/who', { json: credentials })).json()).toMatchObject({
+        user: { name: 'Grace' },
+      });
+    });
+
+    it.each([1, 'yes', {}, [], 'true', false, null, undefined, 0])('is not done by returning %j', async (result) => {
+      class Guard extends LoginGuard('local') {
+        protected override handleDenied(): Promise<boolean> {
+          return Promise.resolve(result as boolean);
+        }
+      }
+      const browser = (await closedAtTheEnd(guardedWith(Guard))).browser();
+
+      expect((await logIn(browser, WRONG)).status).toBe(403);
+    });
   });
 
   it('can let a refused request through, which is not logged in by that', async () => {
