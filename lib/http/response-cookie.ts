@@ -4,6 +4,7 @@ import type { Clock } from '../model/clock.js';
 import type { Cookie } from './express-session.js';
 import { forbidCaching } from './response-caching.js';
 import type { SessionCookies } from './session-cookies.js';
+import { CookieNotSendableException } from '../session-auth.errors.js';
 import type { SessionRequest, SessionResponse } from './session-request.js';
 
 /** What a {@link ResponseCookie} works with. */
@@ -11,6 +12,8 @@ export interface CookieRuntime {
   readonly cookies: SessionCookies;
   readonly lifetime: Lifetime;
   readonly clock: Clock;
+  /** Logs a mistake of the application's, but each one only once. Default level: `error`. */
+  readonly logOnce: (message: string, level?: 'warn' | 'error') => void;
 }
 
 /** What one response does with the session cookie: by default nothing. */
@@ -94,6 +97,18 @@ export class ResponseCookie {
       ? undefined
       : 'The session cookie is Secure, but this connection is not, so it cannot be sent and nothing is stored. Behind ' +
           'a proxy that ends TLS, tell Express to trust it: app.set("trust proxy", 1).';
+  }
+
+  /** @throws CookieNotSendableException when a cookie issued now would not reach the browser */
+  checkSendable(): void {
+    if (this.isAbandoned) {
+      throw new CookieNotSendableException('The client has hung up.');
+    }
+    const unsendable = this.whyUnsendable();
+    if (unsendable !== undefined) {
+      this.runtime.logOnce(unsendable);
+      throw new CookieNotSendableException(unsendable);
+    }
   }
 
   #headerValue(isExposed: boolean): string | undefined {

@@ -65,7 +65,7 @@ export class StrategyLoginGuard implements CanActivate, OnApplicationBootstrap {
   ): Promise<boolean> {
     const goesOn = letsThrough(await this.handleDenied(refusal, context));
     if (goesOn) {
-      requestSessionOf(request)?.forgetUser();
+      requestSessionOf(request)?.setUser(undefined);
       request.user = undefined;
     }
     return goesOn;

@@ -92,15 +92,23 @@ export function recordOfLogin(id: SessionId, { login, data, remember }: NewLogin
 export function recordOfStepUp(
   id: SessionId,
   data: string,
-  { remember, maxAge, login: former }: SessionRecord,
-  login: Omit<LoginRecord, 'at'>,
+  { remember, maxAge, login }: SessionRecord,
+  proof: Pick<LoginRecord, 'method' | 'stamp'>,
   now: number,
 ): SessionRecord {
+  const { userId = '', kind, device, stamp } = login ?? {};
   return {
     ...newRecord(id, data, now),
     ...(remember !== undefined && { remember }),
     ...(maxAge !== undefined && { maxAge }),
-    login: { ...login, at: now, ...(former?.stamp === null && { stamp: null }) },
+    login: {
+      userId,
+      ...(kind !== undefined && { kind }),
+      ...(device !== undefined && { device }),
+      ...proof,
+      ...(stamp === null && { stamp }),
+      at: now,
+    },
   };
 }
 

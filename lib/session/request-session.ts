@@ -32,6 +32,7 @@ import type { SessionRuntime } from './session-runtime.js';
 
 /** Seconds after which a client may try again when the store or the user database has failed. */
 const RETRY_AFTER = 1;
+
 /** The session of a request, if it has one: of Node's or Express's own, or of a request that has Node's at `raw`. */
 export function requestSessionOf(request: unknown): RequestSession | undefined {
   return attachedTo(request) as RequestSession | undefined; // Nothing else is ever attached.
@@ -142,8 +143,8 @@ export class RequestSession implements AttachedSession {
     this.#session.expose(new LoadedSession(id, record, values, hasOlderSignature));
   }
 
-  /** The session's user has been restored. */
-  restored(user: unknown): void {
+  /** The request's user from now on; `undefined` for nobody, though the session stays as it is. */
+  setUser(user: unknown): void {
     this.#user = this.request.user = user;
   }
 
@@ -189,11 +190,6 @@ export class RequestSession implements AttachedSession {
     this.#session.markPassive();
   }
 
-  /** The request goes on without the user of its session. The session stays as it is. */
-  forgetUser(): void {
-    this.restored(undefined);
-  }
-
   /** Opens a session for this user under a new id. When it resolves, that is stored and the former one has ended. */
   logIn(newLogin: NewLogin, user: unknown): Promise<void> {
     return this.#session.run(async () => {
@@ -201,8 +197,7 @@ export class RequestSession implements AttachedSession {
       const { userId } = newLogin.login;
       const id = newUserSessionId(userId);
       const record = recordOfLogin(id, newLogin, this.runtime.clock.now());
-      const former = this.record === undefined ? [] : [this.record];
-      await this.repository.logIn(record, userId, [...former, ...(await this.others.take())]);
+      await this.repository.logIn(record, userId, [this.record ?? [], await this.others.take()].flat());
       await this.#open(id, record, user);
     });
   }
@@ -216,15 +211,13 @@ export class RequestSession implements AttachedSession {
       if (loaded === undefined || former?.login === undefined) {
         throw new UnauthenticatedException();
       }
-      const { userId, kind, device } = former.login;
-      const id = newUserSessionId(userId);
-      const login = { ...proof, userId, ...(kind !== undefined && { kind }), ...(device !== undefined && { device }) };
+      const id = newUserSessionId(former.login.userId);
       const result = await this.repository.reauthenticate(former, loaded.data, (data, replaced) =>
-        recordOfStepUp(id, data, replaced, login, this.runtime.clock.now()),
+        recordOfStepUp(id, data, replaced, proof, this.runtime.clock.now()),
       );
       if (result.outcome === 'ended') {
         this.#session.lose(loaded, result);
-        this.restored(undefined);
+        this.setUser(undefined);
         throw new UnauthenticatedException(this.signOutReason);
       }
       await this.#open(id, result.record, user);
@@ -238,7 +231,7 @@ export class RequestSession implements AttachedSession {
         throw this.#failure;
       }
       const { loaded } = this.#session;
-      const { owner } = this;
+      const owner = loaded?.owner;
       const wasLive = loaded !== undefined && (await this.#session.end(loaded));
       this.#session.begin().inherit(owner);
       if (Object.keys(keep).length > 0) {
@@ -292,7 +285,7 @@ export class RequestSession implements AttachedSession {
     this.#session.expose(new LoadedSession(id, record, parseData(record.data)));
     this.#cookie.issue(id, record);
     this.#opened = record;
-    this.restored(user);
+    this.setUser(user);
   }
 
   #checkLogInPossible(): void {
@@ -300,13 +293,6 @@ export class RequestSession implements AttachedSession {
       throw this.#failure;
     }
     // Otherwise the login would end other sessions of this browser or user, for one whose id no browser gets.
-    if (this.#cookie.isAbandoned) {
-      throw new CookieNotSendableException('The client has hung up.');
-    }
-    const unsendable = this.#cookie.whyUnsendable();
-    if (unsendable !== undefined) {
-      this.runtime.logOnce(unsendable);
-      throw new CookieNotSendableException(unsendable);
-    }
+    this.#cookie.checkSendable();
   }
 }

@@ -117,7 +117,7 @@ export class SessionLoader {
     if (typeof restored === 'string') {
       session.signedOut('revoked', await repository.endWithoutUser(record, restored));
     } else if (await this.hasValidCredentials(session, record, restored.stamp)) {
-      session.restored(restored.user);
+      session.setUser(restored.user);
     } else {
       const wasLive = await repository.revoke(record, 'credentials_changed', 'credentials_changed');
       session.signedOut('credentials_changed', wasLive);

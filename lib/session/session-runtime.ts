@@ -37,8 +37,6 @@ export interface SessionRuntime extends CookieRuntime {
   readonly rotationKeys: RotationKeys;
   readonly users: UserRestorer;
   readonly logger: Logger;
-  /** Logs a mistake of the application's, but each one only once. Default level: `error`. */
-  readonly logOnce: (message: string, level?: 'warn' | 'error') => void;
   readonly options: Pick<ResolvedSessionAuthOptions, 'onStoreError'>;
   /** Gives a request `logIn`, `logOut` and Passport's other methods. */
   readonly addPassportMethods: (request: SessionRequest) => void;
