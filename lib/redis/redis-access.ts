@@ -30,6 +30,14 @@ interface ServerClient {
   scanIterator(options: { MATCH: string; COUNT: number }): AsyncIterable<string | string[]>;
 }
 
+/** How a script is called, beside its named keys and arguments. */
+interface ScriptCall {
+  readonly budget?: TimeBudget | undefined;
+  readonly more?: { keys: string[]; args: string[] };
+  /** Called after the deadline, with the reply that may still come. */
+  readonly onLate?: (reply: Promise<unknown>) => void;
+}
+
 /** Keys that one SCAN asks for. */
 const SCAN_COUNT = 100;
 
@@ -47,14 +55,19 @@ export class RedisAccess {
     this.link.suspect?.(error);
   };
 
-  command<T>(run: (client: RedisCommands) => Promise<T>, budget?: TimeBudget): Promise<T> {
+  /** @param onLate called after the deadline, with the reply that may still come */
+  command<T>(
+    run: (client: RedisCommands) => Promise<T>,
+    budget?: TimeBudget,
+    onLate?: (reply: Promise<T>) => void,
+  ): Promise<T> {
     const { timeout, onFailure } = this;
     const { mayQueue, isDown } = this.link;
     if (isDown === true) {
       return Promise.reject(downError());
     }
     if (mayQueue !== true) {
-      return within(timeout, this.#send(run), { budget, onFailure });
+      return within(timeout, this.#send(run), { budget, onFailure, onLate });
     }
     const late = new AbortController();
     const cancellable = (client: RedisCommands) =>
@@ -68,6 +81,7 @@ export class RedisAccess {
       this.#send((client) => run(cancellable(client))),
       {
         budget,
+        onLate,
         onFailure: (error) => {
           late.abort();
           onFailure(error);
@@ -87,9 +101,9 @@ export class RedisAccess {
     script: LuaScript<Key, Argument>,
     keys: ScriptKeys<Key>,
     args: ScriptArguments<Argument>,
-    { budget, more }: { budget?: TimeBudget | undefined; more?: { keys: string[]; args: string[] } } = {},
+    { budget, more, onLate }: ScriptCall = {},
   ): Promise<unknown> {
-    return this.command((client) => script.run(client, keys, args, more), budget);
+    return this.command((client) => script.run(client, keys, args, more), budget, onLate);
   }
 
   /** The keys that match, in batches, each within the deadline. A key that is there throughout comes at least once. */

@@ -20,7 +20,7 @@ import { RedisAccess, type RedisLink } from './redis-access.js';
 import { RedisClock } from './redis-clock.js';
 import { RedisSessionIndex } from './redis-session-index.js';
 import { END, EXTEND, IS_LIVE, LOG_IN, UPDATE } from './scripts.js';
-import { decodeSession, encodeSession, remainsPrefix, remainsSuffix } from './session-codec.js';
+import { decodeConflict, decodeSession, encodeSession, remainsPrefix, remainsSuffix } from './session-codec.js';
 
 /** What a {@link RedisSessionStore} works with. */
 export interface RedisSessionStoreOptions {
@@ -77,7 +77,8 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
   /**
    * One step; several where a user has so many sessions beyond the limit that one would take long. Redis carries the
    * login out by a deadline or not at all: after it was away, it must not end other sessions for one that nobody waits
-   * for any more. A process's first login learns Redis's time and asks once more.
+   * for any more. A process's first login learns Redis's time and asks once more. Where only the reply is late, nobody
+   * holds the new session, so it ends: it must not count for the limit.
    */
   async logIn(session: NewUserSession, budget?: TimeBudget): Promise<LogInResult> {
     const { record, replaces } = session;
@@ -85,12 +86,13 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
     const replaced = replaces && this.#keys(replaces);
     const { keys, rest: own } = this.#keys(record);
     const args = { ...this.#logInArguments(session), rest: own, replacedRest: replaced?.rest };
+    const onLate = (reply: Promise<unknown>) => void this.#endUnheld(record, reply);
     const evicted: string[] = [];
     for (let late = 0; ;) {
       const sentAt = performance.now();
-      const deadline = this.#clock.in(this.#options.timeout);
+      const deadline = this.#clock.in(budget?.start(this.#options.timeout) ?? this.#options.timeout);
       const whole = { ...keys, replaced: replaced?.keys.session };
-      const reply = await this.#redis.script(LOG_IN, whole, { ...args, deadline }, { budget });
+      const reply = await this.#redis.script(LOG_IN, whole, { ...args, deadline }, { budget, onLate });
       const [outcome, ...rest] = reply as [string, ...unknown[]];
       switch (outcome) {
         case 'late':
@@ -108,7 +110,7 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
           }
           break;
         case 'stale':
-          return this.#changed(replaces?.handle ?? '', rest[0]);
+          return decodeConflict(replaces?.handle ?? '', rest[0]);
         case 'rejected':
           return { outcome };
         default:
@@ -117,12 +119,20 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
     }
   }
 
+  /** Ends a session that a login opened too late. If that cannot be done either, it expires unused. */
+  async #endUnheld(record: SessionRecord, late: Promise<unknown>): Promise<void> {
+    const [outcome] = (await late.catch(() => ['lost'])) as [string];
+    if (outcome === 'created' || outcome === 'lost') {
+      await this.end(record, 'logged_out').catch(() => undefined);
+    }
+  }
+
   async update(record: SessionRecord, expiresAt: number, budget?: TimeBudget): Promise<UpdateResult> {
     const { keys, rest } = this.#keys(record);
     const ttl = this.#ttl(expiresAt);
     const args = { version: record.version - 1, value: encodeSession(record), ttl, rest, expiresAt, now: this.#now };
     const reply = await this.#redis.script(UPDATE, keys, args, { budget });
-    return reply === 1 ? { outcome: 'saved' } : this.#changed(record.handle, reply);
+    return reply === 1 ? { outcome: 'saved' } : decodeConflict(record.handle, reply);
   }
 
   async extend(
@@ -205,12 +215,6 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
   async #remove(handle: string, budget?: TimeBudget): Promise<undefined> {
     await this.#redis.command((client) => client.del(this.#key(handle)), budget);
     this.#options.onUnreadable(handle);
-  }
-
-  /** Why a change met another version than it was made for, by the value that is at the session's key. */
-  #changed(handle: string, value: unknown): Exclude<UpdateResult, { outcome: 'saved' }> {
-    const found = typeof value === 'string' ? decodeSession(handle, value) : undefined;
-    return isLive(found) ? { outcome: 'stale', current: found.record } : { outcome: 'ended', ended: found };
   }
 
   #key(handle: string): string {

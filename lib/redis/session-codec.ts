@@ -2,7 +2,7 @@ import { type EndDetails, type EndedSession, type Ending, endedSession, type End
 import { splitHandle } from '../model/session-id.js';
 import type { LoginRecord, Rotation, SessionRecord } from '../model/session-record.js';
 import type { Device } from '../model/session-info.js';
-import type { FoundSession } from '../store/session-store.js';
+import { type FoundSession, isLive, type UpdateResult } from '../store/session-store.js';
 
 /**
  * A session in Redis is one JSON text:
@@ -127,6 +127,12 @@ export function decodeSession(handle: string, text: string): FoundSession | Ende
   if (owner !== undefined) record.owner = owner;
   if (head.user !== undefined) record.login = decodeLogin(head.user, head);
   return { record, values };
+}
+
+/** Why a change met another version than it was made for, by the value that is at the session's key. */
+export function decodeConflict(handle: string, value: unknown): Exclude<UpdateResult, { outcome: 'saved' }> {
+  const found = typeof value === 'string' ? decodeSession(handle, value) : undefined;
+  return isLive(found) ? { outcome: 'stale', current: found.record } : { outcome: 'ended', ended: found };
 }
 
 function decodeLogin(userId: string, head: StoredSession): LoginRecord {

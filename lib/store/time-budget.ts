@@ -53,11 +53,20 @@ interface Waiting {
   readonly onFailure?: ((error: Error) => void) | undefined;
 }
 
+interface WaitingFor<T> extends Waiting {
+  /** Called after the {@link DeadlineError}, with what may still come. */
+  readonly onLate?: ((result: Promise<T>) => void) | undefined;
+}
+
 /**
  * The result, or a {@link DeadlineError} when it takes longer than `limit` milliseconds. Written out because it is on
  * every request's path: `Promise.race` would create several promises more.
  */
-export function within<T>(limit: number, result: Promise<T>, { budget, onFailure }: Waiting = {}): Promise<T> {
+export function within<T>(
+  limit: number,
+  result: Promise<T>,
+  { budget, onFailure, onLate }: WaitingFor<T> = {},
+): Promise<T> {
   const left = budget?.start(limit) ?? limit;
   const due = performance.now() + left;
   return new Promise<T>((resolve, reject) => {
@@ -81,7 +90,10 @@ export function within<T>(limit: number, result: Promise<T>, { budget, onFailure
     const giveUp = (): void => {
       // After the sockets have been read: the reply may have arrived.
       setImmediate(() => {
-        fail(new DeadlineError(`no reply within ${Math.ceil(left)} ms`));
+        if (!isOver) {
+          fail(new DeadlineError(`no reply within ${Math.ceil(left)} ms`));
+          onLate?.(result);
+        }
       });
     };
     let timer = setTimeout(() => {

@@ -1,8 +1,13 @@
 import { RedisSessionStore } from '../../lib/redis/redis-session-store.js';
 import type { RedisCommands } from '../../lib/redis/redis-options.js';
+import { newUserSessionId } from '../../lib/model/session-id.js';
+import { recordOfLogin } from '../../lib/model/session-record.js';
+import { TimeBudget } from '../../lib/store/time-budget.js';
 import { resolveOptions } from '../../lib/validation/options.js';
 import { SECRET } from '../support/application.js';
 import { TestClock } from '../support/test-clock.js';
+
+const TIMEOUT = 60_000;
 
 /** A client that replies to all with its name, be it connected or not. */
 const client = (name: string): RedisCommands => {
@@ -16,7 +21,7 @@ describe("the store's client", () => {
   const { lifetime } = resolveOptions({ secret: SECRET }, 'test');
   const store = new RedisSessionStore({
     link,
-    timeout: 1000,
+    timeout: TIMEOUT,
     prefix: 'sess:',
     clock: new TestClock(),
     lifetime,
@@ -28,6 +33,25 @@ describe("the store's client", () => {
     link.client = second;
 
     expect(store.client).toBe(second);
+  });
+
+  it('is told to log a user in by when the request stops waiting, and not by when another one would', async () => {
+    const now = Date.now();
+    const deadlines: number[] = [];
+    const evalSha = (_: string, { arguments: args }: { arguments: string[] }) => {
+      deadlines.push(Number(args[5]));
+      return Promise.resolve(['created', 0, now]);
+    };
+    link.client = { ...first, evalSha };
+    const id = newUserSessionId('ada');
+    const record = recordOfLogin(id, { login: { userId: 'ada' }, data: {}, remember: undefined }, now);
+    const session = { record, expiresAt: now + 60_000 };
+    await store.logIn(session);
+    await store.logIn(session, Object.assign(new TimeBudget(), { start: () => 100 }));
+
+    const [unknown, limited = NaN] = deadlines;
+    expect(unknown).toBe(0);
+    expect(limited - now).toBeLessThan(TIMEOUT / 2);
   });
 
   it('is a property of the store as connect-redis has it: seen by who lists them', () => {
