@@ -12,8 +12,6 @@ export interface PresentedId extends SessionId {
 
 /** A browser may hold several cookies of our name, for other paths or domains. The first ones count; no work is done on more. */
 const MOST_VALUES = 16;
-/** So many whose signature holds are looked for in the store. */
-const MOST_PRESENTED = 4;
 /** A longer value is not ours (which has some 120 characters) and is not worth computing a signature. */
 const LONGEST_VALUE = 256;
 /** Percent-encoding of nothing but ASCII, as this module writes it. Anything else would cost an exception. */
@@ -51,17 +49,7 @@ export class SessionCookies {
     if (header === undefined || !header.includes(this.attributes.name)) {
       return [];
     }
-    const ids: PresentedId[] = [];
-    for (const value of this.#valuesIn(header)) {
-      const id = this.#verify(value);
-      if (id !== undefined) {
-        ids.push(id);
-      }
-      if (ids.length === MOST_PRESENTED) {
-        break;
-      }
-    }
-    return ids;
+    return [...this.#valuesIn(header)].flatMap((value) => this.#verify(value) ?? []);
   }
 
   /** Whether browsers accept the cookie over this request's connection. */

@@ -146,7 +146,8 @@ export class SessionAuthService {
 
   /**
    * Logs out. When it resolves, the store has ended the session, no request that is under way can bring it back, and
-   * the response makes the browser forget the cookie. Does nothing for a request without a login.
+   * the response makes the browser forget the cookie. If the session has been stepped up meanwhile, it ends all the same,
+   * and so does every other session that the request's cookies open. Does nothing for a request without a login.
    *
    * @throws SessionStoreUnavailableException (503) when the store does not reply: the cookie stays, and the user is
    * still logged in unless the store carries it out later

@@ -7,6 +7,7 @@ import { SessionAuthService } from '../../lib/index.js';
 import { newAnonymousSessionId, newUserSessionId } from '../../lib/model/session-id.js';
 import { SECRET, TestApplication, type TestApplicationOptions } from '../support/application.js';
 import type { RequestOptions } from '../support/browser.js';
+import type { Browser } from '../support/browser.js';
 import { RedisServer } from '../support/redis-server.js';
 
 const CREDENTIALS = { username: 'ada', password: 'lovelace' };
@@ -183,6 +184,7 @@ describe('of several cookies of our name', () => {
     ['one of a session that has ended', () => [signed(freshId())]],
     ['ten forged ones', () => Array.from({ length: 10 }, () => signed(freshId(), OLDER))],
     ['three dead ones', () => [signed(freshId()), 'x', signed(freshId(newAnonymousSessionId()))]],
+    ['fifteen dead ones, validly signed', () => Array.from({ length: 15 }, () => signed(freshId()))],
   ])('the one that has not ended counts behind %s', async (_, dead) => {
     const valid = (await application.loggedIn()).cookies.get('sid')!;
     const cookie = [...dead(), valid].map((value) => `sid=${value}`).join('; ');
@@ -194,12 +196,63 @@ describe('of several cookies of our name', () => {
     );
   });
 
-  it('no more than a few are tried', async () => {
+  it('no more than sixteen are tried', async () => {
     const cookie = Array.from({ length: 40 }, () => `sid=${signed(freshId())}`).join('; ');
     const { get: before = 0 } = await commands();
     await application.browser().get('/me', { headers: { cookie } });
 
-    expect((await commands())['get']! - before).toBe(4); // Whether they are live and, if not, why, is one question.
+    expect((await commands())['get']! - before).toBe(16); // Whether they are live and, if not, why, is one question.
+  });
+});
+
+describe('a browser that shows several live sessions', () => {
+  const showing = (...browsers: Browser[]) => ({
+    headers: { cookie: browsers.map((one) => `sid=${one.cookies.get('sid')!}`).join('; ') },
+  });
+  const loggedIn = (...names: ('ada' | 'grace')[]) =>
+    Promise.all(names.map((name) => application.loggedIn(name, name === 'ada' ? 'lovelace' : 'hopper')));
+
+  it.each([[['ada', 'grace'] as const], [['ada', 'ada'] as const], [['grace', 'ada', 'grace', 'ada'] as const]])(
+    'is logged out of all by one logout: %p',
+    async (names) => {
+      const shown = showing(...(await loggedIn(...names)));
+      const visitor = application.browser();
+      const events = application.events.length;
+      const left = await visitor.post('/logout', shown);
+
+      expect([left.status, left.setCookies]).toEqual([204, [expect.stringMatching(/^sid=; /)]]);
+      expect((await visitor.get('/me', shown)).status).toBe(401);
+      expect(application.events.slice(events).map(({ type }) => type)).toEqual(names.map(() => 'logged-out'));
+    },
+  );
+
+  it.each(['ada', 'grace'])('goes on in none of them after a login of %s', async (username) => {
+    const browsers = await loggedIn('grace', 'ada', 'ada');
+    const visitor = application.browser();
+    const json = { username, password: username === 'ada' ? 'lovelace' : 'hopper' };
+    expect((await visitor.post('/login', { json, ...showing(...browsers) })).status).toBe(200);
+
+    expect((await visitor.get('/me', showing(...browsers))).status).toBe(401);
+    expect((await visitor.get('/me')).status).toBe(200);
+  });
+
+  it('is logged out of what it shows behind dead cookies, and of nothing that it has only the handle of', async () => {
+    const [one, other] = await loggedIn('ada', 'grace');
+    const foreign = `${idOf(other!.cookies.get('sid')!).split('.')[0]!}.${idOf(one!.cookies.get('sid')!).split('.')[1]!}`;
+    const values = [signed(freshId()), one!.cookies.get('sid')!, signed(freshId()), signed(foreign)];
+    await application.browser().post('/logout', { headers: { cookie: values.map((v) => `sid=${v}`).join('; ') } });
+
+    expect([(await one!.get('/me')).status, (await other!.get('/me')).status]).toEqual([401, 200]);
+  });
+
+  it('costs a logout one look-up for each, and none where there is one cookie', async () => {
+    const [one, ...others] = await loggedIn('ada', 'grace', 'ada');
+    const { get: before = 0 } = await commands();
+    await application.browser().post('/logout', showing(one!));
+    const { get: between = 0 } = await commands();
+    await application.browser().post('/logout', showing(...others));
+
+    expect([between - before, (await commands())['get']! - between]).toEqual([1, 2]);
   });
 });
 

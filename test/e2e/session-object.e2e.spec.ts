@@ -1,14 +1,25 @@
-import { Body, Controller, Put, Req, UseGuards } from '@nestjs/common';
+import { Body, Controller, Param, Post, Put, Req, UseGuards } from '@nestjs/common';
 import type { Request } from 'express';
 import expressSession from 'express-session';
-import { LoginGuard } from '../../lib/index.js';
+import { LoginGuard, SessionAuthService } from '../../lib/index.js';
 import { TestApplication, type TestApplicationOptions } from '../support/application.js';
 import { LogRecorder } from '../support/log-recorder.js';
 
 const DAY = 24 * 3_600_000;
 
+/** Takes `req.session` away, as applications do that know cookie-session. */
+function take(request: Partial<Request>, how: string): void {
+  if (how === 'deleted') {
+    delete request.session;
+  } else {
+    Object.assign(request, { session: { null: null, undefined, false: false }[how] });
+  }
+}
+
 @Controller()
 class ObjectController {
+  constructor(private readonly sessionAuth: SessionAuthService) {}
+
   @Put('empty-object')
   empty(@Req() request: { session: unknown }) {
     request.session = {};
@@ -32,6 +43,27 @@ class ObjectController {
   @Put('deleted')
   deleted(@Req() request: Partial<Request>) {
     delete request.session;
+  }
+
+  @Post('taken/:how')
+  async taken(@Req() request: Request, @Param('how') how: string) {
+    take(request, how);
+    await this.sessionAuth.logIn(request, { id: '1', name: 'Ada' }, { keep: ['cart'] });
+    Object.assign(request.session, { color: 'blue' });
+    const { cookie: _cookie, passport: _passport, ...data } = request.session as unknown as Record<string, unknown>;
+    return data;
+  }
+
+  @Post('taken/:how/step-up')
+  async stepUp(@Req() request: Request, @Param('how') how: string) {
+    take(request, how);
+    await this.sessionAuth.reauthenticate(request);
+  }
+
+  @Post('taken/:how/logout')
+  async logOut(@Req() request: Request, @Param('how') how: string) {
+    take(request, how);
+    await this.sessionAuth.logOut(request);
   }
 
   @Put('assigned')
@@ -110,6 +142,29 @@ describe('an object that is no session, put at req.session,', () => {
     ]);
 
     expect(warnings('req.session')).toEqual([]);
+  });
+});
+
+describe('a login after a handler has taken req.session away', () => {
+  it.each(['null', 'undefined', 'false', 'deleted'])('succeeds, on a new session (%s)', async (how) => {
+    const browser = await (await started()).loggedIn();
+    const before = browser.cookies.get('sid');
+    const login = await browser.post(`/taken/${how}`);
+
+    expect([login.status, login.setCookies.length]).toEqual([201, 1]);
+    expect(login.json()).toEqual({ color: 'blue' });
+    expect((await browser.get('/session')).json()).toEqual({ color: 'blue' });
+    expect((await browser.get('/me')).json()).toMatchObject({ name: 'Ada' });
+    expect((await application.browser().get('/me', { headers: { cookie: `sid=${before!}` } })).status).toBe(401);
+  });
+
+  it.each(['null', 'undefined', 'false', 'deleted'])('is no matter to a step-up and a logout (%s)', async (how) => {
+    const browser = await (await started()).loggedIn();
+    expect((await browser.post(`/taken/${how}/step-up`)).status).toBe(201);
+    expect((await browser.get('/me')).status).toBe(200);
+    expect((await browser.post(`/taken/${how}/logout`)).status).toBe(201);
+
+    expect(browser.cookies.size).toBe(0);
   });
 });
 
