@@ -3,10 +3,7 @@ import { remainsPrefix } from './session-codec.js';
 
 /** Sessions that one call of a script ends at most: that takes Redis a few milliseconds (docs/operations.md). */
 const STEP = 100;
-/**
- * Sessions among which one call looks for the least recently seen. Of a user with more, these are the ones that end
- * first.
- */
+/** Sessions among which one call looks for the least recently seen: of a user with more, those that end first. */
 const LOOK = 500;
 /** Bytes from a session's start that hold everything but its data, as a rule. */
 const HEAD = 1024;
