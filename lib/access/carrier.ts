@@ -25,6 +25,8 @@ export function findRequest(context: ExecutionContext): SessionRequest | undefin
       return context.switchToHttp().getRequest<SessionRequest>();
     case 'graphql':
       return requestIn(context.getArgByIndex(GRAPHQL_CONTEXT));
+    case 'ws':
+      return requestIn(context.switchToWs().getClient());
     case 'rpc':
       return undefined; // What a message brings with it is the sender's.
     default:
