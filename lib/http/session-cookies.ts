@@ -10,7 +10,7 @@ export interface PresentedId extends SessionId {
   readonly hasOlderSignature: boolean;
 }
 
-/** A browser may hold several cookies of our name, for other paths or domains. The first ones count; no work is done on more. */
+/** A browser may hold several cookies of our name, for other paths or domains. Those after so many are ignored. */
 const MOST_VALUES = 16;
 /** A longer value is not ours (which has some 120 characters) and is not worth computing a signature. */
 const LONGEST_VALUE = 256;

@@ -90,6 +90,7 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
     const evicted: string[] = [];
     for (let late = 0; ;) {
       const sentAt = performance.now();
+      // This starts the script's wait, which its own start then goes on with.
       const deadline = this.#clock.in(budget?.start(this.#options.timeout) ?? this.#options.timeout);
       const whole = { ...keys, replaced: replaced?.keys.session };
       const reply = await this.#redis.script(LOG_IN, whole, { ...args, deadline }, { budget, onLate });

@@ -28,7 +28,8 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
   private readonly logger = new Logger(UserSerializers.name);
   /** Which of several serializers has restored a user. */
   private readonly restoredBy = new WeakMap<object, UserSerializer>();
-  private readonly complainedOf = new Set<string>();
+  /** The serializers whose first restored user has been looked at. */
+  private readonly checked = new Set<UserSerializer>();
 
   constructor(
     @Inject(DiscoveryService) private readonly discovery: DiscoveryService,
@@ -142,9 +143,12 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
       return;
     }
     this.restoredBy.set(user, serializer);
-    const name = nameOf(serializer);
-    if (!this.complainedOf.has(name) && !serializer.supports(user)) {
-      this.complainedOf.add(name);
+    if (this.checked.has(serializer)) {
+      return;
+    }
+    this.checked.add(serializer);
+    if (!serializer.supports(user)) {
+      const name = nameOf(serializer);
       this.logger.error(
         `${name}.deserializeUser() returns users whom ${name}.supports(user) does not take: a copy of such a user ` +
           'would count as one of another kind. Let supports(user) take both those who log in and those restored.',
@@ -192,11 +196,11 @@ function idByKind(serializer: UserSerializer, user: unknown): string | undefined
 
 /** @throws UserNotSerializableException where `supports` is asynchronous: a promise would stand for true */
 function isSupported(serializer: UserSerializer, user: unknown): boolean {
-  const answer: unknown = serializer.supports(user);
-  if (typeof answer === 'object' && answer !== null && 'then' in answer) {
+  const supports: unknown = serializer.supports(user);
+  if (typeof supports === 'object' && supports !== null && 'then' in supports) {
     throw new UserNotSerializableException(`${nameOf(serializer)}.supports(user) must not be asynchronous.`);
   }
-  return Boolean(answer);
+  return Boolean(supports);
 }
 
 /** Whether JSON carries it. What cannot be written as JSON at all fails when the session is stored. */

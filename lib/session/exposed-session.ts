@@ -229,10 +229,13 @@ export class ExposedSession implements SessionOwner {
   /** The session at `req.session`; `undefined` where a handler has taken that away, or the session has ended. */
   #exposed(): LoadedSession | undefined {
     const loaded = this.#loaded;
-    if (loaded !== undefined && isSessionReplaced(this.request)) {
-      this.runtime.logOnce(REPLACED, 'warn');
+    if (!isSessionExposed(this.request)) {
+      if (loaded !== undefined && isSessionReplaced(this.request)) {
+        this.runtime.logOnce(REPLACED, 'warn');
+      }
+      return undefined;
     }
-    if (!isSessionExposed(this.request) || loaded?.hasEnded !== false) {
+    if (loaded?.hasEnded !== false) {
       return undefined;
     }
     return loaded.express === undefined ? loaded : this.#loadedFor(this.request.session as ExpressSession);
