@@ -84,8 +84,10 @@ export class DelayProxy {
 
   async close(): Promise<void> {
     this.refuse();
-    const closed = Array.from(this.#sockets, (socket) => once(socket, 'close'));
-    for (const socket of this.#sockets) socket.destroy();
+    // One that was reset while it was handed over has closed before anybody listened.
+    const open = [...this.#sockets].filter((socket) => !socket.closed);
+    const closed = open.map((socket) => once(socket, 'close'));
+    for (const socket of open) socket.destroy();
     await Promise.all(closed);
   }
 
