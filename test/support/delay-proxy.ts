@@ -79,7 +79,7 @@ export class DelayProxy {
 
   /** Resets every open connection (RST) on both sides; what was on its way is lost. */
   resetAll(): void {
-    for (const socket of this.#sockets) socket.resetAndDestroy();
+    for (const socket of this.#sockets) reset(socket);
   }
 
   async close(): Promise<void> {
@@ -100,7 +100,7 @@ export class DelayProxy {
     ] as const) {
       this.#sockets.add(socket);
       socket.setNoDelay(true);
-      socket.on('error', () => other.resetAndDestroy());
+      socket.on('error', () => reset(other));
       socket.on('close', () => {
         this.#sockets.delete(socket);
       });
@@ -118,6 +118,12 @@ export class DelayProxy {
     this.#lines.add(line);
     return line;
   }
+}
+
+/** Node cannot reset a socket that is shutting down, and would leave it open for ever. */
+function reset(socket: Socket): void {
+  if (socket.writableEnded) socket.destroy();
+  else socket.resetAndDestroy();
 }
 
 /** One direction of one connection: what arrives first is delivered first, whatever the delay has become since. */

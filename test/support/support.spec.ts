@@ -333,6 +333,17 @@ describe('DelayProxy', () => {
     await eventually('the proxy to forget the connection', () => proxy.connections === 0);
   });
 
+  it('resets a connection that is just ending', async () => {
+    const { proxy, socket } = await lineWith(0);
+    socket.on('error', () => undefined);
+    proxy.pause();
+    socket.end('a');
+    await eventually('the end to arrive', () => proxy.held === 2);
+    proxy.resume();
+    proxy.resetAll();
+    await eventually('nothing to be open', () => proxy.connections === 0);
+  });
+
   it('refuses new connections, keeps the open one, and accepts again on the same port', async () => {
     const { proxy, socket, received } = await lineWith(0);
     proxy.refuse();
