@@ -28,6 +28,7 @@ import type {
   SessionLimit,
 } from '../store/session-store.js';
 import { TimeBudget } from '../store/time-budget.js';
+import { Turns } from '../store/turns.js';
 import type { SessionReporter } from './session-reporter.js';
 import { onLatest } from './succession.js';
 
@@ -48,11 +49,12 @@ export class SessionRepository {
     private readonly store: AtomicSessionStore,
     private readonly settings: RepositorySettings,
     private readonly budget?: TimeBudget,
+    private readonly turns = new Turns(),
   ) {}
 
   /** For one request, or one call of the registry: all its commands together take no longer than one may. */
   withTimeBudget(): SessionRepository {
-    return new SessionRepository(this.store, this.settings, new TimeBudget());
+    return new SessionRepository(this.store, this.settings, new TimeBudget(), this.turns);
   }
 
   /** True while the store's connection is down. */
@@ -95,7 +97,8 @@ export class SessionRepository {
     change: (current: SessionRecord) => Partial<SessionRecord>,
   ): Promise<SaveResult> {
     const update = this.#update.bind(this);
-    const result = await saveMerged({ loaded, data, change, update }).catch(this.#reportConflict);
+    const { turns } = this;
+    const result = await saveMerged({ loaded, data, change, update, turns }).catch(this.#reportConflict);
     if (result.outcome === 'ended') {
       this.reporter.saveDropped(loaded);
     } else {
@@ -108,7 +111,8 @@ export class SessionRepository {
    * Changes what is stored beside the data. The amendment is evaluated again after a conflict; `undefined` stops it.
    */
   amend(loaded: SessionRecord, amendment: Amendment): Promise<AmendResult> {
-    return amendRecord(loaded, amendment, this.#update.bind(this)).catch(this.#reportConflict);
+    const update = this.#update.bind(this);
+    return amendRecord(loaded, amendment, { update, turns: this.turns }).catch(this.#reportConflict);
   }
 
   /** Writes activity down. No response waits for it, and it never rejects: a failure is an event. */
@@ -177,7 +181,8 @@ export class SessionRepository {
   ): Promise<SaveResult> {
     const renew = (record: SessionRecord, replaces: SessionRecord) =>
       this.#logIn({ record, replaces, continues: true });
-    const result = await renewMerged({ loaded, data, next, renew }).catch(this.#reportConflict);
+    const { turns } = this;
+    const result = await renewMerged({ loaded, data, next, renew, turns }).catch(this.#reportConflict);
     if (result.outcome === 'saved') {
       this.reporter.reauthenticated(result.record, loaded.handle);
       this.reporter.saved(result.record, Buffer.byteLength(loaded.data));

@@ -1,8 +1,9 @@
-import { setTimeout } from 'node:timers/promises';
+import { setTimeout as pause } from 'node:timers/promises';
 import { applyChanges, changesBetween } from '../model/session-data.js';
 import type { SessionRecord } from '../model/session-record.js';
 import { SessionConflictException } from '../session-auth.errors.js';
 import type { EndedResult, LogInResult, UpdateResult } from './session-store.js';
+import type { Turns } from './turns.js';
 
 /** How often a change that met a newer version is tried again before it gives up, after about half a second. */
 export const MOST_ATTEMPTS = 40;
@@ -21,6 +22,7 @@ interface Save {
   readonly change: (current: SessionRecord) => Partial<SessionRecord>;
   /** The store's step. */
   readonly update: (record: SessionRecord) => Promise<UpdateResult>;
+  readonly turns: Turns;
 }
 
 /**
@@ -29,23 +31,20 @@ interface Save {
  *
  * @throws SessionConflictException (503) when others kept being faster: a change is never lost silently
  */
-export async function saveMerged({ loaded, before = loaded.data, data, change, update }: Save): Promise<SaveResult> {
+export function saveMerged(save: Save): Promise<SaveResult> {
+  const { loaded, before = loaded.data, data, change, update, turns } = save;
   let current = loaded;
   let next = before === loaded.data ? data : applyChanges(loaded.data, changesBetween(before, data));
-  for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+  return untilCurrent(loaded, turns, async () => {
     const record: SessionRecord = { ...current, ...change(current), version: current.version + 1, data: next };
     const result = await update(record);
-    if (result.outcome === 'saved') {
-      return { outcome: 'saved', record };
-    }
-    if (result.outcome === 'ended') {
-      return result;
+    if (result.outcome !== 'stale') {
+      return result.outcome === 'saved' ? { outcome: 'saved', record } : result;
     }
     current = result.current;
     next = applyChanges(current.data, changesBetween(before, data));
-    await randomPause(attempt);
-  }
-  throw new SessionConflictException();
+    return undefined;
+  });
 }
 
 /** What to change in this version of a session; `undefined` to change nothing. */
@@ -59,13 +58,13 @@ export type AmendResult = { readonly outcome: 'saved' | 'unchanged'; readonly re
  *
  * @throws SessionConflictException (503) when others kept being faster
  */
-export async function amendRecord(
+export function amendRecord(
   loaded: SessionRecord,
   amendment: Amendment,
-  update: (record: SessionRecord) => Promise<UpdateResult>,
+  { update, turns }: Pick<Save, 'update' | 'turns'>,
 ): Promise<AmendResult> {
   let current = loaded;
-  for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+  return untilCurrent(loaded, turns, async () => {
     const change = amendment(current);
     if (change === undefined) {
       return { outcome: 'unchanged', record: current };
@@ -76,8 +75,8 @@ export async function amendRecord(
       return result.outcome === 'saved' ? { outcome: 'saved', record } : result;
     }
     current = result.current;
-  }
-  throw new SessionConflictException();
+    return undefined;
+  });
 }
 
 interface Renewal {
@@ -92,6 +91,7 @@ interface Renewal {
     record: SessionRecord,
     replaces: SessionRecord,
   ) => Promise<Exclude<LogInResult, { outcome: 'rejected' }>>;
+  readonly turns: Turns;
 }
 
 /**
@@ -99,23 +99,39 @@ interface Renewal {
  *
  * @throws SessionConflictException (503) when others kept being faster
  */
-export async function renewMerged({ loaded, data, next, renew }: Renewal): Promise<SaveResult> {
+export function renewMerged({ loaded, data, next, renew, turns }: Renewal): Promise<SaveResult> {
   let replaces = loaded;
   let record = next(data, replaces);
-  for (let attempt = 0; attempt < MOST_ATTEMPTS; attempt++) {
+  return untilCurrent(loaded, turns, async () => {
     const result = await renew(record, replaces);
     if (result.outcome !== 'stale') {
       return result.outcome === 'created' ? { outcome: 'saved', record } : result;
     }
     replaces = result.current;
     record = next(applyChanges(replaces.data, changesBetween(loaded.data, data)), replaces);
-  }
-  throw new SessionConflictException();
+    return undefined;
+  });
 }
 
-/** Keeps parallel saves of one session apart: the later the attempt, the longer the pause may be. */
-async function randomPause(attempt: number): Promise<void> {
-  if (attempt > 1) {
-    await setTimeout(Math.random() * attempt);
-  }
+/**
+ * Makes the attempt until it has a result, in its turn in this process where others compete. Between
+ * processes, pauses spread the attempts: the later the attempt, the longer the pause may be.
+ */
+async function untilCurrent<Result>(
+  { handle }: SessionRecord,
+  turns: Turns,
+  attempt: () => Promise<Result | undefined>,
+): Promise<Result> {
+  const retry = async (): Promise<Result> => {
+    for (let retries = 1; retries < MOST_ATTEMPTS; retries++) {
+      const result = await attempt();
+      if (result !== undefined) {
+        return result;
+      }
+      await pause(Math.random() * retries);
+    }
+    throw new SessionConflictException();
+  };
+  const result = turns.areTaken(handle) ? undefined : await attempt();
+  return result ?? turns.take(handle, retry);
 }
