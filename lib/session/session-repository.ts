@@ -28,7 +28,7 @@ import type {
   SessionLimit,
 } from '../store/session-store.js';
 import { TimeBudget } from '../store/time-budget.js';
-import { Turns } from '../store/turns.js';
+import { SerialQueues } from '../store/serial-queues.js';
 import type { SessionReporter } from './session-reporter.js';
 import { onLatest } from './succession.js';
 
@@ -41,7 +41,7 @@ export interface RepositorySettings {
 }
 
 /**
- * The store as requests use it. It dates each step by the lifetime, turns each failure into an event and a 503, and
+ * The store as requests use it. It dates each step by the lifetime, queues each failure into an event and a 503, and
  * reports each fact after it has become one.
  */
 export class SessionRepository {
@@ -49,12 +49,12 @@ export class SessionRepository {
     private readonly store: AtomicSessionStore,
     private readonly settings: RepositorySettings,
     private readonly budget?: TimeBudget,
-    private readonly turns = new Turns(),
+    private readonly queues = new SerialQueues(),
   ) {}
 
   /** For one request, or one call of the registry: all its commands together take no longer than one may. */
   withTimeBudget(): SessionRepository {
-    return new SessionRepository(this.store, this.settings, new TimeBudget(), this.turns);
+    return new SessionRepository(this.store, this.settings, new TimeBudget(), this.queues);
   }
 
   /** True while the store's connection is down. */
@@ -97,8 +97,8 @@ export class SessionRepository {
     change: (current: SessionRecord) => Partial<SessionRecord>,
   ): Promise<SaveResult> {
     const update = this.#update.bind(this);
-    const { turns } = this;
-    const result = await saveMerged({ loaded, data, change, update, turns }).catch(this.#reportConflict);
+    const { queues } = this;
+    const result = await saveMerged({ loaded, data, change, update, queues }).catch(this.#reportConflict);
     if (result.outcome === 'ended') {
       this.reporter.saveDropped(loaded);
     } else {
@@ -112,7 +112,7 @@ export class SessionRepository {
    */
   amend(loaded: SessionRecord, amendment: Amendment): Promise<AmendResult> {
     const update = this.#update.bind(this);
-    return amendRecord(loaded, amendment, { update, turns: this.turns }).catch(this.#reportConflict);
+    return amendRecord(loaded, amendment, { update, queues: this.queues }).catch(this.#reportConflict);
   }
 
   /** Writes activity down. No response waits for it, and it never rejects: a failure is an event. */
@@ -181,8 +181,8 @@ export class SessionRepository {
   ): Promise<SaveResult> {
     const renew = (record: SessionRecord, replaces: SessionRecord) =>
       this.#logIn({ record, replaces, continues: true });
-    const { turns } = this;
-    const result = await renewMerged({ loaded, data, next, renew, turns }).catch(this.#reportConflict);
+    const { queues } = this;
+    const result = await renewMerged({ loaded, data, next, renew, queues }).catch(this.#reportConflict);
     if (result.outcome === 'saved') {
       this.reporter.reauthenticated(result.record, loaded.handle);
       this.reporter.saved(result.record, Buffer.byteLength(loaded.data));

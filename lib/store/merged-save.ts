@@ -3,7 +3,7 @@ import { applyChanges, changesBetween } from '../model/session-data.js';
 import type { SessionRecord } from '../model/session-record.js';
 import { SessionConflictException } from '../session-auth.errors.js';
 import type { EndedResult, LogInResult, UpdateResult } from './session-store.js';
-import type { Turns } from './turns.js';
+import type { SerialQueues } from './serial-queues.js';
 
 /** How often a change that met a newer version is tried again before it gives up, after about half a second. */
 export const MOST_ATTEMPTS = 40;
@@ -22,7 +22,7 @@ interface Save {
   readonly change: (current: SessionRecord) => Partial<SessionRecord>;
   /** The store's step. */
   readonly update: (record: SessionRecord) => Promise<UpdateResult>;
-  readonly turns: Turns;
+  readonly queues: SerialQueues;
 }
 
 /**
@@ -32,10 +32,10 @@ interface Save {
  * @throws SessionConflictException (503) when others kept being faster: a change is never lost silently
  */
 export function saveMerged(save: Save): Promise<SaveResult> {
-  const { loaded, before = loaded.data, data, change, update, turns } = save;
+  const { loaded, before = loaded.data, data, change, update, queues } = save;
   let current = loaded;
   let next = before === loaded.data ? data : applyChanges(loaded.data, changesBetween(before, data));
-  return untilCurrent(loaded, turns, async () => {
+  return untilCurrent(loaded, queues, async () => {
     const record: SessionRecord = { ...current, ...change(current), version: current.version + 1, data: next };
     const result = await update(record);
     if (result.outcome !== 'stale') {
@@ -61,10 +61,10 @@ export type AmendResult = { readonly outcome: 'saved' | 'unchanged'; readonly re
 export function amendRecord(
   loaded: SessionRecord,
   amendment: Amendment,
-  { update, turns }: Pick<Save, 'update' | 'turns'>,
+  { update, queues }: Pick<Save, 'update' | 'queues'>,
 ): Promise<AmendResult> {
   let current = loaded;
-  return untilCurrent(loaded, turns, async () => {
+  return untilCurrent(loaded, queues, async () => {
     const change = amendment(current);
     if (change === undefined) {
       return { outcome: 'unchanged', record: current };
@@ -91,7 +91,7 @@ interface Renewal {
     record: SessionRecord,
     replaces: SessionRecord,
   ) => Promise<Exclude<LogInResult, { outcome: 'rejected' }>>;
-  readonly turns: Turns;
+  readonly queues: SerialQueues;
 }
 
 /**
@@ -99,10 +99,10 @@ interface Renewal {
  *
  * @throws SessionConflictException (503) when others kept being faster
  */
-export function renewMerged({ loaded, data, next, renew, turns }: Renewal): Promise<SaveResult> {
+export function renewMerged({ loaded, data, next, renew, queues }: Renewal): Promise<SaveResult> {
   let replaces = loaded;
   let record = next(data, replaces);
-  return untilCurrent(loaded, turns, async () => {
+  return untilCurrent(loaded, queues, async () => {
     const result = await renew(record, replaces);
     if (result.outcome !== 'stale') {
       return result.outcome === 'created' ? { outcome: 'saved', record } : result;
@@ -114,12 +114,12 @@ export function renewMerged({ loaded, data, next, renew, turns }: Renewal): Prom
 }
 
 /**
- * Makes the attempt until it has a result, in its turn in this process where others compete. Between
- * processes, pauses spread the attempts: the later the attempt, the longer the pause may be.
+ * Makes the attempt until it has a result. Where other requests of this process compete for the session, it waits in
+ * their queue. Between processes, pauses spread the attempts: the later the attempt, the longer the pause may be.
  */
 async function untilCurrent<Result>(
   { handle }: SessionRecord,
-  turns: Turns,
+  queues: SerialQueues,
   attempt: () => Promise<Result | undefined>,
 ): Promise<Result> {
   const retry = async (): Promise<Result> => {
@@ -132,6 +132,6 @@ async function untilCurrent<Result>(
     }
     throw new SessionConflictException();
   };
-  const result = turns.areTaken(handle) ? undefined : await attempt();
-  return result ?? turns.take(handle, retry);
+  const result = queues.isBusy(handle) ? undefined : await attempt();
+  return result ?? queues.run(handle, retry);
 }

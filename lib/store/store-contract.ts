@@ -7,7 +7,7 @@ import { isHandle, isUserHandle, newSecret, parseSessionId } from '../model/sess
 import { newRecord, type SessionRecord } from '../model/session-record.js';
 import { saveMerged } from './merged-save.js';
 import { type AtomicSessionStore, type FoundSession, isLive } from './session-store.js';
-import { Turns } from './turns.js';
+import { SerialQueues } from './serial-queues.js';
 
 /** The callback of a method of an express-session store, in Node's form. */
 export type StoreCallback<T = unknown> = (error?: unknown, result?: T) => void;
@@ -47,7 +47,7 @@ interface Read {
 export class StoreContract {
   /** What was read, by the object that was given out for it. Saving such an object never creates a session. */
   readonly #read = new WeakMap<object, Read>();
-  readonly #turns = new Turns();
+  readonly #queues = new SerialQueues();
 
   constructor(
     private readonly store: AtomicSessionStore,
@@ -147,7 +147,7 @@ export class StoreContract {
       data,
       change: () => ({ seenAt: this.clock.now() }),
       update: (record) => this.store.update(record, expiresAt(record, this.lifetime)),
-      turns: this.#turns,
+      queues: this.#queues,
     });
     return result.outcome === 'saved' ? result.record : undefined;
   }

@@ -6,8 +6,7 @@ import session from 'express-session';
 import { SessionAuthService } from '../../lib/index.js';
 import { newAnonymousSessionId, newUserSessionId } from '../../lib/model/session-id.js';
 import { SECRET, TestApplication, type TestApplicationOptions } from '../support/application.js';
-import type { RequestOptions } from '../support/browser.js';
-import type { Browser } from '../support/browser.js';
+import type { Browser, RequestOptions } from '../support/browser.js';
 import { RedisServer } from '../support/redis-server.js';
 
 const CREDENTIALS = { username: 'ada', password: 'lovelace' };

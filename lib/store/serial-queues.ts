@@ -1,0 +1,58 @@
+import { setTimeout as pause } from 'node:timers/promises';
+
+/** The longest wait in a queue that does not move, in milliseconds: the store may not reply to the first one. */
+const LONGEST_STANDSTILL = 500;
+
+/** The operations that compete for one session. */
+interface Queue {
+  length: number;
+  last: Promise<unknown> | undefined;
+  /** When an operation last succeeded, or the queue began. */
+  movedAt: number;
+}
+
+/**
+ * Has the requests of this process that compete for a session change it one after the other. Otherwise many at the same
+ * time would each meet a newer version again and again.
+ */
+export class SerialQueues {
+  /** By the session's handle. */
+  readonly #queues = new Map<string, Queue>();
+
+  /** Whether operations on the session run or wait now. */
+  isBusy(handle: string): boolean {
+    return this.#queues.has(handle);
+  }
+
+  /** Runs an operation when all before it on the same session are over, or when its queue does not move any more. */
+  async run<T>(handle: string, operation: () => Promise<T>): Promise<T> {
+    const queue = this.#queues.get(handle) ?? { length: 0, last: undefined, movedAt: performance.now() };
+    this.#queues.set(handle, queue);
+    queue.length++;
+    try {
+      const running = waitIn(queue).then(operation);
+      queue.last = running;
+      const result = await running;
+      queue.movedAt = performance.now();
+      return result;
+    } finally {
+      queue.length--;
+      if (queue.length === 0) {
+        this.#queues.delete(handle);
+      }
+    }
+  }
+}
+
+/** Waits for the last operation in the queue, as long as the queue moves. */
+async function waitIn(queue: Queue): Promise<void> {
+  const before = Promise.allSettled([queue.last]);
+  for (let left = LONGEST_STANDSTILL; left > 0; left = queue.movedAt + LONGEST_STANDSTILL - performance.now()) {
+    const waiting = new AbortController();
+    const isOver = await Promise.race([before, pause(left, undefined, waiting)]);
+    waiting.abort();
+    if (isOver !== undefined) {
+      return;
+    }
+  }
+}
