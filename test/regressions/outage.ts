@@ -76,11 +76,13 @@ export function beginnings(outage: Outage): { begin: () => Promise<void>; end: (
   };
 }
 
-/** Resolves when this browser's requests reach Redis. */
-export async function untilServed(browser: Browser): Promise<void> {
-  await eventually('the connection', async () => (await browser.get('/me')).status !== 503, {
-    timeout: RECOVERS_WITHIN,
-  });
+/** Resolves when this browser's requests reach Redis, with the status of the first that does. */
+export async function untilServed(browser: Browser): Promise<number> {
+  const probe = async () => {
+    const { status } = await browser.get('/me');
+    return status !== 503 && status;
+  };
+  return eventually('the connection', probe, { timeout: RECOVERS_WITHIN });
 }
 
 /** Breaks the connection to Redis while that is asked for a session. */
