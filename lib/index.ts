@@ -37,6 +37,7 @@ export { SessionEvents } from './events/session-events.js';
 export type { RevocationReason, SessionEvent } from './model/session-event.js';
 export type { Device, SessionInfo } from './model/session-info.js';
 export type { SessionRequest } from './http/session-request.js';
+export type { FastifySessionRequest } from './platform/fastify-request.js';
 
 export {
   CookieNotSendableException,

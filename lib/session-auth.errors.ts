@@ -11,6 +11,7 @@ import {
 export type SessionAuthErrorCode =
   | 'invalid_option'
   | 'imported_twice'
+  | 'decorator_taken'
   | 'no_serializer'
   | 'unknown_strategy'
   | 'unauthenticated'

@@ -28,7 +28,9 @@ import { type Clock, SESSION_CLOCK, systemClock } from './model/clock.js';
 import { rotationKeys } from './model/rotation.js';
 import { ApplicationPassport } from './passport/application-passport.js';
 import { BootEnd, BootEndModule } from './platform/boot-end.js';
-import { isExpress, prepareExpress, seesNoTls } from './platform/express.js';
+import * as express from './platform/express.js';
+import * as fastify from './platform/fastify.js';
+import { seesNoTls } from './platform/sees-no-tls.js';
 import { RedisConnection } from './redis/redis-connection.js';
 import { RedisSessionStore } from './redis/redis-session-store.js';
 import { SessionRegistry } from './registry/session-registry.js';
@@ -170,11 +172,16 @@ export class SessionAuthModule
     this.refuseSecondImport();
     const { httpAdapter } = this.host;
     const methods = passportMethods(this.service);
-    if (isExpress(httpAdapter)) {
-      prepareExpress(httpAdapter, methods);
-    }
     const isExcluded = routeMatcher(this.options.exclude, this.application.getGlobalPrefix());
-    httpAdapter.use(new SessionMiddleware(this.createRuntime(methods), isExcluded).use);
+    const { use } = new SessionMiddleware(this.createRuntime(methods), isExcluded);
+    if (fastify.isFastify(httpAdapter)) {
+      fastify.mountOnFastify(httpAdapter, use, methods);
+      return;
+    }
+    if (express.isExpress(httpAdapter)) {
+      express.prepareExpress(httpAdapter, methods);
+    }
+    httpAdapter.use(use);
   }
 
   /** Warns of a Secure cookie without TLS in sight, which keeps everybody from logging in (expressjs/session#281). */
@@ -182,10 +189,11 @@ export class SessionAuthModule
     // Undefined in an application context, which serves nothing.
     const httpAdapter = this.host.httpAdapter as AbstractHttpAdapter | undefined;
     const isSecure = this.options.cookie.secure === true;
-    if (isSecure && httpAdapter !== undefined && isExpress(httpAdapter) && seesNoTls(httpAdapter)) {
+    if (isSecure && httpAdapter !== undefined && seesNoTls(httpAdapter)) {
       this.logger.warn(
         'The session cookie is Secure, but this server speaks plain HTTP and trusts no proxy: logins will fail with ' +
-          'cookie_not_sendable. Behind a proxy that ends TLS: app.set("trust proxy", 1).',
+          'cookie_not_sendable. Behind a proxy that ends TLS: app.set("trust proxy", 1) on Express, the option trustProxy ' +
+          'on Fastify.',
       );
     }
   }

@@ -1,7 +1,7 @@
 import onHeaders from 'on-headers';
 import { DiscardedResponse } from './discarded-response.js';
 import type { Call, ResponseMethods } from './response-calls.js';
-import { headersSentError, sealHeaders } from './sealed-headers.js';
+import { headersSentError, sealEnd, sealHeaders } from './sealed-headers.js';
 import type { SessionResponse } from './session-request.js';
 
 /** What the gate calls around a response's first byte. */
@@ -116,9 +116,12 @@ class CommitGate {
         this.#repeatHeld();
       },
       (error: unknown) => {
-        this.#discarded = new DiscardedResponse(this.response, this.originals, this.#open());
-        this.hooks.fail(error);
-        this.#discarded.expectLateWrites();
+        // Not before the handler has returned: Fastify would take the discarded response for none, and send another.
+        setImmediate(() => {
+          this.#discarded = new DiscardedResponse(this.response, this.originals, this.#open());
+          this.hooks.fail(error);
+          this.#discarded.expectLateWrites();
+        });
       },
     );
   }
@@ -130,7 +133,10 @@ class CommitGate {
     }
     if (!this.#isEndHeld) {
       this.#held.push(call);
-      this.#isEndHeld = call.method === 'end';
+      if (call.method === 'end') {
+        this.#isEndHeld = true;
+        sealEnd(this.response);
+      }
     }
   }
 

@@ -1,6 +1,6 @@
 import { isTargetedField } from './response-caching.js';
 import type { Call, ResponseMethods } from './response-calls.js';
-import type { SessionResponse } from './session-request.js';
+import { isHttp2, type SessionResponse } from './session-request.js';
 
 /** The status of a response whose commit failed, until the error handler sets another. */
 const FAILED = 500;
@@ -27,8 +27,10 @@ export class DiscardedResponse {
     private readonly held: readonly Call[],
   ) {
     response.statusCode = FAILED;
-    response.statusMessage = ''; // Node then sends the status's standard text.
-    for (const name of response.getHeaderNames().filter(isEntityHeader)) {
+    if (!isHttp2(response)) {
+      response.statusMessage = ''; // Node then sends the status's standard text.
+    }
+    for (const name of response.getHeaderNames().filter(describesContent)) {
       response.removeHeader(name);
     }
     if (held.some(({ method }) => method === 'writeHead')) {
@@ -71,7 +73,7 @@ export class DiscardedResponse {
   #isLateWrite({ method }: Call): boolean {
     const { response } = this;
     const hasBegun =
-      response.headersSent || response.statusCode !== FAILED || response.getHeaderNames().some(isEntityHeader);
+      response.headersSent || response.statusCode !== FAILED || response.getHeaderNames().some(describesContent);
     // A stream that is piped here ends the response by itself. Any other `end` may be the error handler's.
     const isStreamed = method === 'write' || (method === 'end' && response.listenerCount('unpipe') > 0);
     return this.#isStreaming && isStreamed && !hasBegun;
@@ -82,6 +84,7 @@ function isContent({ method }: Call): boolean {
   return method === 'write' || method === 'end';
 }
 
-function isEntityHeader(header: string): boolean {
+/** Whether a header describes a body, or otherwise belongs to the response that was discarded. */
+export function describesContent(header: string): boolean {
   return ENTITY_HEADERS.test(header) || isTargetedField(header);
 }

@@ -4,8 +4,8 @@ import type { Clock } from '../model/clock.js';
 import type { Cookie } from './express-session.js';
 import { forbidCaching } from './response-caching.js';
 import type { SessionCookies } from './session-cookies.js';
+import { hasHungUp, type SessionRequest, type SessionResponse } from './session-request.js';
 import { CookieNotSendableException } from '../session-auth.errors.js';
-import type { SessionRequest, SessionResponse } from './session-request.js';
 
 /** What a {@link ResponseCookie} works with. */
 export interface CookieRuntime {
@@ -85,7 +85,7 @@ export class ResponseCookie {
 
   /** The client has hung up: nobody waits for the response any more. */
   get isAbandoned(): boolean {
-    return this.response.destroyed;
+    return hasHungUp(this.response);
   }
 
   /** Why a cookie issued now would not reach the browser; `undefined` when it would. */
@@ -96,7 +96,7 @@ export class ResponseCookie {
     return this.runtime.cookies.isSendable(this.request)
       ? undefined
       : 'The session cookie is Secure, but this connection is not, so it cannot be sent and nothing is stored. Behind ' +
-          'a proxy that ends TLS, tell Express to trust it: app.set("trust proxy", 1).';
+          'a proxy that ends TLS, trust it: app.set("trust proxy", 1) on Express, the option trustProxy on Fastify.';
   }
 
   /** @throws CookieNotSendableException when a cookie issued now would not reach the browser */

@@ -1,4 +1,4 @@
-import type { SessionResponse } from './session-request.js';
+import { isHttp2, type SessionResponse } from './session-request.js';
 
 /**
  * Makes a response that is held back look as if it had been sent: `headersSent` is true, and no header can be changed.
@@ -7,7 +7,9 @@ import type { SessionResponse } from './session-request.js';
  * @returns a function that undoes it
  */
 export function sealHeaders(response: SessionResponse): () => void {
-  const { statusCode, statusMessage } = response;
+  const status = isHttp2(response)
+    ? { statusCode: response.statusCode }
+    : { statusCode: response.statusCode, statusMessage: response.statusMessage };
   const own = NAMES.map((name) => [name, Object.getOwnPropertyDescriptor(response, name)] as const);
   Object.defineProperties(response, SEAL);
   return () => {
@@ -17,7 +19,8 @@ export function sealHeaders(response: SessionResponse): () => void {
         Object.defineProperty(response, name, descriptor);
       }
     }
-    Object.assign(response, { statusCode, statusMessage });
+    Reflect.deleteProperty(response, 'writableEnded');
+    Object.assign(response, status);
   };
 }
 
@@ -25,6 +28,11 @@ export function sealHeaders(response: SessionResponse): () => void {
 export function headersSentError(verb: 'set' | 'append' | 'remove' | 'write'): Error {
   const error = new Error(`Cannot ${verb} headers after they are sent to the client`);
   return Object.assign(error, { code: 'ERR_HTTP_HEADERS_SENT' });
+}
+
+/** Makes a response whose `end()` is held back look ended, until it is unsealed. Fastify would send another. */
+export function sealEnd(response: SessionResponse): void {
+  Object.defineProperty(response, 'writableEnded', { configurable: true, get: () => true });
 }
 
 const SEAL: PropertyDescriptorMap = {

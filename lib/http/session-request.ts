@@ -1,8 +1,10 @@
 import type { IncomingMessage, ServerResponse } from 'node:http';
+import type { Http2ServerRequest } from 'node:http2';
+import { Readable } from 'node:stream';
 import type { Session, SessionData } from 'express-session';
 
 /**
- * A request as this module needs it: Node's own, and so Express's. `session` is there on every route that has a
+ * A request as this module needs it: Node's own, and so Express's. (Fastify has it at `request.raw`.) `session` is there on every route that has a
  * session, and `user` where somebody is logged in.
  *
  * @example
@@ -34,6 +36,19 @@ export interface SessionRequest extends IncomingMessage {
   ip?: string | undefined;
   /** Express: the connection to the client is encrypted, as far as `trust proxy` can tell. */
   secure?: boolean;
+  /** Fastify, by middie: `https` where the connection is encrypted, as far as `trustProxy` can tell. */
+  protocol?: string;
+}
+
+/** A request that has Node's own at `raw`: Fastify's. */
+export interface RequestWithRaw {
+  readonly raw: IncomingMessage | Http2ServerRequest;
+}
+
+/** Node's own request: the one given, or the one that it has at `raw`. */
+export function nodeRequest(request: SessionRequest | RequestWithRaw): SessionRequest {
+  const { raw } = request as Partial<RequestWithRaw>;
+  return (raw instanceof Readable ? raw : request) as SessionRequest;
 }
 
 /** The response to a {@link SessionRequest}. */
@@ -50,7 +65,19 @@ export function pathOf(request: SessionRequest): string {
   return query === -1 ? url : url.slice(0, query);
 }
 
-/** Whether the client's connection is encrypted: by TLS here or, by Express's `trust proxy`, at the proxy. */
+/** Whether the client's connection is encrypted: by TLS here or, as far as the platform trusts the proxy, there. */
 export function isSecure(request: SessionRequest): boolean {
-  return (request.socket as { encrypted?: boolean }).encrypted === true || request.secure === true;
+  const isEncrypted = (request.socket as { encrypted?: boolean }).encrypted === true;
+  return isEncrypted || (request.secure ?? request.protocol === 'https');
+}
+
+/** Whether the response goes out by HTTP/2, where a status has no text of its own. */
+export function isHttp2(response: SessionResponse): boolean {
+  return (response as { stream?: unknown }).stream !== undefined;
+}
+
+/** Whether the client has hung up. */
+export function hasHungUp(response: SessionResponse): boolean {
+  const { stream } = response as { stream?: { readonly destroyed: boolean } };
+  return stream?.destroyed ?? response.destroyed;
 }

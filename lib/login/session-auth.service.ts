@@ -1,6 +1,6 @@
 import { Inject, Injectable, InternalServerErrorException, Logger } from '@nestjs/common';
 import { dataOf, type ExpressSession } from '../http/express-session.js';
-import type { SessionRequest } from '../http/session-request.js';
+import { nodeRequest, type RequestWithRaw, type SessionRequest } from '../http/session-request.js';
 import { expiresAt } from '../model/lifetime.js';
 import type { Device, SessionInfo } from '../model/session-info.js';
 import { sessionInfo } from '../model/session-record.js';
@@ -115,10 +115,10 @@ export class SessionAuthService {
    * @throws UserNotSerializableException (500) when no serializer takes the user
    * @throws SessionUnavailableException (500) on a route without a session
    */
-  async logIn(request: SessionRequest, user: unknown, options: LogInOptions = {}): Promise<void> {
+  async logIn(request: SessionRequest | RequestWithRaw, user: unknown, options: LogInOptions = {}): Promise<void> {
     const session = sessionOf(request);
     try {
-      await this.#logIn(session, request, user, options);
+      await this.#logIn(session, nodeRequest(request), user, options);
     } catch (error) {
       // Nest does not log HTTP exceptions, and the client is not told the cause. (An unsendable cookie is logged
       // elsewhere.)
@@ -152,13 +152,13 @@ export class SessionAuthService {
    * @throws SessionStoreUnavailableException (503) when the store does not reply: the cookie stays, and the user is
    * still logged in unless the store carries it out later
    */
-  async logOut(request: SessionRequest, { clearSiteData = false }: LogOutOptions = {}): Promise<void> {
+  async logOut(request: SessionRequest | RequestWithRaw, { clearSiteData = false }: LogOutOptions = {}): Promise<void> {
     const session = sessionOf(request);
     // Without a cookie it may be another site that sends the browser here, to have it lose what it stores of this one.
     const isOfUser =
       session.record?.login !== undefined || session.signOutReason !== undefined || session.others.areShown;
     await session.logOut();
-    request.user = null;
+    nodeRequest(request).user = null;
     if (clearSiteData && isOfUser) {
       session.caching.clearSiteData();
     }
@@ -173,9 +173,9 @@ export class SessionAuthService {
    * @throws UnauthenticatedException (401) when the caller is not logged in (any more)
    * @throws SessionStoreUnavailableException (503) when the store does not reply
    */
-  async reauthenticate(request: SessionRequest, method?: string): Promise<void> {
+  async reauthenticate(request: SessionRequest | RequestWithRaw, method?: string): Promise<void> {
     const session = sessionOf(request);
-    const restored = session.user === undefined ? undefined : await this.#restoreAnew(session, request);
+    const restored = session.user === undefined ? undefined : await this.#restoreAnew(session, nodeRequest(request));
     if (restored === undefined) {
       throw session.failure ?? new UnauthenticatedException();
     }
@@ -200,7 +200,7 @@ export class SessionAuthService {
    *
    * @throws UnauthenticatedException (401) when the caller is not logged in
    */
-  current(request: SessionRequest): SessionInfo {
+  current(request: SessionRequest | RequestWithRaw): SessionInfo {
     const record = sessionOf(request).record;
     if (record?.login === undefined) {
       throw new UnauthenticatedException();
@@ -217,7 +217,7 @@ function onlyDevice({ ip, userAgent, label }: Device = {}): Device {
 }
 
 /** The session of a request that must have one. */
-function sessionOf(request: SessionRequest): RequestSession {
+function sessionOf(request: SessionRequest | RequestWithRaw): RequestSession {
   const session = requestSessionOf(request);
   if (session === undefined) {
     throw new SessionUnavailableException();

@@ -15,6 +15,7 @@ import {
   TooManySessionsException,
 } from '../session-auth.errors.js';
 import { milliseconds } from '../validation/duration.js';
+import { copyResults, strategyRequest, strategyResponse } from './strategy-exchange.js';
 import type { LoginGuardOptions, PerLogin } from './login-guard-options.js';
 import type { PassportLogInOptions, PassportRequestMethods } from './passport-request.js';
 
@@ -48,20 +49,22 @@ export class StrategyLogin {
   async attempt(
     strategies: readonly string[],
     options: LoginGuardOptions,
-    request: SessionRequest,
-    response: SessionResponse,
+    given: SessionRequest,
+    givenResponse: SessionResponse,
   ): Promise<HttpException | undefined> {
+    const request = strategyRequest(given);
     checkRequest(request, options);
     const report = (reason: string): void => {
       this.events.emit({ type: 'login-failed', strategy: strategies.join(', '), reason }, this.clock.now());
     };
     try {
-      const result = await this.passport.authenticate(strategies, options, request, response, {
+      const result = await this.passport.authenticate(strategies, options, request, strategyResponse(givenResponse), {
         logIn: (user) => openSession(request, user, options),
         onRefusal: (refusal) => {
           report(exceptionFor(refusal).message);
         },
       });
+      copyResults(request, given, options);
       return result.outcome === 'refused' ? exceptionFor(result.refusal) : undefined;
     } catch (error) {
       if (isRefused(error)) {

@@ -4,6 +4,7 @@ import { buffer } from 'node:stream/consumers';
 import { Controller, Get, Res, StreamableFile } from '@nestjs/common';
 import compression from 'compression';
 import type { Response } from 'express';
+import { takeOver } from '../support/platforms.js';
 import { CurrentSession } from '../../lib/index.js';
 import { TestApplication } from '../support/application.js';
 
@@ -22,8 +23,7 @@ class StreamController {
   @Get('piped')
   piped(@CurrentSession() session: Record<string, unknown>, @Res() response: Response): void {
     session['seen'] = true;
-    response.type('text/plain');
-    lines().pipe(response);
+    lines().pipe(takeOver(response).setHeader('Content-Type', 'text/plain'));
   }
 
   @Get('file')

@@ -11,6 +11,7 @@ import {
   UseGuards,
 } from '@nestjs/common';
 import type { Request } from 'express';
+import { nodeRequest } from '../support/platforms.js';
 import { LoginGuard, type LoginGuardOptions, SessionGuard, type SessionRequest } from '../../lib/index.js';
 import { LocalStrategy, SnapshotSerializer, type TestApplication } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
@@ -202,12 +203,12 @@ describe('the messages of a login', () => {
   class FlashController {
     @Get()
     read(@Req() request: Request): Record<string, string[]> {
-      return request.flash();
+      return nodeRequest(request).flash();
     }
     @Post()
     @HttpCode(200)
     write(@Req() request: Request) {
-      request.flash('info', 'Please log in');
+      nodeRequest(request).flash('info', 'Please log in');
       return {};
     }
   }

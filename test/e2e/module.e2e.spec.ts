@@ -72,7 +72,7 @@ function boot(options: SessionAuthOptions, providers = [SnapshotSerializer]) {
 /** Tells what a request brings with it. */
 @Controller()
 class ProbeController {
-  @All(['probe{/*rest}', 'app{/*rest}', 'apple', 'application'])
+  @All(['probe', 'probe/:a', 'probe/:a/:b', 'app', 'app/:a', 'apple', 'application'])
   probe(@Req() request: SessionRequest) {
     return { session: request.session !== undefined, user: (request.user as User | undefined)?.name ?? null };
   }
@@ -144,7 +144,9 @@ it('an express-session of its own at another path, as an admin panel brings alon
   const application = await started({
     configure: (app) => {
       app.use('/admin', session({ secret: SECRET, resave: false, saveUninitialized: true }));
-      app.use('/admin', (request: Request, response: Response) => response.json({ id: request.sessionID }));
+      app.use('/admin', (request: Request, response: Response) =>
+        response.end(JSON.stringify({ id: request.sessionID })),
+      );
     },
   });
   const browser = await application.loggedIn();

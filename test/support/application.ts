@@ -18,6 +18,7 @@ import {
 } from '@nestjs/common';
 import type { INestApplication } from '@nestjs/common';
 import { PassportStrategy } from '@nestjs/passport';
+import type { AbstractHttpAdapter } from '@nestjs/core';
 import { Test } from '@nestjs/testing';
 import { Strategy } from 'passport-local';
 import {
@@ -35,6 +36,7 @@ import {
 } from '../../lib/index.js';
 import { SESSION_CLOCK } from '../../lib/model/clock.js';
 import { Browser, type BrowserOptions } from './browser.js';
+import { type AdapterOptions, createAdapter, type Platform, platformUnderTest } from './platforms.js';
 import { TestClock } from './test-clock.js';
 
 export const SECRET = 'a secret that is only good for tests, 32 bytes';
@@ -135,7 +137,11 @@ export async function inEnvironment<T>(environment: string | undefined, work: ()
   }
 }
 
-export interface TestApplicationOptions {
+export interface TestApplicationOptions extends AdapterOptions {
+  /** Default: that of `describePlatforms()`, else Express. */
+  platform?: Platform;
+  /** In place of the platform's usual one. */
+  adapter?: AbstractHttpAdapter;
   options?: Partial<SessionAuthOptions>;
   /** Default: a serializer that keeps the user, and the `local` strategy that knows ada/lovelace and grace/hopper. */
   providers?: ModuleMetadata['providers'];
@@ -164,6 +170,9 @@ export class TestApplication {
   ) {}
 
   static async start({
+    platform = platformUnderTest(),
+    trustProxy,
+    adapter = createAdapter(platform, { trustProxy }),
     options = {},
     providers = [SnapshotSerializer, LocalStrategy],
     controllers = [],
@@ -186,7 +195,7 @@ export class TestApplication {
         .useValue(clock)
         .compile(),
     );
-    const app = testing.createNestApplication({ logger });
+    const app = testing.createNestApplication(adapter, { logger });
     configure?.(app);
     const events: SessionEvent[] = [];
     app.get(SessionEvents).events$.subscribe((event) => events.push(event));

@@ -12,6 +12,7 @@ import {
   UseGuards,
 } from '@nestjs/common';
 import type { Response } from 'express';
+import { takeOver } from './platforms.js';
 import { CurrentSession, PassiveRoute, SessionGuard } from '../../lib/index.js';
 import { LocalStrategy, SnapshotSerializer, TestApplication, type TestApplicationOptions } from './application.js';
 import type { Browser } from './browser.js';
@@ -54,9 +55,10 @@ export class SlowController {
   /** Its head goes out at once, its end when the gate is opened. */
   @Get('stream/:gate')
   async stream(@Param('gate') gate: string, @Res() response: Response): Promise<void> {
-    response.write('begun, ');
+    const raw = takeOver(response);
+    raw.write('begun, ');
     await this.gates.named(gate).pass();
-    response.end('ended');
+    raw.end('ended');
   }
 }
 
@@ -76,14 +78,14 @@ export class ResponsesController {
 
   @Get('stream')
   stream(@Res() response: Response): void {
-    response.write('a piece, ');
-    response.end('and the rest');
+    const raw = takeOver(response);
+    raw.write('a piece, ');
+    raw.end('and the rest');
   }
 
   @Get('head-first')
   headFirst(@Res() response: Response): void {
-    response.writeHead(200, { 'content-type': 'text/plain' });
-    response.end('the rest');
+    takeOver(response).writeHead(200, { 'content-type': 'text/plain' }).end('the rest');
   }
 }
 

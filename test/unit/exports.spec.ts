@@ -54,6 +54,7 @@ describe('the public exports', () => {
        "CookieOptions",
        "Device",
        "Duration",
+       "FastifySessionRequest",
        "FreshLoginChallenge",
        "LifetimeOptions",
        "LifetimePreset",

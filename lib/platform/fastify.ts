@@ -1,0 +1,181 @@
+import type { AbstractHttpAdapter } from '@nestjs/core';
+import { describesContent } from '../http/discarded-response.js';
+import type { SessionRequest, SessionResponse } from '../http/session-request.js';
+import type { PassportRequestMethods } from '../login/passport-request.js';
+import { SessionAuthConfigurationError } from '../session-auth.errors.js';
+import type { SessionMiddleware } from '../session/session.middleware.js';
+import { prepareExchanges } from './prepared-exchanges.js';
+
+/* Fastify is an optional peer, so what is used of it is described here. */
+
+type Next = (error?: unknown) => void;
+
+interface Request {
+  readonly raw: SessionRequest;
+  readonly query: unknown;
+  readonly ip: string;
+  readonly protocol: string;
+}
+
+interface Reply {
+  readonly raw: SessionResponse;
+  readonly request: Request;
+  /** The application has taken the response over, or it has ended. */
+  readonly sent: boolean;
+  readonly server: Instance;
+  getHeaders(): object;
+  removeHeader(name: string): void;
+  serializer(serialize: null): void;
+  send(payload: unknown): void;
+}
+
+interface Instance {
+  use?(middleware: SessionMiddleware['use']): void;
+  addHook(name: 'onRequest', hook: (request: Request, reply: Reply, next: Next) => void): void;
+  addHook(name: 'onError', hook: (request: Request, reply: Reply, error: unknown, next: Next) => void): void;
+  hasRequestDecorator(name: string): boolean;
+  decorateRequest: (this: Instance, name: string, value: unknown, ...rest: unknown[]) => Instance;
+  errorHandler(error: unknown, request: Request, reply: Reply | SessionResponse): unknown;
+}
+
+/** The properties of Node's request that Fastify's has too. */
+const PROPERTIES = ['session', 'sessionID', 'sessionStore', 'user'];
+
+const REPLY = Symbol.for('nestjs-session-auth:reply');
+type Replied = SessionRequest & { [REPLY]?: Reply };
+
+/** Whether the application trusts no proxy. */
+export function trustsNoProxy(adapter: AbstractHttpAdapter): boolean {
+  const options = internal<{ trustProxy?: unknown }>(adapter.getInstance<Instance>(), 'fastify.options');
+  return options !== undefined && !options.trustProxy;
+}
+
+/** Whether Nest runs on Fastify. */
+export function isFastify(adapter: AbstractHttpAdapter): boolean {
+  return adapter.getType() === 'fastify';
+}
+
+/**
+ * Mounts the session middleware, which works on Node's request and response, as the first one of middie. A hook behind
+ * middie's serves the routes of plugins that were registered before, and so have a middie without it.
+ */
+export function mountOnFastify(
+  adapter: AbstractHttpAdapter,
+  middleware: SessionMiddleware['use'],
+  methods: PassportRequestMethods,
+): void {
+  const instance = adapter.getInstance<Instance>();
+  const mounted = respondingByReply(middleware);
+  decorateRequests(instance, methods);
+  prepareExchanges(adapter);
+  instance.use?.(mounted);
+  instance.addHook('onRequest', (request, reply, next) => {
+    const { raw, ip, query, protocol } = request;
+    (raw as Replied)[REPLY] = reply;
+    if (raw.originalUrl === undefined) {
+      Object.assign(raw, { originalUrl: raw.url, ip, query, protocol }); // As middie does.
+    }
+    mounted(raw, reply.raw, next);
+  });
+  // An error in other middleware leads past the hook above.
+  instance.addHook('onError', ({ raw }, reply, _error, next) => {
+    (raw as Replied)[REPLY] = reply;
+    next();
+  });
+}
+
+/**
+ * The middleware, which calls `next` once more when a commit fails. By then middie may serve another request with that
+ * same function. So the error goes to the reply, unless middleware has responded before there was one.
+ */
+function respondingByReply(middleware: SessionMiddleware['use']): SessionMiddleware['use'] {
+  return (request, response, next) => {
+    let isPassedOn = false;
+    middleware(request, response, (error) => {
+      const reply = (request as Replied)[REPLY];
+      if (isPassedOn && reply !== undefined) {
+        sendError(reply, error);
+      } else {
+        isPassedOn = true;
+        next(error);
+      }
+    });
+  };
+}
+
+/** Has Nest's exception filters respond, in place of a response that was discarded. */
+function sendError(reply: Reply, error: unknown): void {
+  try {
+    if (reply.sent) {
+      sendErrorPast(reply, error);
+      return;
+    }
+    for (const name of Object.keys(reply.getHeaders()).filter(describesContent)) {
+      reply.removeHeader(name);
+    }
+    reply.serializer(null);
+    reply.send(error);
+  } catch {
+    sendErrorPast(reply, error); // One of the reply's headers cannot be sent.
+  }
+}
+
+/** The same for a reply that cannot be used: the application has taken its response over (`hijack()`). */
+function sendErrorPast({ raw, request, server }: Reply, error: unknown): void {
+  server.errorHandler(error, request, raw);
+}
+
+/**
+ * Gives Fastify's requests the properties and methods that Node's have. Somebody else's of the same name would leave
+ * the application in two minds about who is logged in.
+ */
+function decorateRequests(instance: Instance, methods: PassportRequestMethods): void {
+  const decorators = new Map<string, unknown>([...PROPERTIES.map(accessor), ...Object.entries(methods)]);
+  for (const [name, value] of decorators) {
+    if (contextsOf(instance).some((context) => context.hasRequestDecorator(name))) {
+      throw decoratorTaken(name);
+    }
+    instance.decorateRequest(name, value);
+  }
+  const { decorateRequest } = instance;
+  instance.decorateRequest = function (name, ...rest) {
+    if (decorators.has(name)) {
+      throw decoratorTaken(name);
+    }
+    return decorateRequest.call(this, name, ...rest);
+  };
+}
+
+/** The instance and those of the plugins that have been loaded so far. */
+function contextsOf(instance: Instance): Instance[] {
+  const children = internal<Instance[]>(instance, 'fastify.children') ?? [];
+  return [instance, ...children.flatMap(contextsOf)];
+}
+
+/** What Fastify has no public way to. */
+function internal<T>(instance: Instance, name: string): T | undefined {
+  const key = Object.getOwnPropertySymbols(instance).find(({ description }) => description === name);
+  return key && (instance as unknown as Record<symbol, T>)[key];
+}
+
+function accessor(name: string): [string, object] {
+  return [
+    name,
+    {
+      getter(this: Request): unknown {
+        return (this.raw as unknown as Record<string, unknown>)[name];
+      },
+      setter(this: Request, value: unknown): void {
+        Object.assign(this.raw, { [name]: value });
+      },
+    },
+  ];
+}
+
+function decoratorTaken(name: string): SessionAuthConfigurationError {
+  return new SessionAuthConfigurationError(
+    'decorator_taken',
+    `Another plugin decorates Fastify's requests with "${name}", which is this module's. Remove the plugin ` +
+      '(@fastify/session, @fastify/passport, @fastify/jwt), or give its decorator another name.',
+  );
+}

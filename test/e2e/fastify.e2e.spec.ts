@@ -1,0 +1,298 @@
+import type { ServerResponse } from 'node:http';
+import { text } from 'node:stream/consumers';
+import {
+  Controller,
+  ForbiddenException,
+  Get,
+  Injectable,
+  type MiddlewareConsumer,
+  Module,
+  type NestModule,
+  Post,
+  Req,
+  Res,
+  type Type,
+  UseGuards,
+} from '@nestjs/common';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
+import fastifyCompress from '@fastify/compress';
+import fastifyMultipart from '@fastify/multipart';
+import type Inject from 'light-my-request';
+import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import { Strategy } from 'passport';
+import { CurrentSession, LoginGuard, SessionAuthService, SessionGuard, type SessionRequest } from '../../lib/index.js';
+import { LocalStrategy, SnapshotSerializer, TestApplication } from '../support/application.js';
+import { requireByNode } from '../support/platforms.js';
+
+type Data = Record<string, unknown>;
+
+const adapterWith = (configure: (instance: FastifyInstance) => unknown = () => undefined): FastifyAdapter => {
+  const adapter = new FastifyAdapter();
+  configure(adapter.getInstance());
+  return adapter;
+};
+
+/** Sends its visitors away, and logs in whoever comes back. */
+@Injectable()
+class RoundTripStrategy extends Strategy {
+  override readonly name = 'round-trip';
+
+  override authenticate(request: { query?: unknown }): void {
+    const { code } = request.query as { code?: string };
+    if (code === undefined) {
+      this.redirect('/round-trip?code=1');
+    } else {
+      this.success({ id: '1', name: 'Ada' }, { scope: 'all' });
+    }
+  }
+}
+
+@Controller()
+class FastifyController {
+  constructor(private readonly auth: SessionAuthService) {}
+
+  @Get('round-trip')
+  @UseGuards(LoginGuard('round-trip', { successRedirect: '/me' }))
+  roundTrip(): void {
+    return;
+  }
+
+  @Get('info')
+  @UseGuards(LoginGuard('round-trip', { assignProperty: 'account' }))
+  info(@Req() request: FastifyRequest & { account?: unknown }) {
+    return { account: request.account, info: (request as { authInfo?: unknown }).authInfo, user: request.user ?? null };
+  }
+
+  /** What code written for Passport and express-session does, on Fastify's own request. */
+  @Post('by-request')
+  async byRequest(@Req() request: FastifyRequest) {
+    await request.logIn({ id: '2', name: 'Grace' }, { method: 'magic' });
+    Object.assign(request.session, { seen: true });
+    const { sessionID, session, user } = request;
+    return {
+      user,
+      isSame: sessionID === session.id && request.isAuthenticated(),
+      isCurrent: this.auth.current(request).handle === sessionID,
+    };
+  }
+
+  @Post('leave')
+  async leave(@Req() request: FastifyRequest) {
+    await request.logOut();
+    return { user: request.user, is: request.isUnauthenticated() };
+  }
+
+  @Get('hijacked')
+  @UseGuards(SessionGuard)
+  hijacked(@CurrentSession() session: Data, @Res() reply: FastifyReply): void {
+    session['hijacked'] = true;
+    reply.hijack();
+    reply.raw.writeHead(200, { 'Content-Type': 'text/plain' }).end('hijacked');
+  }
+
+  @Get('hijacked/broken')
+  brokenHijacked(@CurrentSession() session: Data, @Res() reply: FastifyReply): void {
+    session['amount'] = 1n;
+    reply.hijack();
+    reply.raw.writeHead(200, { 'Content-Type': 'text/plain' }).end('hijacked');
+  }
+
+  @Post('upload')
+  async upload(@Req() request: FastifyRequest, @CurrentSession() session: Data) {
+    const file = await request.file();
+    session['upload'] = file?.filename;
+    return { content: await text(file!.file) };
+  }
+
+  @Get('broken')
+  broken(@CurrentSession() session: Data, @Res({ passthrough: true }) reply: FastifyReply) {
+    session['amount'] = 1n;
+    void reply.type('text/csv').status(202);
+    return 'a,b';
+  }
+}
+
+const PARTS = {
+  providers: [SnapshotSerializer, LocalStrategy, RoundTripStrategy],
+  controllers: [FastifyController],
+};
+
+/** A module that mounts this middleware on the route `public`. */
+function middleware(use: (request: SessionRequest, response: ServerResponse, next: (error?: unknown) => void) => void) {
+  @Module({})
+  class WithMiddleware implements NestModule {
+    configure(consumer: MiddlewareConsumer): void {
+      consumer.apply(use).forRoutes('public');
+    }
+  }
+  return WithMiddleware;
+}
+
+const closers: (() => unknown)[] = [];
+afterEach(async () => {
+  for (const close of closers.splice(0).reverse()) await close();
+});
+
+async function started(
+  adapter = adapterWith(),
+  configure?: (instance: FastifyInstance) => unknown,
+  imports: Type[] = [],
+) {
+  const application = await TestApplication.start({
+    ...PARTS,
+    adapter,
+    imports,
+    configure: () => configure?.(adapter.getInstance<FastifyInstance>()),
+  });
+  closers.push(() => application.close());
+  return { application, browser: application.browser(), instance: adapter.getInstance() };
+}
+
+describe("Fastify's own request", () => {
+  it('has the session, the user and the methods', async () => {
+    const { browser } = await started();
+
+    const response = await browser.post('/by-request');
+    expect(response.json()).toEqual({ user: { id: '2', name: 'Grace' }, isSame: true, isCurrent: true });
+    expect((await browser.get('/me')).json()).toEqual({ id: '2', name: 'Grace' });
+    expect((await browser.get('/session')).json()).toEqual({ seen: true });
+
+    expect((await browser.post('/leave')).json()).toEqual({ user: null, is: true });
+    expect((await browser.get('/me')).status).toBe(401);
+  });
+
+  it.each(['session', 'user', 'isAuthenticated'])(
+    'that somebody else has decorated with "%s" fails the boot, before the module and after it',
+    async (name) => {
+      const taken = { code: 'decorator_taken', message: expect.stringContaining(`"${name}"`) };
+
+      await expect(started(adapterWith((instance) => instance.decorateRequest(name, null)))).rejects.toMatchObject(
+        taken,
+      );
+      const plugin = (instance: FastifyInstance, _: object, done: () => void) => {
+        instance.decorateRequest(name, null);
+        done();
+      };
+      await expect(started(undefined, (instance) => instance.register(plugin))).rejects.toMatchObject(taken);
+    },
+  );
+});
+
+describe('a strategy on Fastify', () => {
+  it('redirects, and logs in whoever comes back', async () => {
+    const { browser } = await started();
+
+    const away = await browser.get('/round-trip');
+    expect([away.status, away.headers.location]).toEqual([302, '/round-trip?code=1']);
+    const back = await browser.get('/round-trip?code=1', { follow: true });
+    expect([back.status, back.json()]).toEqual([200, { id: '1', name: 'Ada' }]);
+  });
+
+  it('may name an account for one request, with what it knows besides', async () => {
+    const { browser } = await started();
+
+    const response = await browser.get('/info?code=1');
+    expect(response.json()).toEqual({ account: { id: '1', name: 'Ada' }, info: { scope: 'all' }, user: null });
+    expect(response.setCookies).toEqual([]);
+  });
+});
+
+describe('a hijacked reply', () => {
+  it('is sent when the session is saved', async () => {
+    const { application } = await started();
+    const browser = await application.loggedIn();
+
+    expect((await browser.get('/hijacked')).text).toBe('hijacked');
+    expect((await browser.get('/session')).json()).toEqual({ hijacked: true });
+  });
+
+  it('whose session cannot be saved is an error', async () => {
+    const { browser } = await started();
+
+    const response = await browser.get('/hijacked/broken');
+    expect([response.status, response.json()]).toMatchObject([500, { code: 'session_not_serializable' }]);
+  });
+});
+
+it('inject() runs a request with its session', async () => {
+  const { instance } = await started();
+
+  // `instance.inject()` loads this inside of Jest.
+  const inject = requireByNode<typeof Inject>('light-my-request');
+
+  const login = await inject(instance.routing, {
+    method: 'POST',
+    url: '/login',
+    payload: { username: 'ada', password: 'lovelace' },
+  });
+  const cookie = String(login.headers['set-cookie']).split(';')[0]!;
+  const me = await inject(instance.routing, {
+    url: '/me',
+    headers: { cookie },
+  });
+
+  expect([login.statusCode, me.statusCode, me.json()]).toEqual([200, 200, { id: '1', name: 'Ada' }]);
+});
+
+it('an upload is read by @fastify/multipart beside the session', async () => {
+  const { browser } = await started(undefined, (instance) => instance.register(fastifyMultipart));
+  const content = ['--b', 'Content-Disposition: form-data; name="f"; filename="a.txt"', '', 'hello', '--b--', ''];
+
+  const response = await browser.post('/upload', {
+    body: content.join('\r\n'),
+    headers: { 'content-type': 'multipart/form-data; boundary=b' },
+  });
+
+  expect(response.json()).toEqual({ content: 'hello' });
+  expect((await browser.get('/session')).json()).toEqual({ upload: 'a.txt' });
+});
+
+describe('a plugin with routes of its own', () => {
+  const plugin = (instance: FastifyInstance, _: object, done: () => void) => {
+    instance.get('/plugin', (request) => ({ user: request.user ?? null }));
+    done();
+  };
+
+  it('sees the user, if it is registered before the module is mounted', async () => {
+    const { application } = await started(adapterWith((instance) => instance.register(plugin)));
+
+    expect((await (await application.loggedIn()).get('/plugin')).json()).toEqual({ user: { id: '1', name: 'Ada' } });
+  });
+
+  it('sees the user, if it is loaded before the module is mounted', async () => {
+    const adapter = adapterWith();
+    await adapter.getInstance().register(plugin as never);
+    const { application } = await started(adapter);
+
+    expect((await (await application.loggedIn()).get('/plugin')).json()).toEqual({ user: { id: '1', name: 'Ada' } });
+  });
+});
+
+describe('a response whose session cannot be saved', () => {
+  it.each([
+    ['by default', undefined],
+    ['behind @fastify/compress', (instance: FastifyInstance) => instance.register(fastifyCompress, { threshold: 0 })],
+  ])('is replaced whole, %s', async (_, configure) => {
+    const { browser } = await started(undefined, configure);
+
+    const response = await browser.get('/broken');
+    expect([response.status, response.json()]).toMatchObject([500, { code: 'session_not_serializable' }]);
+    expect(response.setCookies).toEqual([]);
+  });
+
+  it.each(['responds', 'passes an error on', 'throws'])('is replaced where middleware %s', async (what) => {
+    const { browser } = await started(undefined, undefined, [
+      middleware((request, response, next) => {
+        Object.assign(request.session!, { amount: 1n });
+        if (what === 'responds') response.writeHead(200, { 'Content-Type': 'text/plain' }).end('by hand');
+        else if (what === 'throws') throw new ForbiddenException();
+        else next(new ForbiddenException());
+      }),
+    ]);
+
+    for (let times = 0; times < 3; times++) {
+      const response = await browser.get('/public');
+      expect([response.status, response.json()]).toMatchObject([500, { code: 'session_not_serializable' }]);
+    }
+  });
+});
