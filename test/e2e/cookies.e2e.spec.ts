@@ -1,6 +1,5 @@
 import { createHmac } from 'node:crypto';
 import { Body, Controller, Get, type LoggerService, Param, Post, Put, Req } from '@nestjs/common';
-import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { Request } from 'express';
 import session from 'express-session';
 import { SessionAuthService } from '../../lib/index.js';
@@ -46,7 +45,6 @@ async function started({ options, ...more }: TestApplicationOptions = {}): Promi
 }
 
 /** Behind a proxy that ends TLS and is trusted. */
-const trusting = (app: unknown) => (app as NestExpressApplication).set('trust proxy', 1);
 const HTTPS = { 'x-forwarded-proto': 'https' };
 
 /** As express-session signs and encodes, written anew here. */
@@ -288,26 +286,26 @@ describe('the cookie of a login', () => {
     ['in development', {}, {}, /^sid=VALUE; Path=\/; EXPIRES; HttpOnly; SameSite=Lax$/],
     [
       'in development behind TLS',
-      { configure: trusting },
+      { trustProxy: true },
       HTTPS,
       /^sid=VALUE; Path=\/; EXPIRES; HttpOnly; Secure; SameSite=Lax$/,
     ],
     [
       'in production behind TLS',
-      { environment: 'production', configure: trusting },
+      { environment: 'production', trustProxy: true },
       HTTPS,
       /^__Host-Http-sid=VALUE; Path=\/; EXPIRES; HttpOnly; Secure; SameSite=Lax$/,
     ],
     [
       'in an environment of any other name behind TLS',
-      { environment: 'staging', configure: trusting },
+      { environment: 'staging', trustProxy: true },
       HTTPS,
       /^__Host-Http-sid=VALUE; Path=\/; EXPIRES; HttpOnly; Secure; SameSite=Lax$/,
     ],
     [
       'with attributes of your own',
       {
-        configure: trusting,
+        trustProxy: true,
         options: {
           cookie: {
             name: '__Secure-app',
@@ -337,7 +335,7 @@ describe('the cookie of a login', () => {
   });
 
   it('is taken back with the same attributes', async () => {
-    const application = await started({ environment: 'production', configure: trusting });
+    const application = await started({ environment: 'production', trustProxy: true });
     const browser = application.browser({ trustSecure: true });
     await browser.post('/login', { json: CREDENTIALS, headers: HTTPS });
 
@@ -483,7 +481,7 @@ describe('what code does to req.session.cookie', () => {
   it('does not take Secure, Domain and Partitioned away where they are configured', async () => {
     const application = await started({
       controllers,
-      configure: trusting,
+      trustProxy: true,
       options: { cookie: { domain: 'example.com', sameSite: 'strict', secure: true, partitioned: true } },
     });
     const set = { httpOnly: false, secure: false, sameSite: false, domain: undefined, path: '/x', partitioned: false };
@@ -565,7 +563,7 @@ describe('a Secure cookie on a plain connection', () => {
     expect(await keys()).toEqual([]);
     expect(errors.map(String).filter((line) => line.includes('trust proxy'))).toEqual([
       'The session cookie is Secure, but this connection is not, so it cannot be sent and nothing is stored. Behind a ' +
-        'proxy that ends TLS, tell Express to trust it: app.set("trust proxy", 1).',
+        'proxy that ends TLS, trust it: app.set("trust proxy", 1) on Express, the option trustProxy on Fastify.',
     ]);
     expect(application.events.filter(({ type }) => type === 'logged-in')).toEqual([]);
   });

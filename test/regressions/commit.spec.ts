@@ -1,4 +1,5 @@
 import { once } from 'node:events';
+import type { ServerResponse } from 'node:http';
 import { connect } from 'node:net';
 import { Readable } from 'node:stream';
 import { text } from 'node:stream/consumers';
@@ -26,10 +27,11 @@ import { Browser } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { Gates } from '../support/gate.js';
 import { LogRecorder } from '../support/log-recorder.js';
+import { nodeResponse } from '../support/platforms.js';
 import { ProcessWatch } from '../support/process-watch.js';
 import { DEPLOYMENTS } from '../support/redis-deployment.js';
 import type { RedisLine } from '../support/redis-line.js';
-import { type ResponseKind, RESPONSES, ResponsesController, BODILESS_RESPONSES } from './responses.js';
+import { lengthOf, type ResponseKind, RESPONSES, ResponsesController, BODILESS_RESPONSES } from './responses.js';
 import { type Application, dataOf, gate, isLoggedIn, put } from './scenario.js';
 import { stage } from './stage.js';
 
@@ -59,7 +61,7 @@ class LongResponseController {
 /** Logs in when the gate opens, whoever waits for it. */
 @Controller()
 class LateLoginController {
-  readonly attempts: { response: Response; outcome: Promise<void> }[] = [];
+  readonly attempts: { response: ServerResponse; outcome: Promise<void> }[] = [];
 
   constructor(
     private readonly gates: Gates,
@@ -77,7 +79,7 @@ class LateLoginController {
         ? this.sessionAuth.logIn(request, { id: '1', name: 'Ada' })
         : this.sessionAuth.reauthenticate(request);
     const outcome = this.gates.named(kind).pass().then(work);
-    this.attempts.push({ response, outcome });
+    this.attempts.push({ response: nodeResponse(response), outcome });
     await outcome;
   }
 }
@@ -137,7 +139,8 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
 
         const { content, ...head } = await headOf(application, line, answer);
 
-        const { status, length, location } = answer;
+        const { status, location } = answer;
+        const length = lengthOf(answer);
         expect(head).toEqual({ ...WELL, status, length, location });
         expect(Buffer.byteLength(content)).toBe(length ?? 9);
       });

@@ -1,4 +1,3 @@
-import type { NestExpressApplication } from '@nestjs/platform-express';
 import { SESSION_STORE } from '../../lib/index.js';
 import type { RedisSessionStore } from '../../lib/redis/redis-session-store.js';
 import { isLive } from '../../lib/store/session-store.js';
@@ -289,7 +288,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
         options: {
           cookie: { name: 'login', path: '/', domain: '127.0.0.1', sameSite: 'none', secure: true, partitioned: true },
         },
-        configure: (app) => (app as NestExpressApplication).set('trust proxy', true),
+        trustProxy: true,
       });
       const browser = application.browser({ trustSecure: true });
       const headers = { 'X-Forwarded-Proto': 'https' };

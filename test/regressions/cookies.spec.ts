@@ -1,5 +1,4 @@
 import { All, Controller, Req } from '@nestjs/common';
-import type { NestExpressApplication } from '@nestjs/platform-express';
 import type { Request } from 'express';
 import { SECRET } from '../support/application.js';
 import { Browser } from '../support/browser.js';
@@ -122,7 +121,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       const application = await on.here({
         options: { cookie: { secure: true } },
         logger,
-        configure: (app) => (app as NestExpressApplication).set('trust proxy', 1),
+        trustProxy: true,
       });
       const headers = { 'X-Forwarded-Proto': 'https' };
       const { status, setCookies } = await application.browser().post('/login', { json: ADA, headers });
@@ -148,7 +147,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
     it('is resolved first: a cookie over HTTP, a Secure one over HTTPS', async () => {
       const application = await on.here({
         options: { cookie: { secure: 'auto' } },
-        configure: (app) => (app as NestExpressApplication).set('trust proxy', 1),
+        trustProxy: true,
       });
       const secure = await application
         .browser()
