@@ -16,6 +16,7 @@ export { SESSION_STORE } from './store/session-store.js';
 export { SESSION_CLOCK } from './model/clock.js';
 export type { Clock } from './model/clock.js';
 
+export type { Carrier } from './access/carrier.js';
 export { SessionGuard } from './access/session.guard.js';
 export { CurrentSession, CurrentUser, Public } from './access/decorators.js';
 export { FreshLoginGuard, RequireFreshLogin } from './access/fresh-login.guard.js';

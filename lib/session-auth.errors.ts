@@ -105,14 +105,32 @@ const SIGNED_OUT: Record<SignOutReason, string> = {
   reuse_detected: 'Your session was ended because an old copy of its cookie was used.',
 };
 
-/** The body of a response: what Nest sends for any exception, the code, and details. */
-function body(
-  statusCode: number,
-  code: SessionAuthErrorCode,
-  message: string,
-  details: object = {},
-): Record<string, unknown> {
-  return { statusCode, code, message, ...details };
+/** The body of a response: the code, the message and details. The status code is added where it is sent. */
+function body(code: SessionAuthErrorCode, message: string, details: object = {}): Record<string, unknown> {
+  return { code, message, ...details };
+}
+
+/**
+ * Gives exceptions the `extensions` that every GraphQL driver sends: `code` in GraphQL's words, our own code as
+ * `sessionAuth`, and the details.
+ *
+ * What they keep as their response lacks `statusCode`, which `getResponse()` adds: by that, `@nestjs/apollo` recognizes
+ * HTTP exceptions, and replaces the `code` of most of them by INTERNAL_SERVER_ERROR.
+ */
+// eslint-disable-next-line @typescript-eslint/no-explicit-any -- TypeScript has mixins of such constructors only.
+function withExtensions<Base extends new (...args: any[]) => HttpException>(base: Base): Base {
+  return class extends base {
+    get extensions(): Record<string, unknown> {
+      const { code, message: _message, ...details } = super.getResponse() as Record<string, unknown>;
+      const status = this.getStatus();
+      const isUnauthorized = status === (HttpStatus.UNAUTHORIZED as number);
+      return { ...details, code: isUnauthorized ? 'UNAUTHENTICATED' : HttpStatus[status], sessionAuth: code };
+    }
+
+    override getResponse(): object {
+      return { statusCode: this.getStatus(), ...(super.getResponse() as object) };
+    }
+  };
 }
 
 /**
@@ -130,12 +148,12 @@ function body(
  * }
  * ```
  */
-export class UnauthenticatedException extends UnauthorizedException {
+export class UnauthenticatedException extends withExtensions(UnauthorizedException) {
   readonly code: SessionAuthErrorCode = 'unauthenticated';
 
   constructor(readonly reason?: SignOutReason) {
     const message = reason === undefined ? 'You are not logged in.' : SIGNED_OUT[reason];
-    super(body(HttpStatus.UNAUTHORIZED, 'unauthenticated', message, reason && { reason }));
+    super(body('unauthenticated', message, reason && { reason }));
   }
 }
 
@@ -163,12 +181,12 @@ export interface FreshLoginChallenge {
  * }
  * ```
  */
-export class FreshLoginRequiredException extends UnauthorizedException {
+export class FreshLoginRequiredException extends withExtensions(UnauthorizedException) {
   readonly code: SessionAuthErrorCode = 'fresh_login_required';
 
   constructor(readonly challenge: FreshLoginChallenge) {
     const message = 'Prove again who you are.';
-    super(body(HttpStatus.UNAUTHORIZED, 'fresh_login_required', message, challenge));
+    super(body('fresh_login_required', message, challenge));
   }
 }
 
@@ -196,13 +214,11 @@ export class FreshLoginRequiredException extends UnauthorizedException {
  * }
  * ```
  */
-export class TooManySessionsException extends ConflictException {
+export class TooManySessionsException extends withExtensions(ConflictException) {
   readonly code: SessionAuthErrorCode = 'too_many_sessions';
 
   constructor() {
-    super(
-      body(HttpStatus.CONFLICT, 'too_many_sessions', 'You are logged in on too many devices. Log out on one first.'),
-    );
+    super(body('too_many_sessions', 'You are logged in on too many devices. Log out on one first.'));
   }
 }
 
@@ -226,12 +242,12 @@ export class TooManySessionsException extends ConflictException {
  * }
  * ```
  */
-export class RegistryUnavailableException extends InternalServerErrorException {
+export class RegistryUnavailableException extends withExtensions(InternalServerErrorException) {
   readonly code: SessionAuthErrorCode = 'registry_unavailable';
 
   constructor() {
     const remedy = "SessionRegistry needs the module's own store: use the option redis in place of store.";
-    super(body(HttpStatus.INTERNAL_SERVER_ERROR, 'registry_unavailable', remedy));
+    super(body('registry_unavailable', remedy));
   }
 }
 
@@ -254,11 +270,11 @@ export class RegistryUnavailableException extends InternalServerErrorException {
  * }
  * ```
  */
-export class LoginFailedException extends UnauthorizedException {
+export class LoginFailedException extends withExtensions(UnauthorizedException) {
   readonly code: SessionAuthErrorCode = 'login_failed';
 
   constructor(message = 'The login was refused.') {
-    super(body(HttpStatus.UNAUTHORIZED, 'login_failed', message));
+    super(body('login_failed', message));
   }
 }
 
@@ -276,11 +292,11 @@ export class LoginFailedException extends UnauthorizedException {
  * }
  * ```
  */
-export class MalformedLoginException extends HttpException {
+export class MalformedLoginException extends withExtensions(HttpException) {
   readonly code: SessionAuthErrorCode = 'login_failed';
 
   constructor(status: number, message: string) {
-    super(body(status, 'login_failed', message), status);
+    super(body('login_failed', message), status);
   }
 }
 
@@ -301,18 +317,11 @@ export class MalformedLoginException extends HttpException {
  * }
  * ```
  */
-export class SessionStoreUnavailableException extends ServiceUnavailableException {
+export class SessionStoreUnavailableException extends withExtensions(ServiceUnavailableException) {
   readonly code: SessionAuthErrorCode = 'session_store_unavailable';
 
   constructor(cause?: unknown) {
-    super(
-      body(
-        HttpStatus.SERVICE_UNAVAILABLE,
-        'session_store_unavailable',
-        'The session store cannot be reached. Try again.',
-      ),
-      { cause },
-    );
+    super(body('session_store_unavailable', 'The session store cannot be reached. Try again.'), { cause });
   }
 }
 
@@ -336,17 +345,11 @@ export class SessionStoreUnavailableException extends ServiceUnavailableExceptio
  * class AppModule {}
  * ```
  */
-export class SessionConflictException extends ServiceUnavailableException {
+export class SessionConflictException extends withExtensions(ServiceUnavailableException) {
   readonly code: SessionAuthErrorCode = 'session_conflict';
 
   constructor() {
-    super(
-      body(
-        HttpStatus.SERVICE_UNAVAILABLE,
-        'session_conflict',
-        'The session was changed by too many requests at once. Try again.',
-      ),
-    );
+    super(body('session_conflict', 'The session was changed by too many requests at once. Try again.'));
   }
 }
 
@@ -367,11 +370,11 @@ export class SessionConflictException extends ServiceUnavailableException {
  * }
  * ```
  */
-export class UserLookupFailedException extends ServiceUnavailableException {
+export class UserLookupFailedException extends withExtensions(ServiceUnavailableException) {
   readonly code: SessionAuthErrorCode = 'user_lookup_failed';
 
   constructor(cause: unknown) {
-    super(body(HttpStatus.SERVICE_UNAVAILABLE, 'user_lookup_failed', 'The user cannot be looked up. Try again.'), {
+    super(body('user_lookup_failed', 'The user cannot be looked up. Try again.'), {
       cause,
     });
   }
@@ -398,11 +401,11 @@ export class UserLookupFailedException extends ServiceUnavailableException {
  * }
  * ```
  */
-export class UserNotSerializableException extends InternalServerErrorException {
+export class UserNotSerializableException extends withExtensions(InternalServerErrorException) {
   readonly code: SessionAuthErrorCode = 'user_not_serializable';
 
   constructor(reason: string) {
-    super(body(HttpStatus.INTERNAL_SERVER_ERROR, 'user_not_serializable', 'The user cannot be kept in a session.'), {
+    super(body('user_not_serializable', 'The user cannot be kept in a session.'), {
       cause: new Error(reason),
     });
     this.message = reason;
@@ -427,7 +430,7 @@ export class UserNotSerializableException extends InternalServerErrorException {
  * if (process.env.NODE_ENV !== 'production') app.useGlobalFilters(new DeveloperHintFilter());
  * ```
  */
-export class SessionNotSerializableException extends InternalServerErrorException {
+export class SessionNotSerializableException extends withExtensions(InternalServerErrorException) {
   readonly code: SessionAuthErrorCode = 'session_not_serializable';
 
   constructor(
@@ -435,7 +438,7 @@ export class SessionNotSerializableException extends InternalServerErrorExceptio
     readonly key: string,
     cause: unknown,
   ) {
-    super(body(HttpStatus.INTERNAL_SERVER_ERROR, 'session_not_serializable', 'The session could not be saved.'), {
+    super(body('session_not_serializable', 'The session could not be saved.'), {
       cause,
     });
     this.message = `The session's key "${key}" cannot be written as JSON.`;
@@ -457,11 +460,11 @@ export class SessionNotSerializableException extends InternalServerErrorExceptio
  * }
  * ```
  */
-export class CookieNotSendableException extends InternalServerErrorException {
+export class CookieNotSendableException extends withExtensions(InternalServerErrorException) {
   readonly code: SessionAuthErrorCode = 'cookie_not_sendable';
 
   constructor(reason: string) {
-    super(body(HttpStatus.INTERNAL_SERVER_ERROR, 'cookie_not_sendable', 'The login cookie could not be sent.'), {
+    super(body('cookie_not_sendable', 'The login cookie could not be sent.'), {
       cause: new Error(reason),
     });
     this.message = reason;
@@ -490,13 +493,12 @@ export class CookieNotSendableException extends InternalServerErrorException {
  * }
  * ```
  */
-export class SessionUnavailableException extends InternalServerErrorException {
+export class SessionUnavailableException extends withExtensions(InternalServerErrorException) {
   readonly code: SessionAuthErrorCode = 'session_unavailable';
 
   constructor() {
     super(
       body(
-        HttpStatus.INTERNAL_SERVER_ERROR,
         'session_unavailable',
         'This route has no session. Check the options "exclude" and "cookie.path", and that SessionAuthModule is imported.',
       ),

@@ -1,5 +1,6 @@
 /** What the examples use without importing or declaring it: see `check-examples.mjs`. An export named here wins over a `*`. */
 export * from '@nestjs/common';
+export { Context, Mutation, Resolver } from '@nestjs/graphql';
 export { APP_FILTER, APP_GUARD, BaseExceptionFilter, NestFactory, Reflector } from '@nestjs/core';
 export { HealthCheck, HealthCheckService, TerminusModule } from '@nestjs/terminus';
 export { Test } from '@nestjs/testing';

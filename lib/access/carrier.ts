@@ -1,16 +1,43 @@
-import { IncomingMessage } from 'node:http';
 import type { ExecutionContext } from '@nestjs/common';
-import type { SessionRequest, SessionResponse } from '../http/session-request.js';
+import {
+  isNodeRequest,
+  type RequestWithRaw,
+  type SessionRequest,
+  type SessionResponse,
+} from '../http/session-request.js';
 import { SessionUnavailableException } from '../session-auth.errors.js';
 import { requestSessionOf } from '../session/request-session.js';
 
 /** GraphQL resolvers take (root, args, context, info). */
 const GRAPHQL_CONTEXT = 2;
 
-/** The properties of a GraphQL context or a WebSocket client that lead to the HTTP request behind it. */
-interface Carrier {
-  req?: unknown;
+/**
+ * Whatever leads to the request behind it: the request itself (Express's, Fastify's or Node's), a GraphQL context
+ * (`{ req }`, `{ request }`, `{ reply }`, and graphql-ws's `{ extra }` and `{ req: { extra } }`), or a Socket.IO socket.
+ *
+ * @example
+ * ```ts
+ * @Resolver()
+ * class LogoutResolver {
+ *   constructor(private readonly auth: SessionAuthService) {}
+ *
+ *   @Mutation(() => Boolean)
+ *   async logOut(@Context() context: Carrier) {
+ *     await this.auth.logOut(context);
+ *     return true;
+ *   }
+ * }
+ * ```
+ */
+export type Carrier =
+  SessionRequest | RequestWithRaw | { req: unknown } | { request: unknown } | { reply: unknown } | { extra: unknown };
+
+/** The properties of carriers that lead to a request. What a sender says is at none of them. */
+interface Leads {
+  req?: { extra?: Leads } | null;
   request?: unknown;
+  reply?: Leads | null;
+  extra?: Leads | null;
   upgradeReq?: unknown;
 }
 
@@ -56,15 +83,17 @@ export function responseOf(context: ExecutionContext): SessionResponse {
   return res ?? (requestOf(context) as SessionRequest & { res: SessionResponse }).res;
 }
 
-function requestIn(carrier: Carrier | null | undefined): SessionRequest | undefined {
-  return [carrier?.req, carrier?.request, carrier?.upgradeReq, carrier].find(isRequest);
+/** The request behind a {@link Carrier}. */
+export function requestIn(carrier: unknown): SessionRequest | undefined {
+  const { req, request, reply, extra, upgradeReq } = (carrier ?? {}) as Leads;
+  return [carrier, req, request, reply?.request, extra?.request, req?.extra?.request, upgradeReq].find(isRequest);
 }
 
 /** Whether the server made this from a connection: Node's or Express's request, or one that has Node's at `raw`. */
 function isRequest(value: unknown): value is SessionRequest {
   return (
     requestSessionOf(value) !== undefined ||
-    value instanceof IncomingMessage ||
-    (value as { raw?: unknown } | null | undefined)?.raw instanceof IncomingMessage
+    isNodeRequest(value) ||
+    isNodeRequest((value as Partial<RequestWithRaw> | null | undefined)?.raw)
   );
 }

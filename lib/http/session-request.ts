@@ -4,8 +4,8 @@ import { Readable } from 'node:stream';
 import type { Session, SessionData } from 'express-session';
 
 /**
- * A request as this module needs it: Node's own, and so Express's. (Fastify has it at `request.raw`.) `session` is there on every route that has a
- * session, and `user` where somebody is logged in.
+ * A request as this module needs it: Node's own, and so Express's. (Fastify has it at `request.raw`.) `session` is there
+ * on every route that has a session, and `user` where somebody is logged in.
  *
  * @example
  * ```ts
@@ -45,10 +45,15 @@ export interface RequestWithRaw {
   readonly raw: IncomingMessage | Http2ServerRequest;
 }
 
+/** Whether this is Node's own request, of HTTP/1 or HTTP/2, or what Fastify's `inject()` has in place of one. */
+export function isNodeRequest(value: unknown): value is SessionRequest {
+  return value instanceof Readable && 'headers' in value && 'url' in value;
+}
+
 /** Node's own request: the one given, or the one that it has at `raw`. */
 export function nodeRequest(request: SessionRequest | RequestWithRaw): SessionRequest {
   const { raw } = request as Partial<RequestWithRaw>;
-  return (raw instanceof Readable ? raw : request) as SessionRequest;
+  return isNodeRequest(raw) ? raw : (request as SessionRequest);
 }
 
 /** The response to a {@link SessionRequest}. */

@@ -15,6 +15,7 @@ import { processWide } from '../passport/process-wide.js';
 import { requestSessionOf } from '../session/request-session.js';
 import type { LoginGuardOptions } from './login-guard-options.js';
 import { SessionAuthConfigurationError } from '../session-auth.errors.js';
+import { loginRequestOf } from './login-request.js';
 import { STRATEGY_LOGIN, type StrategyLogin } from './strategy-login.js';
 
 /** The options that redirect. */
@@ -50,7 +51,7 @@ export class StrategyLoginGuard implements CanActivate, OnApplicationBootstrap {
   }
 
   async canActivate(context: ExecutionContext): Promise<boolean> {
-    const request = await requestOrRefuse(context);
+    const request = loginRequestOf(await requestOrRefuse(context), context);
     const computed = await this.getAuthenticateOptions(context);
     const options = { ...this.options, ...withRedirectsOnThisSite(computed ?? {}) };
     const refusal = await this.strategyLogin.attempt(this.strategies, options, request, responseOf(context));
@@ -108,6 +109,9 @@ export class StrategyLoginGuard implements CanActivate, OnApplicationBootstrap {
  * Two of these guards on one route do not ask for both logins: the first one's session is open, and stays open, when the
  * second one refuses. The same holds for any guard after it. Put guards that may refuse before it. For a second factor,
  * log in by the first, then prove the second on a route of its own and call `SessionAuthService.reauthenticate()` there.
+ *
+ * Over GraphQL, the field's arguments, and the fields of an argument `input`, are the `body` of the request that the
+ * strategy and the options' functions are given.
  *
  * Without options, the same strategies give the same class, so that a test can replace it:
  * `overrideGuard(LoginGuard('local'))`. Extend it to compute options for each request.

@@ -1,6 +1,7 @@
 import { Inject, Injectable, InternalServerErrorException, Logger } from '@nestjs/common';
+import { type Carrier, requestIn } from '../access/carrier.js';
 import { dataOf, type ExpressSession } from '../http/express-session.js';
-import { nodeRequest, type RequestWithRaw, type SessionRequest } from '../http/session-request.js';
+import { nodeRequest, type SessionRequest } from '../http/session-request.js';
 import { expiresAt } from '../model/lifetime.js';
 import type { Device, SessionInfo } from '../model/session-info.js';
 import { sessionInfo } from '../model/session-record.js';
@@ -71,7 +72,7 @@ export interface LogOutOptions {
 }
 
 /**
- * Logs users in and out, wherever the request is at hand.
+ * Logs users in and out, wherever the request is at hand, or something that leads to it: see {@link Carrier}.
  *
  * @example
  * ```ts
@@ -115,10 +116,10 @@ export class SessionAuthService {
    * @throws UserNotSerializableException (500) when no serializer takes the user
    * @throws SessionUnavailableException (500) on a route without a session
    */
-  async logIn(request: SessionRequest | RequestWithRaw, user: unknown, options: LogInOptions = {}): Promise<void> {
-    const session = sessionOf(request);
+  async logIn(at: Carrier, user: unknown, options: LogInOptions = {}): Promise<void> {
+    const [request, session] = behind(at);
     try {
-      await this.#logIn(session, nodeRequest(request), user, options);
+      await this.#logIn(session, request, user, options);
     } catch (error) {
       // Nest does not log HTTP exceptions, and the client is not told the cause. (An unsendable cookie is logged
       // elsewhere.)
@@ -152,13 +153,13 @@ export class SessionAuthService {
    * @throws SessionStoreUnavailableException (503) when the store does not reply: the cookie stays, and the user is
    * still logged in unless the store carries it out later
    */
-  async logOut(request: SessionRequest | RequestWithRaw, { clearSiteData = false }: LogOutOptions = {}): Promise<void> {
-    const session = sessionOf(request);
+  async logOut(at: Carrier, { clearSiteData = false }: LogOutOptions = {}): Promise<void> {
+    const [request, session] = behind(at);
     // Without a cookie it may be another site that sends the browser here, to have it lose what it stores of this one.
     const isOfUser =
       session.record?.login !== undefined || session.signOutReason !== undefined || session.others.areShown;
     await session.logOut();
-    nodeRequest(request).user = null;
+    request.user = null;
     if (clearSiteData && isOfUser) {
       session.caching.clearSiteData();
     }
@@ -173,9 +174,9 @@ export class SessionAuthService {
    * @throws UnauthenticatedException (401) when the caller is not logged in (any more)
    * @throws SessionStoreUnavailableException (503) when the store does not reply
    */
-  async reauthenticate(request: SessionRequest | RequestWithRaw, method?: string): Promise<void> {
-    const session = sessionOf(request);
-    const restored = session.user === undefined ? undefined : await this.#restoreAnew(session, nodeRequest(request));
+  async reauthenticate(at: Carrier, method?: string): Promise<void> {
+    const [request, session] = behind(at);
+    const restored = session.user === undefined ? undefined : await this.#restoreAnew(session, request);
     if (restored === undefined) {
       throw session.failure ?? new UnauthenticatedException();
     }
@@ -200,8 +201,8 @@ export class SessionAuthService {
    *
    * @throws UnauthenticatedException (401) when the caller is not logged in
    */
-  current(request: SessionRequest | RequestWithRaw): SessionInfo {
-    const record = sessionOf(request).record;
+  current(at: Carrier): SessionInfo {
+    const [, { record }] = behind(at);
     if (record?.login === undefined) {
       throw new UnauthenticatedException();
     }
@@ -216,13 +217,14 @@ function onlyDevice({ ip, userAgent, label }: Device = {}): Device {
   );
 }
 
-/** The session of a request that must have one. */
-function sessionOf(request: SessionRequest | RequestWithRaw): RequestSession {
+/** The request behind a carrier, and its session, which it must have. */
+function behind(carrier: Carrier): [SessionRequest, RequestSession] {
+  const request = requestIn(carrier);
   const session = requestSessionOf(request);
-  if (session === undefined) {
+  if (request === undefined || session === undefined) {
     throw new SessionUnavailableException();
   }
-  return session;
+  return [nodeRequest(request), session];
 }
 
 /** What a login keeps of the former session: the named keys, unless they are another user's. */

@@ -14,12 +14,15 @@ import { RpcException } from '@nestjs/microservices';
 import { WsException } from '@nestjs/websockets';
 import { requestOf, responseOf } from '../../lib/access/carrier.js';
 import {
+  type Carrier,
   CurrentSession,
   CurrentUser,
   Public,
   SessionGuard,
   SessionAuthService,
   type SessionRequest,
+  SessionUnavailableException,
+  UnauthenticatedException,
 } from '../../lib/index.js';
 import { LocalStrategy, SnapshotSerializer, TestApplication } from '../support/application.js';
 
@@ -97,6 +100,18 @@ const contexts: [string, (request: SessionRequest, handler?: () => unknown) => E
   ['an HTTP', (request, handler) => contextOf('http', [request, {}, ack], handler)],
   ['a GraphQL ({ req })', (request, handler) => contextOf('graphql', [{}, {}, { req: request }, info], handler)],
   ['a GraphQL ({ request })', (request, handler) => contextOf('graphql', [{}, {}, { request }, info], handler)],
+  [
+    'a GraphQL ({ reply })',
+    (request, handler) => contextOf('graphql', [{}, {}, { reply: { request } }, info], handler),
+  ],
+  [
+    'a GraphQL ({ extra }, of graphql-ws)',
+    (request, handler) => contextOf('graphql', [{}, {}, { extra: { request } }, info], handler),
+  ],
+  [
+    'a GraphQL ({ req: { extra } }, of graphql-ws)',
+    (request, handler) => contextOf('graphql', [{}, {}, { req: { extra: { request } } }, info], handler),
+  ],
   ['a socket.io', (request, handler) => contextOf('ws', [{ id: 'x', request, data: {} }, {}, ack], handler)],
   ['a WebSocket (upgradeReq)', (request, handler) => contextOf('ws', [{ upgradeReq: request }, {}], handler)],
   ['a bare request as WebSocket', (request, handler) => contextOf('ws', [request, {}], handler)],
@@ -242,9 +257,28 @@ describe('a guard that extends SessionGuard', () => {
 });
 
 describe('SessionAuthService', () => {
-  it.each(contexts)('takes the request of %s context', (_, contextFor) => {
+  it.each<[string, (request: SessionRequest) => Carrier]>([
+    ['a request', (request) => request],
+    ['a GraphQL context { req }', (req) => ({ req })],
+    ['a GraphQL context { request }', (request) => ({ request })],
+    ['a GraphQL context { reply }', (request) => ({ reply: { request } })],
+    ['the { extra } of graphql-ws', (request) => ({ extra: { request } })],
+    ['the { req: { extra } } of graphql-ws', (request) => ({ req: { extra: { request } } })],
+    ['a socket of Socket.IO', (request) => ({ id: 'x', request, data: {} })],
+  ])('takes %s', (_, carrierOf) => {
     const service = application.app.get(SessionAuthService);
 
-    expect(service.current(requestOf(contextFor(ada))).handle).toMatch(/^[\w-]{28}$/);
+    expect(service.current(carrierOf(ada)).handle).toMatch(/^[\w-]{28}$/);
+    expect(() => service.current(carrierOf(nobody))).toThrow(UnauthenticatedException);
+  });
+
+  it('refuses what leads to no request, and follows nothing that a sender says', async () => {
+    const service = application.app.get(SessionAuthService);
+    const carrier = { extra: { data: { request: ada } }, connectionParams: { request: ada }, req: { body: ada } };
+
+    expect(() => service.current(carrier)).toThrow(SessionUnavailableException);
+    await expect(service.logIn(carrier, ADA)).rejects.toThrow(SessionUnavailableException);
+    await expect(service.logOut(carrier)).rejects.toThrow(SessionUnavailableException);
+    await expect(service.reauthenticate(carrier)).rejects.toThrow(SessionUnavailableException);
   });
 });

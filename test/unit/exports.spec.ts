@@ -1,5 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
+import { HttpException } from '@nestjs/common';
 import * as library from '../../lib/index.js';
 
 const source = readFileSync(join(import.meta.dirname, '../../lib/index.ts'), 'utf8');
@@ -50,6 +51,7 @@ describe('the public exports', () => {
 
     expect(types.filter(Boolean).sort()).toMatchInlineSnapshot(`
      [
+       "Carrier",
        "Clock",
        "CookieOptions",
        "Device",
@@ -85,6 +87,23 @@ describe('the public exports', () => {
 
   it('are all named one by one', () => {
     expect(source).not.toMatch(/export \*|export default/);
+  });
+});
+
+describe('an exported exception', () => {
+  type Exception = HttpException & { code: string; extensions: Record<string, unknown> };
+  const exceptions = Object.entries<unknown>(library).filter(
+    (entry): entry is [string, new (...args: unknown[]) => Exception] =>
+      typeof entry[1] === 'function' && entry[1].prototype instanceof HttpException,
+  );
+
+  it.each(exceptions)('%s tells HTTP and GraphQL clients the same', (name, ExceptionClass) => {
+    const isMalformedLogin = name === 'MalformedLoginException';
+    const exception = isMalformedLogin ? new ExceptionClass(400, 'text') : new ExceptionClass({}, {});
+    const { statusCode, code, message: _message, ...details } = exception.getResponse() as Record<string, unknown>;
+
+    expect({ statusCode, code }).toEqual({ statusCode: exception.getStatus(), code: exception.code });
+    expect(exception.extensions).toEqual({ ...details, code: expect.stringMatching(/^[A-Z_]+$/), sessionAuth: code });
   });
 });
 
