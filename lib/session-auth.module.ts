@@ -8,28 +8,20 @@ import {
   type OnApplicationBootstrap,
   type OnApplicationShutdown,
 } from '@nestjs/common';
-import {
-  type AbstractHttpAdapter,
-  ApplicationConfig,
-  DiscoveryModule,
-  HttpAdapterHost,
-  ModulesContainer,
-} from '@nestjs/core';
+import { type AbstractHttpAdapter, DiscoveryModule, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import type { Store } from 'express-session';
 import { SessionEvents } from './events/session-events.js';
 import { logStoreErrors } from './events/store-error-log.js';
-import { routeMatcher } from './http/route-matcher.js';
-import { SessionCookies } from './http/session-cookies.js';
-import { addPassportMethods, passportMethods, type PassportRequestMethods } from './login/passport-request.js';
+import type { PassportRequestMethods } from './login/passport-request.js';
 import { SessionAuthService } from './login/session-auth.service.js';
 import { STRATEGY_LOGIN, StrategyLogin } from './login/strategy-login.js';
 import { MemorySessionStore } from './memory/memory-session-store.js';
 import { type Clock, SESSION_CLOCK, systemClock } from './model/clock.js';
-import { rotationKeys } from './model/rotation.js';
 import { ApplicationPassport } from './passport/application-passport.js';
 import { BootEnd, BootEndModule } from './platform/boot-end.js';
-import * as express from './platform/express.js';
-import * as fastify from './platform/fastify.js';
+import { isExpress, prepareExpress } from './platform/express.js';
+import { isFastify, mountOnFastify } from './platform/fastify.js';
+import { middlewareProvider, PASSPORT_METHODS, passportMethodsProvider } from './platform/middleware-provider.js';
 import { seesNoTls } from './platform/sees-no-tls.js';
 import { RedisConnection } from './redis/redis-connection.js';
 import { RedisSessionStore } from './redis/redis-session-store.js';
@@ -44,7 +36,6 @@ import {
 import { SessionReporter } from './session/session-reporter.js';
 import { SessionRepository } from './session/session-repository.js';
 import { SessionMiddleware } from './session/session.middleware.js';
-import type { SessionRuntime } from './session/session-runtime.js';
 import { ForeignStoreAdapter } from './store/foreign-store-adapter.js';
 import { type AtomicSessionStore, SESSION_STORE } from './store/session-store.js';
 import { resolveOptions } from './validation/options.js';
@@ -126,6 +117,8 @@ const REDIS_CONNECTION = Symbol.for('nestjs-session-auth:redis-connection');
     { provide: STRATEGY_LOGIN, useClass: StrategyLogin },
     SessionAuthService,
     SessionRegistry,
+    passportMethodsProvider,
+    middlewareProvider,
   ],
   exports: [
     SESSION_AUTH_OPTIONS,
@@ -136,6 +129,7 @@ const REDIS_CONNECTION = Symbol.for('nestjs-session-auth:redis-connection');
     STRATEGY_LOGIN,
     SessionAuthService,
     SessionRegistry,
+    SessionMiddleware,
   ],
 })
 export class SessionAuthModule
@@ -147,14 +141,10 @@ export class SessionAuthModule
   /** @internal */
   constructor(
     @Inject(SESSION_AUTH_OPTIONS) private readonly options: ResolvedSessionAuthOptions,
-    @Inject(SESSION_STORE) private readonly store: Store,
-    @Inject(SessionRepository) private readonly repository: SessionRepository,
-    @Inject(SESSION_CLOCK) private readonly clock: Clock,
     @Inject(SessionEvents) private readonly events: SessionEvents,
-    @Inject(UserSerializers) private readonly users: UserSerializers,
-    @Inject(SessionAuthService) private readonly service: SessionAuthService,
+    @Inject(SessionMiddleware) private readonly middleware: SessionMiddleware,
+    @Inject(PASSPORT_METHODS) private readonly methods: PassportRequestMethods,
     @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
-    @Inject(ApplicationConfig) private readonly application: ApplicationConfig,
     @Inject(ModulesContainer) private readonly modules: ModulesContainer,
   ) {
     super();
@@ -171,17 +161,14 @@ export class SessionAuthModule
   configure(_consumer: MiddlewareConsumer): void {
     this.refuseSecondImport();
     const { httpAdapter } = this.host;
-    const methods = passportMethods(this.service);
-    const isExcluded = routeMatcher(this.options.exclude, this.application.getGlobalPrefix());
-    const { use } = new SessionMiddleware(this.createRuntime(methods), isExcluded);
-    if (fastify.isFastify(httpAdapter)) {
-      fastify.mountOnFastify(httpAdapter, use, methods);
+    if (isFastify(httpAdapter)) {
+      mountOnFastify(httpAdapter, this.middleware.use, this.methods);
       return;
     }
-    if (express.isExpress(httpAdapter)) {
-      express.prepareExpress(httpAdapter, methods);
+    if (isExpress(httpAdapter)) {
+      prepareExpress(httpAdapter, this.methods);
     }
-    httpAdapter.use(use);
+    httpAdapter.use(this.middleware.use);
   }
 
   /** Warns of a Secure cookie without TLS in sight, which keeps everybody from logging in (expressjs/session#281). */
@@ -211,31 +198,6 @@ export class SessionAuthModule
           'SessionAuthModule.forRoot() once, in the root module, and nothing in the others.',
       );
     }
-  }
-
-  private createRuntime(methods: PassportRequestMethods): SessionRuntime {
-    const { options, clock, users, logger, repository, store: expressStore } = this;
-    const logged = new Set<string>();
-    return {
-      repository,
-      expressStore,
-      cookies: new SessionCookies(options.secrets, options.cookie),
-      lifetime: options.lifetime,
-      rotationKeys: rotationKeys(options.secrets),
-      clock,
-      users,
-      logger,
-      logOnce: (message, level = 'error') => {
-        if (!logged.has(message)) {
-          logged.add(message);
-          logger[level](message);
-        }
-      },
-      options,
-      addPassportMethods: (request) => {
-        addPassportMethods(request, methods);
-      },
-    };
   }
 }
 

@@ -7,17 +7,26 @@ import { pathOf, type SessionRequest } from './session-request.js';
 export type RouteMatcher = (request: SessionRequest) => boolean;
 
 /**
- * Matches routes by the patterns that Nest's `exclude()` takes. A pattern matches with the global prefix before it, as
- * a controller's route has it, and without, as a static file's path has it.
+ * Matches routes by the patterns that Nest's `exclude()` takes. A pattern matches with the global prefix and a version
+ * before it, as a controller's route has them, and without, as a static file's path has it.
+ *
+ * @param versions what URI versioning puts before paths, such as `v1`
  */
-export function routeMatcher(patterns: readonly RoutePattern[], globalPrefix: string): RouteMatcher {
+export function routeMatcher(
+  patterns: readonly RoutePattern[],
+  globalPrefix: string,
+  versions: readonly string[],
+): RouteMatcher {
   const prefix = globalPrefix.replace(/^\/+|\/+$/g, '');
+  const starts = ['', ...(prefix === '' ? [] : [`/${prefix}`])].flatMap((start) => [
+    start,
+    ...versions.map((version) => `${start}/${literally(version)}`),
+  ]);
   const routes = patterns.map((pattern) => {
     const { path, method } = typeof pattern === 'string' ? { path: pattern, method: RequestMethod.ALL } : pattern;
     const bare = `/${path.replace(/^\/+/, '')}`;
-    const paths = prefix === '' ? [bare] : [bare, `/${prefix}${bare}`];
     return {
-      regexp: pathToRegexp(paths).regexp,
+      regexp: pathToRegexp(starts.map((start) => `${start}${bare}`)).regexp,
       method: method === RequestMethod.ALL ? undefined : RequestMethod[method],
     };
   });
@@ -26,4 +35,9 @@ export function routeMatcher(patterns: readonly RoutePattern[], globalPrefix: st
     routes.some(
       ({ regexp, method }) => (method === undefined || method === request.method) && regexp.test(pathOf(request)),
     );
+}
+
+/** Text as a part of a pattern that matches nothing else. */
+function literally(text: string): string {
+  return text.replace(/[{}()[\]+?!:*\\]/g, '\\$&');
 }

@@ -65,17 +65,16 @@ export function mountOnFastify(
   methods: PassportRequestMethods,
 ): void {
   const instance = adapter.getInstance<Instance>();
-  const mounted = respondingByReply(middleware);
   decorateRequests(instance, methods);
   prepareExchanges(adapter);
-  instance.use?.(mounted);
+  instance.use?.(middleware);
   instance.addHook('onRequest', (request, reply, next) => {
     const { raw, ip, query, protocol } = request;
     (raw as Replied)[REPLY] = reply;
     if (raw.originalUrl === undefined) {
       Object.assign(raw, { originalUrl: raw.url, ip, query, protocol }); // As middie does.
     }
-    mounted(raw, reply.raw, next);
+    middleware(raw, reply.raw, next);
   });
   // An error in other middleware leads past the hook above.
   instance.addHook('onError', ({ raw }, reply, _error, next) => {
@@ -85,22 +84,17 @@ export function mountOnFastify(
 }
 
 /**
- * The middleware, which calls `next` once more when a commit fails. By then middie may serve another request with that
- * same function. So the error goes to the reply, unless middleware has responded before there was one.
+ * Has the application respond to an error after `next` was called: a commit that failed. By then middie may serve another
+ * request with that same function. So the error goes to Fastify's reply, unless middleware has responded before there
+ * was one.
  */
-function respondingByReply(middleware: SessionMiddleware['use']): SessionMiddleware['use'] {
-  return (request, response, next) => {
-    let isPassedOn = false;
-    middleware(request, response, (error) => {
-      const reply = (request as Replied)[REPLY];
-      if (isPassedOn && reply !== undefined) {
-        sendError(reply, error);
-      } else {
-        isPassedOn = true;
-        next(error);
-      }
-    });
-  };
+export function failLate(request: SessionRequest, error: unknown, next: Next): void {
+  const reply = (request as Replied)[REPLY];
+  if (reply === undefined) {
+    next(error);
+  } else {
+    sendError(reply, error);
+  }
 }
 
 /** Has Nest's exception filters respond, in place of a response that was discarded. */

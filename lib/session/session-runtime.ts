@@ -40,4 +40,6 @@ export interface SessionRuntime extends CookieRuntime {
   readonly options: Pick<ResolvedSessionAuthOptions, 'onStoreError'>;
   /** Gives a request `logIn`, `logOut` and Passport's other methods. */
   readonly addPassportMethods: (request: SessionRequest) => void;
+  /** Has the application respond to an error that comes after `next` was called. Most do by `next(error)`. */
+  readonly failLate: (request: SessionRequest, error: unknown, next: (error: unknown) => void) => void;
 }

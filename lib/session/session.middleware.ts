@@ -14,11 +14,23 @@ type Next = (error?: unknown) => void;
  *
  *     cookie -> verified id -> one GET -> req.session, req.user -> guards, handler -> commit -> headers
  *
- * It needs nothing but a Node request and response.
+ * `SessionAuthModule` mounts it before the middleware of all modules. What `main.ts` mounts by `app.use()` runs before
+ * that, and sees nobody, unless `main.ts` mounts this before. Then the module's own mount does nothing.
+ *
+ * @example
+ * ```ts
+ * const app = await NestFactory.create(AppModule);
+ * app.use(app.get(SessionMiddleware).use);
+ * app.use((request: Request, response: Response, next: NextFunction) => {
+ *   response.locals.user = request.user; // For templates.
+ *   next();
+ * });
+ * ```
  */
 export class SessionMiddleware {
   private readonly loader: SessionLoader;
 
+  /** @internal It needs nothing but a Node request and response. */
   constructor(
     private readonly runtime: SessionRuntime,
     private readonly isExcluded: RouteMatcher,
@@ -26,9 +38,10 @@ export class SessionMiddleware {
     this.loader = new SessionLoader(runtime);
   }
 
+  /** Middleware for `app.use()`. It runs once for a request, however often it is mounted. */
   readonly use = (request: SessionRequest, response: SessionResponse, next: Next): void => {
     const { cookies, repository } = this.runtime;
-    const hasSession = Boolean(request.session) || requestSessionOf(request) !== undefined;
+    const hasSession = requestSessionOf(request) !== undefined || Boolean(request.session);
     if (hasSession || this.isExcluded(request) || !cookies.covers(request)) {
       next();
       return;
@@ -36,7 +49,9 @@ export class SessionMiddleware {
     const presented = cookies.read(request);
     const session = new RequestSession(request, response, this.runtime);
     this.runtime.addPassportMethods(request);
-    this.commitBeforeFirstByte(response, session, next);
+    this.commitBeforeFirstByte(response, session, (error) => {
+      this.runtime.failLate(request, error, next);
+    });
     if (presented.length === 0 && !repository.disconnected) {
       session.begin();
       next();
@@ -48,7 +63,7 @@ export class SessionMiddleware {
   };
 
   /** Who follows a redirect or receives a 200 finds the data saved. A save that fails is an error, not a 200. */
-  private commitBeforeFirstByte(response: SessionResponse, session: RequestSession, next: Next): void {
+  private commitBeforeFirstByte(response: SessionResponse, session: RequestSession, failLate: Next): void {
     commitBeforeFirstByte(response, {
       commit: (isStreaming) => (isStreaming ? this.commitLate(session) : session.commit()),
       writeHeaders: () => {
@@ -59,9 +74,9 @@ export class SessionMiddleware {
         if (error instanceof SessionNotSerializableException) {
           this.runtime.logger.error(error.message, error.cause);
         }
-        next(error);
+        failLate(error);
       },
-      refuse: next,
+      refuse: failLate,
     });
   }
 

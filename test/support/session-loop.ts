@@ -62,6 +62,9 @@ export function sessionLoop({ store, atomic, clock = systemClock, ...options }: 
       logOnce: log,
       options: resolved,
       addPassportMethods: () => undefined,
+      failLate: (_request, error, next) => {
+        next(error);
+      },
     },
     () => false,
   );

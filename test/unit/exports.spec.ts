@@ -32,6 +32,7 @@ describe('the public exports', () => {
        "SessionConflictException",
        "SessionEvents",
        "SessionGuard",
+       "SessionMiddleware",
        "SessionNotSerializableException",
        "SessionRegistry",
        "SessionStoreUnavailableException",

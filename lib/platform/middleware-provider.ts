@@ -1,0 +1,82 @@
+import { type FactoryProvider, Logger } from '@nestjs/common';
+import { ApplicationConfig, ModulesContainer } from '@nestjs/core';
+import type { Store } from 'express-session';
+import { type RouteMatcher, routeMatcher } from '../http/route-matcher.js';
+import { SessionCookies } from '../http/session-cookies.js';
+import { addPassportMethods, passportMethods, type PassportRequestMethods } from '../login/passport-request.js';
+import { SessionAuthService } from '../login/session-auth.service.js';
+import { type Clock, SESSION_CLOCK } from '../model/clock.js';
+import { rotationKeys } from '../model/rotation.js';
+import { UserSerializers } from '../serializer/user-serializers.js';
+import { type ResolvedSessionAuthOptions, SESSION_AUTH_OPTIONS } from '../session-auth.options.js';
+import { SessionMiddleware } from '../session/session.middleware.js';
+import { SessionRepository } from '../session/session-repository.js';
+import type { SessionRuntime } from '../session/session-runtime.js';
+import { SESSION_STORE } from '../store/session-store.js';
+import { failLate } from './fastify.js';
+import { versionSegments } from './version-segments.js';
+
+/** Token of {@link PassportRequestMethods}, which all requests of the application share. */
+export const PASSPORT_METHODS = Symbol.for('nestjs-session-auth:passport-methods');
+
+export const passportMethodsProvider: FactoryProvider<PassportRequestMethods> = {
+  provide: PASSPORT_METHODS,
+  inject: [SessionAuthService],
+  useFactory: passportMethods,
+};
+
+export const middlewareProvider: FactoryProvider<SessionMiddleware> = {
+  provide: SessionMiddleware,
+  inject: [
+    SESSION_AUTH_OPTIONS,
+    SessionRepository,
+    SESSION_STORE,
+    SESSION_CLOCK,
+    UserSerializers,
+    PASSPORT_METHODS,
+    ApplicationConfig,
+    ModulesContainer,
+  ],
+  useFactory: createMiddleware,
+};
+
+function createMiddleware(
+  options: ResolvedSessionAuthOptions,
+  repository: SessionRepository,
+  expressStore: Store,
+  clock: Clock,
+  users: UserSerializers,
+  methods: PassportRequestMethods,
+  application: ApplicationConfig,
+  modules: ModulesContainer,
+): SessionMiddleware {
+  const logger = new Logger('SessionAuthModule');
+  const logged = new Set<string>();
+  const runtime: SessionRuntime = {
+    repository,
+    expressStore,
+    cookies: new SessionCookies(options.secrets, options.cookie),
+    lifetime: options.lifetime,
+    rotationKeys: rotationKeys(options.secrets),
+    clock,
+    users,
+    logger,
+    logOnce: (message, level = 'error') => {
+      if (!logged.has(message)) {
+        logged.add(message);
+        logger[level](message);
+      }
+    },
+    options,
+    addPassportMethods: (request) => {
+      addPassportMethods(request, methods);
+    },
+    failLate,
+  };
+  // `main.ts` may set the prefix and the versions after it has mounted the middleware.
+  let isExcluded: RouteMatcher | undefined;
+  return new SessionMiddleware(runtime, (request) => {
+    isExcluded ??= routeMatcher(options.exclude, application.getGlobalPrefix(), versionSegments(application, modules));
+    return isExcluded(request);
+  });
+}
