@@ -33,8 +33,16 @@ export function routeMatcher(
   return (request) =>
     routes.length > 0 &&
     routes.some(
-      ({ regexp, method }) => (method === undefined || method === request.method) && regexp.test(pathOf(request)),
+      ({ regexp, method }) =>
+        (method === undefined || method === request.method) && regexp.test(pathInApplication(request)),
     );
+}
+
+/** The path without that at which another Express application has mounted this one. */
+function pathInApplication(request: SessionRequest): string {
+  const path = pathOf(request);
+  const mount = request.app?.path() ?? '';
+  return path.startsWith(`${mount}/`) ? path.slice(mount.length) : path;
 }
 
 /** Text as a part of a pattern that matches nothing else. */

@@ -32,6 +32,8 @@ export interface SessionRequest extends IncomingMessage {
   user?: unknown;
   /** Express: the path before routers cut it. */
   originalUrl?: string;
+  /** Express: the application, and where other applications have mounted it. */
+  app?: { path(): string };
   /** Express: the client's address, behind a trusted proxy too. */
   ip?: string | undefined;
   /** Express: the connection to the client is encrypted, as far as `trust proxy` can tell. */
