@@ -74,13 +74,14 @@ export function requestOf(context: ExecutionContext): SessionRequest {
   return request;
 }
 
-/** The response to {@link requestOf}'s request. A GraphQL context may lack it, but Express's requests know it. */
+/** The response to {@link requestOf}'s request. A GraphQL context may lack it, but the request or its session knows it. */
 export function responseOf(context: ExecutionContext): SessionResponse {
   if (context.getType<'http' | 'graphql'>() !== 'graphql') {
     return context.switchToHttp().getResponse<SessionResponse>();
   }
-  const { res } = context.getArgByIndex<{ res?: SessionResponse }>(GRAPHQL_CONTEXT);
-  return res ?? (requestOf(context) as SessionRequest & { res: SessionResponse }).res;
+  const { res, reply } = context.getArgByIndex<{ res?: SessionResponse; reply?: SessionResponse }>(GRAPHQL_CONTEXT);
+  const request = requestOf(context) as SessionRequest & { res: SessionResponse };
+  return res ?? reply ?? requestSessionOf(request)?.response ?? request.res;
 }
 
 /** The request behind a {@link Carrier}. */

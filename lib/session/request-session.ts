@@ -58,7 +58,7 @@ export class RequestSession implements AttachedSession {
 
   constructor(
     private readonly request: SessionRequest,
-    private readonly response: SessionResponse,
+    readonly response: SessionResponse,
     private readonly runtime: SessionRuntime,
   ) {
     this.repository = runtime.repository.withTimeBudget();

@@ -1,3 +1,5 @@
+import { IncomingMessage } from 'node:http';
+import { Socket } from 'node:net';
 import {
   type ContextType,
   Controller,
@@ -129,11 +131,15 @@ async function denial(context: ExecutionContext, by = guard): Promise<unknown> {
 
 it('responseOf finds the response of a GraphQL context, by its request where it is not there itself', () => {
   const res = {};
-  const own = contextOf('graphql', [{}, {}, { req: ada, res }, info]);
-  const ofRequest = contextOf('graphql', [{}, {}, { req: { ...ada, res } }, info]);
+  const responseIn = (context: object) => responseOf(contextOf('graphql', [{}, {}, context, info]));
+  const ofExpress = ada as SessionRequest & { res: unknown };
+  const withoutResponse: unknown = Object.create(ada, { res: { value: undefined } });
 
-  expect(responseOf(own)).toBe(res);
-  expect(responseOf(ofRequest)).toBe(res);
+  expect(responseIn({ req: ada, res })).toBe(res);
+  expect(responseIn({ req: ada, reply: res })).toBe(res);
+  expect(responseIn({ req: ada })).toBe(ofExpress.res);
+  expect(responseIn({ req: withoutResponse })).toBe(ofExpress.res);
+  expect(responseIn({ req: Object.assign(new IncomingMessage(new Socket()), { res }) })).toBe(res);
 });
 
 describe.each(contexts)('in %s context', (_, contextFor) => {
