@@ -10,6 +10,7 @@ export default {
   testPathIgnorePatterns: ['\\.long\\.spec\\.ts$', '<rootDir>/test/consumer/'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
+    '^@fastify/static$': '<rootDir>/test/support/fastify-static.cjs',
     '^nestjs-session-auth$': '<rootDir>/lib/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },

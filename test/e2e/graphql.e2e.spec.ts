@@ -148,13 +148,13 @@ const providers = [Serializer, LocalStrategy, refuser, LoginResolver, AccountRes
 
 const BY_ARGUMENTS = 'mutation { byArguments(username: "ada", password: "lovelace") { id name } }';
 
-describe.each(graphqlServers)('over GraphQL by $name', ({ module }) => {
+describe.each(graphqlServers)('over GraphQL by $name', ({ module, platform, failedSave }) => {
   const home = sessionsIn('redis');
   let application: TestApplication;
   let browser: Browser;
 
   beforeEach(async () => {
-    application = await home.start({ imports: [module()], providers });
+    application = await home.start({ platform, imports: [module()], providers });
     browser = application.browser();
   });
 
@@ -271,13 +271,15 @@ describe.each(graphqlServers)('over GraphQL by $name', ({ module }) => {
     expect((await operate('{ me }')).data).toEqual({ me: 'Ada' });
   });
 
-  it('an operation whose session cannot be saved is a 503 over HTTP', async () => {
+  it('an operation whose session cannot be saved tells of no success, and the session stays as it was', async () => {
     await operate('mutation { fill(cart: "tea") }');
     await home.refuseWrites();
     const response = await browser.post('/graphql', { json: { query: 'mutation { fill(cart: "coffee") }' } });
     await home.refuseWrites(false);
 
-    expect(response.status).toBe(503);
-    expect(response.json()).toMatchObject({ code: 'session_store_unavailable' });
+    expect(response.status).toBe(failedSave.status);
+    expect(response.json()).toMatchObject(failedSave.body);
+    expect(response.json()).not.toHaveProperty('data.fill');
+    expect((await browser.get('/session')).json()).toEqual({ cart: 'tea' });
   });
 });

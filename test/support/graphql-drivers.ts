@@ -1,16 +1,34 @@
 import type { DynamicModule } from '@nestjs/common';
 import { ApolloDriver, type ApolloDriverConfig } from '@nestjs/apollo';
 import { GraphQLModule } from '@nestjs/graphql';
+import { MercuriusDriver, type MercuriusDriverConfig } from '@nestjs/mercurius';
+import type { Platform } from './platforms.js';
 
 /** A GraphQL server for applications, as `@nestjs/graphql` has it by default, with a schema from its resolvers. */
 export interface GraphQLServer {
   name: string;
+  platform: Platform;
   module(): DynamicModule;
+  /** The response to an operation whose session could not be saved. */
+  failedSave: { status: number; body: object };
 }
 
+const code = 'session_store_unavailable';
+
+/** Nest's own response. */
+const asByHttp = { status: 503, body: { statusCode: 503, code } };
+
+/** Mercurius has an error handler of its own, which knows no statuses of Nest's exceptions. */
+const asByMercurius = {
+  status: 200,
+  body: { data: null, errors: [{ extensions: { code: 'SERVICE_UNAVAILABLE', sessionAuth: code } }] },
+};
+
+const apollo = () => GraphQLModule.forRoot<ApolloDriverConfig>({ driver: ApolloDriver, autoSchemaFile: true });
+const mercurius = () => GraphQLModule.forRoot<MercuriusDriverConfig>({ driver: MercuriusDriver, autoSchemaFile: true });
+
 export const graphqlServers: GraphQLServer[] = [
-  {
-    name: 'Apollo on Express',
-    module: () => GraphQLModule.forRoot<ApolloDriverConfig>({ driver: ApolloDriver, autoSchemaFile: true }),
-  },
+  { name: 'Apollo on Express', platform: 'express', module: apollo, failedSave: asByHttp },
+  { name: 'Apollo on Fastify', platform: 'fastify', module: apollo, failedSave: asByHttp },
+  { name: 'Mercurius on Fastify', platform: 'fastify', module: mercurius, failedSave: asByMercurius },
 ];
