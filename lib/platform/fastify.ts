@@ -35,7 +35,7 @@ interface Instance {
   addHook(name: 'onError', hook: (request: Request, reply: Reply, error: unknown, next: Next) => void): void;
   hasRequestDecorator(name: string): boolean;
   decorateRequest: (this: Instance, name: string, value: unknown, ...rest: unknown[]) => Instance;
-  errorHandler(error: unknown, request: Request, reply: Reply | SessionResponse): unknown;
+  errorHandler(error: unknown, request: Request | SessionRequest, reply: Reply | SessionResponse): unknown;
 }
 
 /** The properties of Node's request that Fastify's has too. */
@@ -85,16 +85,30 @@ export function mountOnFastify(
 
 /**
  * Has the application respond to an error after `next` was called: a commit that failed. By then middie may serve another
- * request with that same function. So the error goes to Fastify's reply, unless middleware has responded before there
- * was one.
+ * request with that same function. So the error goes to Fastify's reply. There is none yet where other middleware has
+ * responded: then `next` still is this request's, but Nest drops its second call where `main.ts` mounted the session.
  */
-export function failLate(request: SessionRequest, error: unknown, next: Next): void {
-  const reply = (request as Replied)[REPLY];
-  if (reply === undefined) {
-    next(error);
-  } else {
+export function failLateOnFastify(
+  adapter: AbstractHttpAdapter,
+  error: unknown,
+  request: SessionRequest,
+  response: SessionResponse,
+  next: Next,
+): void {
+  const reply = replyTo(request);
+  if (reply !== undefined) {
     sendError(reply, error);
+    return;
   }
+  next(error);
+  if (replyTo(request) === undefined && !response.headersSent) {
+    adapter.getInstance<Instance>().errorHandler(error, request, response);
+  }
+}
+
+/** Fastify's reply to a request of Node's, once Fastify has come to it. */
+function replyTo(request: Replied): Reply | undefined {
+  return request[REPLY];
 }
 
 /** Has Nest's exception filters respond, in place of a response that was discarded. */

@@ -1,5 +1,5 @@
 import { type FactoryProvider, Logger } from '@nestjs/common';
-import { ApplicationConfig, ModulesContainer } from '@nestjs/core';
+import { ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import type { Store } from 'express-session';
 import { type RouteMatcher, routeMatcher } from '../http/route-matcher.js';
 import { SessionCookies } from '../http/session-cookies.js';
@@ -13,7 +13,7 @@ import { SessionMiddleware } from '../session/session.middleware.js';
 import { SessionRepository } from '../session/session-repository.js';
 import type { SessionRuntime } from '../session/session-runtime.js';
 import { SESSION_STORE } from '../store/session-store.js';
-import { failLate } from './fastify.js';
+import { failLateOnFastify, isFastify } from './fastify.js';
 import { versionSegments } from './version-segments.js';
 
 /** Token of {@link PassportRequestMethods}, which all requests of the application share. */
@@ -36,6 +36,7 @@ export const middlewareProvider: FactoryProvider<SessionMiddleware> = {
     PASSPORT_METHODS,
     ApplicationConfig,
     ModulesContainer,
+    HttpAdapterHost,
   ],
   useFactory: createMiddleware,
 };
@@ -49,6 +50,7 @@ function createMiddleware(
   methods: PassportRequestMethods,
   application: ApplicationConfig,
   modules: ModulesContainer,
+  host: HttpAdapterHost,
 ): SessionMiddleware {
   const logger = new Logger('SessionAuthModule');
   const logged = new Set<string>();
@@ -71,7 +73,13 @@ function createMiddleware(
     addPassportMethods: (request) => {
       addPassportMethods(request, methods);
     },
-    failLate,
+    failLate: (error, request, response, next) => {
+      if (isFastify(host.httpAdapter)) {
+        failLateOnFastify(host.httpAdapter, error, request, response, next);
+      } else {
+        next(error);
+      }
+    },
   };
   // `main.ts` may set the prefix and the versions after it has mounted the middleware.
   let isExcluded: RouteMatcher | undefined;

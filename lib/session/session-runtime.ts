@@ -1,7 +1,7 @@
 import type { Logger } from '@nestjs/common';
 import type { Store } from 'express-session';
 import type { CookieRuntime } from '../http/response-cookie.js';
-import type { SessionRequest } from '../http/session-request.js';
+import type { SessionRequest, SessionResponse } from '../http/session-request.js';
 import type { LoginRecord } from '../model/session-record.js';
 import type { RotationKeys } from '../model/rotation.js';
 import type { MissingUser } from '../model/session-event.js';
@@ -40,6 +40,11 @@ export interface SessionRuntime extends CookieRuntime {
   readonly options: Pick<ResolvedSessionAuthOptions, 'onStoreError'>;
   /** Gives a request `logIn`, `logOut` and Passport's other methods. */
   readonly addPassportMethods: (request: SessionRequest) => void;
-  /** Has the application respond to an error that comes after `next` was called. Most do by `next(error)`. */
-  readonly failLate: (request: SessionRequest, error: unknown, next: (error: unknown) => void) => void;
+  /** Has the application respond to an error that comes after `next` was called. */
+  readonly failLate: (
+    error: unknown,
+    request: SessionRequest,
+    response: SessionResponse,
+    next: (error: unknown) => void,
+  ) => void;
 }

@@ -50,7 +50,7 @@ export class SessionMiddleware {
     const session = new RequestSession(request, response, this.runtime);
     this.runtime.addPassportMethods(request);
     this.commitBeforeFirstByte(response, session, (error) => {
-      this.runtime.failLate(request, error, next);
+      this.runtime.failLate(error, request, response, next);
     });
     if (presented.length === 0 && !repository.disconnected) {
       session.begin();

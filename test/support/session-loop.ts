@@ -62,7 +62,7 @@ export function sessionLoop({ store, atomic, clock = systemClock, ...options }: 
       logOnce: log,
       options: resolved,
       addPassportMethods: () => undefined,
-      failLate: (_request, error, next) => {
+      failLate: (error, _request, _response, next) => {
         next(error);
       },
     },
