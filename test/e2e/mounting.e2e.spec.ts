@@ -1,13 +1,15 @@
 import { createServer, request as sendRequest, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
 import { Controller, Get, Req, RequestMethod, Version, VERSION_NEUTRAL, VersioningType } from '@nestjs/common';
-import type { INestApplication, VersioningOptions } from '@nestjs/common';
+import type { VersioningOptions } from '@nestjs/common';
+import type { AbstractHttpAdapter } from '@nestjs/core';
 import express from 'express';
 import serverless from 'serverless-http';
 import type { RoutePattern, SessionRequest } from '../../lib/index.js';
 import { TestApplication, type TestApplicationOptions, type User } from '../support/application.js';
 import { Browser } from '../support/browser.js';
 import { sessionsIn } from '../support/devices.js';
+import { describePlatforms, type Platform } from '../support/platforms.js';
 
 const ADA = { username: 'ada', password: 'lovelace' };
 const closers: (() => unknown)[] = [];
@@ -51,7 +53,7 @@ class OthersController {
   }
 }
 
-describe('a route pattern in "exclude" of an application with versions', () => {
+describePlatforms(() => {
   const exclude: RoutePattern[] = ['things', { path: 'others/late', method: RequestMethod.GET }];
 
   interface Case {
@@ -102,19 +104,22 @@ describe('a route pattern in "exclude" of an application with versions', () => {
         headers: { 'x-version': '1' },
       },
     ],
-  ])('%s holds with the version and without', async (_, { versioning, prefix = '', login, headers = {}, ...paths }) => {
-    const application = await started({
-      options: { exclude },
-      controllers: [ThingsController, OthersController],
-      configure: (app) => app.setGlobalPrefix(prefix).enableVersioning(versioning),
-    });
-    const browser = application.browser();
-    expect((await browser.post(login, { json: ADA })).status).toBe(200);
-    const ask = async (path: string) => [path, (await browser.get(path, { headers })).json()];
+  ])(
+    'a route pattern in "exclude", with versions %s, holds with the version and without',
+    async (_, { versioning, prefix = '', login, headers = {}, ...paths }) => {
+      const application = await started({
+        options: { exclude },
+        controllers: [ThingsController, OthersController],
+        configure: (app) => app.setGlobalPrefix(prefix).enableVersioning(versioning),
+      });
+      const browser = application.browser();
+      expect((await browser.post(login, { json: ADA })).status).toBe(200);
+      const ask = async (path: string) => [path, (await browser.get(path, { headers })).json()];
 
-    for (const path of paths.excluded) expect(await ask(path)).toEqual([path, WITHOUT]);
-    for (const path of paths.included) expect(await ask(path)).toEqual([path, WITH]);
-  });
+      for (const path of paths.excluded) expect(await ask(path)).toEqual([path, WITHOUT]);
+      for (const path of paths.included) expect(await ask(path)).toEqual([path, WITH]);
+    },
+  );
 });
 
 /** A server of this listener, and a browser for it. */
@@ -130,12 +135,16 @@ async function browserOf(listener: RequestListener): Promise<Browser> {
   return new Browser(`http://127.0.0.1:${(server.address() as AddressInfo).port}`);
 }
 
-const expressOf = ({ app }: { app: INestApplication }) => app.getHttpAdapter().getInstance() as express.Express;
+const expressOf = ({ app }: TestApplication) => app.getHttpAdapter().getInstance() as express.Express;
 
-describe('without a server of its own, an application', () => {
-  it('works behind serverless-http', async () => {
+/** What Node's servers call for a request. */
+const listenerOf = ({ app }: TestApplication) =>
+  (app.getHttpAdapter() as AbstractHttpAdapter).getInstance<{ routing: RequestListener }>().routing;
+
+describePlatforms((platform) => {
+  it('an application works behind serverless-http', async () => {
     const application = await started();
-    const handler = serverless(expressOf(application));
+    const handler = serverless(platform === 'express' ? expressOf(application) : listenerOf(application));
     const invoke = async (method: string, path: string, cookie = '', body?: object) => {
       const event = {
         httpMethod: method,
@@ -158,7 +167,7 @@ describe('without a server of its own, an application', () => {
     const me = await invoke('GET', '/me', login.cookie);
     const put = await invoke('PUT', '/session/cart', login.cookie, { value: 'tea' });
     const session = await invoke('GET', '/session', login.cookie);
-    const logout = await invoke('POST', '/logout', login.cookie);
+    const logout = await invoke('POST', '/logout', login.cookie, {});
     const after = await invoke('GET', '/me', login.cookie);
 
     expect([login, me, put, session, logout, after].map(({ statusCode }) => statusCode)).toEqual([
@@ -168,23 +177,43 @@ describe('without a server of its own, an application', () => {
     expect(JSON.parse(after.body)).toMatchObject({ reason: 'logged_out' });
   });
 
-  it('works as a part of another Express application, with a cookie of its own path', async () => {
+  it('an application works in a server of somebody else, below a path', async () => {
     const application = await started({
       options: { cookie: { path: '/shop' }, exclude: ['public'] },
-      controllers: [ThingsController],
+      configure: (app) => app.setGlobalPrefix('shop'),
     });
-    const parent = express();
-    parent.use('/shop', expressOf(application));
-    const browser = await browserOf(parent);
+    const listener = platform === 'express' ? expressOf(application) : listenerOf(application);
+    const browser = await browserOf((request, response) => {
+      if (request.url!.startsWith('/shop/')) listener(request, response);
+      else response.writeHead(404).end();
+    });
 
-    expect((await browser.post('/shop/login', { json: ADA })).status).toBe(200);
-    expect(browser.cookies.find('sid')).toMatchObject({ path: '/shop' });
-    expect((await browser.get('/shop/me')).json()).toMatchObject({ name: 'Ada' });
-    expect((await browser.get('/shop/public')).json()).toEqual({ name: null });
-    expect((await browser.post('/shop/logout')).status).toBe(204);
-    expect((await browser.get('/shop/me')).status).toBe(401);
+    await expectShop(browser);
+    expect((await browser.get('/')).status).toBe(404);
   });
 });
+
+/* Express alone: it cuts the path off, and tells the application of it. A Fastify would not know that it is below it. */
+it('an Express application works as a part of another one, with a cookie of its own path', async () => {
+  const application = await started({
+    platform: 'express',
+    options: { cookie: { path: '/shop' }, exclude: ['public'] },
+  });
+  const parent = express();
+  parent.use('/shop', expressOf(application));
+
+  await expectShop(await browserOf(parent));
+});
+
+/** A user logs in and out below `/shop`, by a cookie of this kind. */
+async function expectShop(browser: Browser, cookie: object = { path: '/shop' }): Promise<void> {
+  expect((await browser.post('/shop/login', { json: ADA })).status).toBe(200);
+  expect(browser.cookies.all()).toMatchObject([cookie]);
+  expect((await browser.get('/shop/me')).json()).toMatchObject({ name: 'Ada' });
+  expect((await browser.get('/shop/public')).json()).toEqual({ name: null });
+  expect((await browser.post('/shop/logout')).status).toBe(204);
+  expect((await browser.get('/shop/me')).status).toBe(401);
+}
 
 /** A proxy that passes on what is below `/shop`, with or without that. */
 function proxyTo(url: string, strips: boolean): RequestListener {
@@ -199,46 +228,39 @@ function proxyTo(url: string, strips: boolean): RequestListener {
   };
 }
 
-describe('at a path behind a proxy, an application', () => {
-  const trustProxy = (app: INestApplication) => void expressOf({ app }).set('trust proxy', 1);
-
+describePlatforms(() => {
   it.each<[string, boolean, TestApplicationOptions]>([
     [
       'that is passed on has a cookie of that path',
       false,
       {
         options: { cookie: { path: '/shop', secure: true }, exclude: ['public'] },
-        configure: (app) => {
-          trustProxy(app);
-          app.setGlobalPrefix('shop');
-        },
+        configure: (app) => app.setGlobalPrefix('shop'),
       },
     ],
     [
       'that is cut off has a cookie of the whole host',
       true,
-      {
-        options: { cookie: { name: '__Host-shop', path: '/', secure: true }, exclude: ['public'] },
-        configure: trustProxy,
-      },
+      { options: { cookie: { name: '__Host-shop', path: '/', secure: true }, exclude: ['public'] } },
     ],
-  ])('%s', async (_, strips, options) => {
-    const application = await started(options);
-    const direct = await browserOf(proxyTo(application.url, strips));
-    const browser = new Browser(direct.baseUrl, { trustSecure: true });
+  ])('an application at a path of a proxy %s', async (_, strips, options) => {
+    const application = await started({ ...options, trustProxy: true });
+    const { baseUrl } = await browserOf(proxyTo(application.url, strips));
+    const browser = new Browser(baseUrl, { trustSecure: true });
 
-    expect((await browser.post('/shop/login', { json: ADA })).status).toBe(200);
-    expect(browser.cookies.all()).toMatchObject([{ path: options.options?.cookie?.path, secure: true }]);
-    expect((await browser.get('/shop/me')).json()).toMatchObject({ name: 'Ada' });
-    expect((await browser.get('/shop/public')).json()).toEqual({ name: null });
-    expect((await browser.post('/shop/logout')).status).toBe(204);
-    expect((await browser.get('/shop/me')).status).toBe(401);
+    await expectShop(browser, { path: options.options?.cookie?.path, secure: true });
   });
 });
 
-describe('of two applications in one process', () => {
+const PAIRS: [Platform, Platform][] = [
+  ['express', 'express'],
+  ['fastify', 'fastify'],
+  ['express', 'fastify'],
+];
+
+describe.each(PAIRS)('of two applications in one process, on %s and %s,', (one, other) => {
   it('each has sessions of its own, also under one name of cookie and one secret', async () => {
-    const [first, second] = [await started(), await started()];
+    const [first, second] = [await started({ platform: one }), await started({ platform: other })];
     const browser = await first.loggedIn();
     const headers = { cookie: `sid=${browser.cookies.get('sid')!}` };
 
@@ -247,11 +269,11 @@ describe('of two applications in one process', () => {
   });
 });
 
-describe('two applications in one process, with one Redis', () => {
+describe('two applications in one process, with one Redis, on', () => {
   const home = sessionsIn('redis');
 
-  it('share their sessions', async () => {
-    const [api, admin] = [await home.start(), await home.start()];
+  it.each(PAIRS)('%s and %s, share their sessions', async (one, other) => {
+    const [api, admin] = [await home.start({ platform: one }), await home.start({ platform: other })];
     const browser = await api.loggedIn();
     const atAdmin = new Browser(admin.url, { now: () => admin.clock.now() }, browser.cookies);
 
