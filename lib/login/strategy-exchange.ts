@@ -3,6 +3,17 @@ import type { LoginGuardOptions } from './login-guard-options.js';
 
 /* Passport's strategies expect Node's request and response, as Express has them. On Fastify they get what follows. */
 
+/** What is used of Fastify's request. */
+interface Request {
+  readonly body: unknown;
+  readonly query: unknown;
+  readonly params: unknown;
+  /** By `@fastify/cookie`. */
+  readonly cookies?: unknown;
+  /** There where a proxy is trusted. */
+  readonly ips?: readonly string[];
+}
+
 /** What is used of Fastify's reply. */
 interface Reply {
   readonly raw: SessionResponse;
@@ -14,12 +25,14 @@ interface Reply {
   send(payload?: unknown): void;
 }
 
-/** Node's request, with what Fastify has parsed: `body`, `query` and `params`. */
-export function strategyRequest(request: SessionRequest): SessionRequest {
+/** Node's request, with what Fastify has parsed, and with what Express's requests lead to: the response, the settings. */
+export function strategyRequest(request: SessionRequest, response: SessionResponse): SessionRequest {
   const raw = nodeRequest(request);
   if (raw !== request) {
-    const { body, query, params } = request as unknown as Record<string, unknown>;
-    Object.assign(raw, { body, query, params });
+    const { body, query, params, cookies, ips } = request as unknown as Request;
+    // By this, OAuth strategies know whether the proxy's scheme and host are those of a relative callback URL.
+    const app = { get: (setting: string) => setting === 'trust proxy' && ips !== undefined };
+    Object.assign(raw, { body, query, params, app, res: response }, cookies !== undefined && { cookies });
   }
   return raw;
 }
@@ -70,6 +83,11 @@ class ReplyResponse {
   }
 
   end(body?: unknown): this {
+    return this.send(body);
+  }
+
+  /** Express's. The POST binding of SAML sends its form by it. */
+  send(body?: unknown): this {
     this.reply.send(body);
     return this;
   }

@@ -52,13 +52,14 @@ export class StrategyLogin {
     given: SessionRequest,
     givenResponse: SessionResponse,
   ): Promise<HttpException | undefined> {
-    const request = strategyRequest(given);
+    const response = strategyResponse(givenResponse);
+    const request = strategyRequest(given, response);
     checkRequest(request, options);
     const report = (reason: string): void => {
       this.events.emit({ type: 'login-failed', strategy: strategies.join(', '), reason }, this.clock.now());
     };
     try {
-      const result = await this.passport.authenticate(strategies, options, request, strategyResponse(givenResponse), {
+      const result = await this.passport.authenticate(strategies, options, request, response, {
         logIn: (user) => openSession(request, user, options),
         onRefusal: (refusal) => {
           report(exceptionFor(refusal).message);

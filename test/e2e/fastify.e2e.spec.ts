@@ -1,5 +1,7 @@
+import { readFileSync } from 'node:fs';
 import type { ServerResponse } from 'node:http';
-import { text } from 'node:stream/consumers';
+import { buffer, text } from 'node:stream/consumers';
+import { gunzipSync } from 'node:zlib';
 import {
   Controller,
   ForbiddenException,
@@ -14,12 +16,15 @@ import {
   type Type,
   UseGuards,
 } from '@nestjs/common';
+import { PassportStrategy } from '@nestjs/passport';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import fastifyCompress from '@fastify/compress';
 import fastifyMultipart from '@fastify/multipart';
+import type { Request } from 'express';
 import type Inject from 'light-my-request';
-import type { FastifyInstance, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify';
 import { Strategy } from 'passport';
+import OAuth2Strategy from 'passport-oauth2';
 import { CurrentSession, LoginGuard, SessionAuthService, SessionGuard, type SessionRequest } from '../../lib/index.js';
 import { LocalStrategy, SnapshotSerializer, TestApplication } from '../support/application.js';
 import { requireByNode } from '../support/platforms.js';
@@ -47,6 +52,39 @@ class RoundTripStrategy extends Strategy {
   }
 }
 
+/** What strategies for Express use: what has been parsed, and the response that the request leads to. */
+@Injectable()
+class ExpressStrategy extends Strategy {
+  override readonly name = 'express';
+
+  override authenticate(request: Request): void {
+    const { query, params } = request;
+    const { body, cookies } = request as { body: unknown; cookies: unknown };
+    const res = request.res!;
+    res.statusCode = 203;
+    res.setHeader('x-strategy', this.name);
+    res.setHeader('content-type', 'application/json');
+    res.end(JSON.stringify({ query, params, body, cookies, header: res.getHeader('x-strategy') }));
+  }
+}
+
+@Injectable()
+class RelativeStrategy extends PassportStrategy(OAuth2Strategy, 'relative') {
+  constructor() {
+    super({
+      authorizationURL: 'https://id.test/authorize',
+      tokenURL: 'https://id.test/token',
+      clientID: 'c',
+      clientSecret: 's',
+      callbackURL: '/back',
+    });
+  }
+
+  validate(): null {
+    return null;
+  }
+}
+
 @Controller()
 class FastifyController {
   constructor(private readonly auth: SessionAuthService) {}
@@ -54,6 +92,18 @@ class FastifyController {
   @Get('round-trip')
   @UseGuards(LoginGuard('round-trip', { successRedirect: '/me' }))
   roundTrip(): void {
+    return;
+  }
+
+  @Post('express/:param')
+  @UseGuards(LoginGuard('express'))
+  express(): void {
+    return;
+  }
+
+  @Get('relative')
+  @UseGuards(LoginGuard('relative'))
+  relative(): void {
     return;
   }
 
@@ -113,16 +163,19 @@ class FastifyController {
 }
 
 const PARTS = {
-  providers: [SnapshotSerializer, LocalStrategy, RoundTripStrategy],
+  providers: [SnapshotSerializer, LocalStrategy, RoundTripStrategy, ExpressStrategy, RelativeStrategy],
   controllers: [FastifyController],
 };
 
-/** A module that mounts this middleware on the route `public`. */
-function middleware(use: (request: SessionRequest, response: ServerResponse, next: (error?: unknown) => void) => void) {
+/** A module that mounts this middleware on one route. */
+function middleware(
+  use: (request: SessionRequest, response: ServerResponse, next: (error?: unknown) => void) => void,
+  route = 'public',
+) {
   @Module({})
   class WithMiddleware implements NestModule {
     configure(consumer: MiddlewareConsumer): void {
-      consumer.apply(use).forRoutes('public');
+      consumer.apply(use).forRoutes(route);
     }
   }
   return WithMiddleware;
@@ -197,6 +250,38 @@ describe('a strategy on Fastify', () => {
   });
 });
 
+describe('a strategy written for Express', () => {
+  it('finds what has been parsed, and responds by itself', async () => {
+    const { browser } = await started(
+      adapterWith((instance) => instance.decorateRequest('cookies', { getter: () => ({ theme: 'dark' }) })),
+    );
+
+    const response = await browser.post('/express/1?q=2', { json: { b: 3 } });
+
+    expect([response.status, response.headers['x-strategy']]).toEqual([203, 'express']);
+    expect(response.json()).toEqual({
+      query: { q: '2' },
+      params: { param: '1' },
+      body: { b: 3 },
+      cookies: { theme: 'dark' },
+      header: 'express',
+    });
+  });
+
+  it.each([
+    [true, 'https://site.test/back'],
+    [false, 'http://127.0.0.1'],
+  ])('takes the address of a callback from the proxy, if that is trusted: %s', async (trustProxy, callback) => {
+    const { browser } = await started(new FastifyAdapter({ trustProxy }));
+
+    const { headers } = await browser.get('/relative', {
+      headers: { 'x-forwarded-proto': 'https', 'x-forwarded-host': 'site.test' },
+    });
+
+    expect(new URL(headers.location!).searchParams.get('redirect_uri')).toMatch(callback);
+  });
+});
+
 describe('a hijacked reply', () => {
   it('is sent when the session is saved', async () => {
     const { application } = await started();
@@ -245,6 +330,63 @@ it('an upload is read by @fastify/multipart beside the session', async () => {
 
   expect(response.json()).toEqual({ content: 'hello' });
   expect((await browser.get('/session')).json()).toEqual({ upload: 'a.txt' });
+});
+
+it('@fastify/compress compresses a response whose session is saved first', async () => {
+  const { browser } = await started(undefined, (instance) => instance.register(fastifyCompress, { threshold: 0 }));
+
+  const put = await browser.open('PUT', '/session/note', {
+    json: { value: 'x' },
+    headers: { 'accept-encoding': 'gzip' },
+  });
+
+  expect(put.headers['content-encoding']).toBe('gzip');
+  expect(gunzipSync(await buffer(put.body)).toString()).toBe('{"note":"x"}');
+  expect((await browser.get('/session')).json()).toEqual({ note: 'x' });
+});
+
+describe('a file of @fastify/static', () => {
+  /** As `useStaticAssets()` does, which Jest cannot run. */
+  const files = (instance: FastifyInstance) =>
+    instance.register(requireByNode<FastifyPluginCallback<{ root: string; prefix: string }>>('@fastify/static'), {
+      root: process.cwd(),
+      prefix: '/files/',
+    });
+
+  it('is sent without a session', async () => {
+    const { browser } = await started(undefined, files);
+
+    const response = await browser.get('/files/LICENSE');
+
+    expect([response.status, response.text]).toEqual([200, readFileSync('LICENSE', 'utf8')]);
+    expect(response.setCookies).toEqual([]);
+  });
+
+  it('is sent when what middleware has stored is saved', async () => {
+    const { browser } = await started(undefined, files, [
+      middleware((request, _response, next) => {
+        Object.assign(request.session!, { seen: true });
+        next();
+      }, 'files/*path'),
+    ]);
+
+    expect((await browser.get('/files/LICENSE')).text).toBe(readFileSync('LICENSE', 'utf8'));
+    expect((await browser.get('/session')).json()).toEqual({ seen: true });
+  });
+
+  it('is replaced by an error when that cannot be saved', async () => {
+    const { browser } = await started(undefined, files, [
+      middleware((request, _response, next) => {
+        Object.assign(request.session!, { amount: 1n });
+        next();
+      }, 'files/*path'),
+    ]);
+
+    const response = await browser.get('/files/LICENSE');
+
+    expect([response.status, response.json()]).toMatchObject([500, { code: 'session_not_serializable' }]);
+    expect(response.headers).not.toHaveProperty('etag');
+  });
 });
 
 describe('a plugin with routes of its own', () => {
