@@ -1,6 +1,8 @@
 /* `User` below is Express.User, which @types/passport declares. */
 /// <reference types="passport" preserve="true" />
 import type { Session, SessionData, Store } from 'express-session';
+// Finds the module that is added to below. In what is built there is nothing of it.
+import type {} from 'fastify';
 import type { PassportLogInOptions } from '../login/passport-request.js';
 
 /**
