@@ -179,8 +179,8 @@ export class SessionAuthModule
     if (isSecure && httpAdapter !== undefined && seesNoTls(httpAdapter)) {
       this.logger.warn(
         'The session cookie is Secure, but this server speaks plain HTTP and trusts no proxy: logins will fail with ' +
-          'cookie_not_sendable. Behind a proxy that ends TLS: app.set("trust proxy", 1) on Express, the option trustProxy ' +
-          'on Fastify.',
+          'cookie_not_sendable. Behind a proxy that ends TLS: app.set("trust proxy", 1) on Express, the option ' +
+          'trustProxy on Fastify.',
       );
     }
   }

@@ -1,3 +1,4 @@
+import { CookieClass } from '../http/express-session.js';
 import { nodeRequest, type SessionRequest, type SessionResponse } from '../http/session-request.js';
 import type { LoginGuardOptions } from './login-guard-options.js';
 
@@ -25,7 +26,7 @@ interface Reply {
   send(payload?: unknown): void;
 }
 
-/** Node's request, with what Fastify has parsed, and with what Express's requests lead to: the response, the settings. */
+/** Node's request, with what Fastify has parsed and what Express's requests lead to: the response and the settings. */
 export function strategyRequest(request: SessionRequest, response: SessionResponse): SessionRequest {
   const raw = nodeRequest(request);
   if (raw !== request) {
@@ -90,6 +91,16 @@ class ReplyResponse {
   send(body?: unknown): this {
     this.reply.send(body);
     return this;
+  }
+
+  /** Express's, as are its options. Remember-me strategies renew their cookie by it. */
+  cookie(name: string, value: string, options: object = {}): this {
+    this.reply.header('Set-Cookie', new CookieClass({ httpOnly: false, ...options }).serialize(name, value));
+    return this;
+  }
+
+  clearCookie(name: string, options: object = {}): this {
+    return this.cookie(name, '', { ...options, expires: new Date(0) });
   }
 
   redirect(...args: [url: string] | [status: number, url: string]): void {

@@ -64,6 +64,7 @@ class ExpressStrategy extends Strategy {
     res.statusCode = 203;
     res.setHeader('x-strategy', this.name);
     res.setHeader('content-type', 'application/json');
+    res.cookie('token', 'a b', { httpOnly: true }).clearCookie('old', { path: '/old' });
     res.end(JSON.stringify({ query, params, body, cookies, header: res.getHeader('x-strategy') }));
   }
 }
@@ -266,6 +267,10 @@ describe('a strategy written for Express', () => {
       cookies: { theme: 'dark' },
       header: 'express',
     });
+    expect(response.setCookies).toEqual([
+      'token=a%20b; Path=/; HttpOnly',
+      'old=; Path=/old; Expires=Thu, 01 Jan 1970 00:00:00 GMT',
+    ]);
   });
 
   it.each([
