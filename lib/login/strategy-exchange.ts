@@ -9,6 +9,7 @@ interface Request {
   readonly body: unknown;
   readonly query: unknown;
   readonly params: unknown;
+  readonly host: string;
   /** By `@fastify/cookie`. */
   readonly cookies?: unknown;
   /** There where a proxy is trusted. */
@@ -30,10 +31,10 @@ interface Reply {
 export function strategyRequest(request: SessionRequest, response: SessionResponse): SessionRequest {
   const raw = nodeRequest(request);
   if (raw !== request) {
-    const { body, query, params, cookies, ips } = request as unknown as Request;
+    const { body, query, params, host, cookies, ips } = request as unknown as Request;
     // By this, OAuth strategies know whether the proxy's scheme and host are those of a relative callback URL.
     const app = { get: (setting: string) => setting === 'trust proxy' && ips !== undefined };
-    Object.assign(raw, { body, query, params, app, res: response }, cookies !== undefined && { cookies });
+    Object.assign(raw, { body, query, params, host, app, res: response }, cookies !== undefined && { cookies });
   }
   return raw;
 }

@@ -58,14 +58,14 @@ class ExpressStrategy extends Strategy {
   override readonly name = 'express';
 
   override authenticate(request: Request): void {
-    const { query, params } = request;
+    const { query, params, protocol, host } = request;
     const { body, cookies } = request as { body: unknown; cookies: unknown };
     const res = request.res!;
     res.statusCode = 203;
     res.setHeader('x-strategy', this.name);
     res.setHeader('content-type', 'application/json');
     res.cookie('token', 'a b', { httpOnly: true }).clearCookie('old', { path: '/old' });
-    res.end(JSON.stringify({ query, params, body, cookies, header: res.getHeader('x-strategy') }));
+    res.end(JSON.stringify({ query, params, body, cookies, protocol, host, header: res.getHeader('x-strategy') }));
   }
 }
 
@@ -265,6 +265,8 @@ describe('a strategy written for Express', () => {
       params: { param: '1' },
       body: { b: 3 },
       cookies: { theme: 'dark' },
+      protocol: 'http',
+      host: new URL(browser.baseUrl).host,
       header: 'express',
     });
     expect(response.setCookies).toEqual([

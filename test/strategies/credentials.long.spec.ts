@@ -327,7 +327,7 @@ describe('passport-remember-me', () => {
     @Post('remember')
     @UseGuards(SessionGuard)
     remember(@CurrentUser() user: User, @Res() response: Response): void {
-      response.cookie('remember_me', issue(user), { httpOnly: true }).json({});
+      response.set('Set-Cookie', `remember_me=${issue(user)}; Path=/; HttpOnly`).json({});
     }
   }
 

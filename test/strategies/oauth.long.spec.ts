@@ -96,7 +96,7 @@ function apple(provider: Provider): NestProvider {
 class OpenIdClientStrategy extends PassportStrategy(OpenIdClient, 'it') {
   override authorizationRequestParams(request: Request, options: never): URLSearchParams {
     const params = super.authorizationRequestParams(request, options) as URLSearchParams;
-    params.set('redirect_uri', `${request.protocol}://${request.get('host')}/login/callback`);
+    params.set('redirect_uri', `${request.protocol}://${request.headers.host}/login/callback`);
     return params;
   }
   validate(tokens: Parameters<VerifyFunction>[0]): User {
