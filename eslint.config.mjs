@@ -6,7 +6,7 @@ const nodeGlobals = Object.fromEntries(Object.getOwnPropertyNames(globalThis).ma
 
 export default defineConfig(
   // The consumer applications see the packed library, not this tree: their own compiler run checks them.
-  globalIgnores(['**/dist/', '**/build/', '**/coverage/', 'test/consumer/']),
+  globalIgnores(['**/dist/', '**/build/', '**/coverage/', 'test/consumer*/']),
   eslint.configs.recommended,
   { files: ['**/*.{mjs,cjs}'], languageOptions: { globals: nodeGlobals } },
   { files: ['**/*.cjs'], languageOptions: { sourceType: 'commonjs' } },

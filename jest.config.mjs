@@ -7,7 +7,7 @@ export default {
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.spec.ts'],
   // What takes long has a run of its own: jest.long.config.mjs.
-  testPathIgnorePatterns: ['\\.long\\.spec\\.ts$', '<rootDir>/test/consumer/'],
+  testPathIgnorePatterns: ['\\.long\\.spec\\.ts$', '<rootDir>/test/consumer'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
     '^@fastify/static$': '<rootDir>/test/support/fastify-static.cjs',

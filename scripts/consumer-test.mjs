@@ -1,6 +1,7 @@
 /**
  * Logs in against the packed library in applications that know nothing of this repository: the starters of Nest's CLI,
- * as the CLI makes them, get the tarball by npm and a login from `test/consumer`, and run their own commands.
+ * as the CLI makes them, get the tarball by npm and a login from `test/consumer`, and run their own commands. Then they move
+ * to Fastify, with what differs there from `test/consumer-fastify`.
  */
 import assert from 'node:assert/strict';
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
@@ -24,6 +25,8 @@ const STARTERS = [
   },
 ];
 const LOGIN = join(import.meta.dirname, '../test/consumer');
+const LOGIN_ON_FASTIFY = join(import.meta.dirname, '../test/consumer-fastify');
+const INSTALL = 'npm install --no-audit --no-fund --prefer-offline --no-package-lock';
 
 const { tarball } = pack();
 const redis = await startRedis();
@@ -41,8 +44,9 @@ try {
     };
 
     step(directory, `npx --yes @nestjs/cli@${nest} new app --package-manager npm --skip-git --skip-install`);
-    step(app, 'npm install --no-audit --no-fund --prefer-offline --no-package-lock', tarball, ...packages(nest));
-    addLogin(app, importsEndIn);
+    step(app, INSTALL, tarball, ...packages(nest));
+    addSources(LOGIN, app, importsEndIn);
+    addModule(app, importsEndIn);
     step(app, 'npm test');
     step(app, 'npm run test:e2e');
     step(app, 'npm run build');
@@ -52,6 +56,13 @@ try {
     if (extraStep) step(app, extraStep);
     step(app, 'node one-module.cjs');
     step(app, 'node one-module.mjs');
+
+    step(app, INSTALL, `@nestjs/platform-fastify@${nest}`, '@fastify/static@10');
+    addSources(LOGIN_ON_FASTIFY, app, importsEndIn);
+    step(app, 'npm run test:e2e login');
+    step(app, 'npm run build');
+    await logInAndOut(app, `Nest ${nest} on Fastify`, { REDIS_URL: redis?.url }, '/files/package.json');
+    if (extraStep) step(app, extraStep);
   }
 } finally {
   await redis?.stop();
@@ -69,26 +80,32 @@ function packages(nest) {
 }
 
 /**
- * Adds the sources of `test/consumer` to a starter, and their module to its own.
+ * Adds files of this repository to a starter, in place of its own of that name.
  *
+ * @param {string} from
  * @param {string} app
  * @param {string} importsEndIn what relative imports of the starter end in
  */
-function addLogin(app, importsEndIn) {
-  cpSync(LOGIN, app, { recursive: true });
-  for (const file of [...sourcesIn(app, 'src/auth'), 'test/login.e2e-spec.ts']) {
+function addSources(from, app, importsEndIn) {
+  cpSync(from, app, { recursive: true });
+  const sources = readdirSync(from, { recursive: true, encoding: 'utf8' }).filter((name) => name.endsWith('.ts'));
+  for (const file of sources) {
     edit(join(app, file), (source) => source.replace(/(?<= from '\.[^']+)(?=')/g, importsEndIn));
   }
+}
+
+/**
+ * Imports the module of `test/consumer` into a starter's own.
+ *
+ * @param {string} app
+ * @param {string} importsEndIn
+ */
+function addModule(app, importsEndIn) {
   edit(join(app, 'src/app.module.ts'), (source) => {
     const module = `import { AuthModule } from './auth/auth.module${importsEndIn}';\n`;
     assert(source.includes('imports: []'), 'the application module of the starter imports nothing');
     return module + source.replace('imports: []', 'imports: [AuthModule]');
   });
-}
-
-/** @type {(app: string, directory: string) => string[]} */
-function sourcesIn(app, directory) {
-  return readdirSync(join(app, directory)).map((name) => join(directory, name));
 }
 
 /** @type {(file: string, change: (source: string) => string) => void} */
@@ -102,8 +119,9 @@ function edit(file, change) {
  * @param {string} directory
  * @param {string} title
  * @param {NodeJS.ProcessEnv} env
+ * @param {string} [file] the path of a file that is sent to whoever asks
  */
-async function logInAndOut(directory, title, env) {
+async function logInAndOut(directory, title, env, file) {
   const port = String(await freePort());
   const url = `http://localhost:${port}`;
   const application = start('npm', ['run', 'start:prod'], {
@@ -117,7 +135,7 @@ async function logInAndOut(directory, title, env) {
   const call = async (method, path, body) => {
     const response = await fetch(url + path, {
       method,
-      headers: { 'content-type': 'application/json', ...(cookie && { cookie }) },
+      headers: { ...(body && { 'content-type': 'application/json' }), ...(cookie && { cookie }) },
       ...(body && { body: JSON.stringify(body) }),
     });
     cookie = response.headers.getSetCookie()[0]?.split(';')[0] ?? cookie;
@@ -139,6 +157,7 @@ async function logInAndOut(directory, title, env) {
     assert.deepEqual(await call('GET', '/me'), [401, undefined]);
     cookie = loggedIn;
     assert.deepEqual(await call('GET', '/me'), [401, undefined]);
+    if (file) assert.equal((await call('GET', file))[0], 200);
     console.log(`${title}: logged in and out`);
   } catch (error) {
     throw new Error(`${title}\n${application.output()}`, { cause: error });

@@ -12,7 +12,7 @@ describe('login (e2e)', () => {
     const moduleFixture = await Test.createTestingModule({ imports: [AppModule] }).compile();
     app = moduleFixture.createNestApplication();
     await app.init();
-  });
+  }, 60_000);
 
   afterEach(() => app.close());
 

@@ -15,7 +15,7 @@ describe('AuthModule', () => {
     const testingModule = await Test.createTestingModule({ imports: [AuthModule] }).compile();
     app = testingModule.createNestApplication();
     await app.init();
-  });
+  }, 60_000);
 
   afterEach(() => app.close());
 
