@@ -1,8 +1,10 @@
 import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
-import { type VariantName, VARIANTS } from './app/variant.js';
+import { VARIANTS } from './app/variant.js';
+import type { Profiled } from './profile.js';
 import { hostileCookies } from './scenarios/cookies.js';
 import { delayed } from './scenarios/delayed.js';
+import { betterAuth, fastify } from './scenarios/fastify.js';
 import { memory } from './scenarios/memory.js';
 import { outage } from './scenarios/outage.js';
 import { anonymous, login, logout, read } from './scenarios/pages.js';
@@ -18,6 +20,8 @@ const SCENARIOS: Record<string, Scenario> = {
   anonymous,
   login,
   logout,
+  fastify,
+  'better-auth': betterAuth,
   cookies: hostileCookies,
   delayed,
   memory,
@@ -52,7 +56,7 @@ const QUICK: Settings = {
   outages: 3,
 };
 
-const USAGE = `npm run bench -- [--quick] [--only <scenario>,... | --profile <variant>] [--against <folder>]
+const USAGE = `npm run bench -- [--quick] [--only <scenario>,... | --profile <variant> [--fastify]] [--against <folder>]
 folder: a checkout of the library, built; it takes part as "before"
 scenarios: ${Object.keys(SCENARIOS).join(', ')}
 variants: ${VARIANTS.join(', ')}`;
@@ -60,24 +64,27 @@ variants: ${VARIANTS.join(', ')}`;
 export interface Wanted {
   settings: Settings;
   scenarios: [string, Scenario][];
-  profile: VariantName | undefined;
+  profile: Profiled | undefined;
   /** The folder of another build of the library. */
   against: string | undefined;
 }
 
 /** @throws Error with the usage */
 export function parseCommandLine(args: string[]): Wanted {
-  const { quick, only, profile, against } = parsed(args);
+  const { quick, only, profile, against, fastify: onFastify } = parsed(args);
   const names = only?.split(',') ?? Object.keys(SCENARIOS);
   const scenarios = names.map((name): [string, Scenario] => [name, SCENARIOS[name] ?? refuse(`scenario "${name}"`)]);
   const variant = VARIANTS.find((name) => name === profile && (name !== 'before' || against !== undefined));
   if (profile !== undefined && variant === undefined) {
     refuse(`variant "${profile}"`);
   }
+  if (onFastify && variant === undefined) {
+    refuse('variant to profile on Fastify');
+  }
   return {
     settings: quick ? QUICK : WHOLE,
     scenarios,
-    profile: variant,
+    profile: variant && { variant, flags: onFastify ? ['fastify'] : [] },
     against: against === undefined ? undefined : resolve(against),
   };
 }
@@ -86,6 +93,7 @@ interface Options {
   quick: boolean;
   only?: string | undefined;
   profile?: string | undefined;
+  fastify: boolean;
   against?: string | undefined;
 }
 
@@ -94,6 +102,7 @@ function parsed(args: string[]): Options {
     quick: { type: 'boolean', default: false },
     only: { type: 'string' },
     profile: { type: 'string' },
+    fastify: { type: 'boolean', default: false },
     against: { type: 'string' },
   } as const;
   try {

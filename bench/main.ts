@@ -22,7 +22,7 @@ process.on('SIGINT', () => process.exit(130));
 
 try {
   console.error('checking that the applications do the same');
-  await checkApplications(stage);
+  await checkApplications(await stage.actors('all'));
   if (profile === undefined) {
     await measureAll();
   } else {

@@ -2,7 +2,7 @@ import { mkdirSync, writeFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import { fileURLToPath } from 'node:url';
 import type { CpuProfile } from './app/profiler.js';
-import type { VariantName } from './app/variant.js';
+import type { Flag, VariantName } from './app/variant.js';
 import { CONNECTIONS, logInAll, reads, times } from './load/requests.js';
 import { run } from './load/load.js';
 import { ROOT } from './report/circumstances.js';
@@ -14,9 +14,15 @@ const MOST = 10;
 /** V8's work besides functions. */
 const GROUPS = new Set(['(garbage collector)', '(program)', '(root)']);
 
+/** The application that is profiled. */
+export interface Profiled {
+  variant: VariantName;
+  flags: readonly Flag[];
+}
+
 /** Profiles one application's authenticated reads. The whole profile is written to a file for a browser's tools. */
-export async function profileReads(stage: Stage, variant: VariantName, directory: string): Promise<string> {
-  const { app } = await stage.actor(variant);
+export async function profileReads(stage: Stage, { variant, flags }: Profiled, directory: string): Promise<string> {
+  const { app } = await stage.anotherActor(variant, await stage.redis(), { flags });
   const cookies = await logInAll(
     app,
     times(CONNECTIONS, (index) => index),
@@ -26,7 +32,7 @@ export async function profileReads(stage: Stage, variant: VariantName, directory
   await run(app.url, reads(cookies, { amount: PROFILED, connections: CONNECTIONS }));
   const profile = await app.stopProfile();
   mkdirSync(directory, { recursive: true });
-  const file = join(directory, `${variant}.cpuprofile`);
+  const file = join(directory, `${[variant, ...flags].join('-')}.cpuprofile`);
   writeFileSync(file, JSON.stringify(profile));
   return `${topFunctions(profile)}\n\nThe whole profile: ${relative(ROOT, file)}`;
 }

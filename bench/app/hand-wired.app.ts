@@ -103,6 +103,7 @@ class HandWiredController {
 const PRODUCTION_COOKIE = { maxAge: 86_400_000, sameSite: 'lax', secure: 'auto' } as const;
 
 export async function create(redisUrl: string, flags: ReadonlySet<Flag>): Promise<Variant> {
+  if (flags.has('fastify')) return (await import('./hand-wired-fastify.js')).create(redisUrl);
   const client = createClient({ url: redisUrl });
   await client.connect();
   const store = new RedisStore({ client });

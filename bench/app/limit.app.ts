@@ -36,7 +36,7 @@ class LimitController {
     }
     const cookie = `sid=${randomBytes(24).toString('base64url')}`;
     await this.client.set(cookie, JSON.stringify({ cookie: COOKIE, passport: { user } } satisfies Stored), DAY);
-    response.setHeader('Set-Cookie', `${cookie}; Path=/; HttpOnly`);
+    response.header('Set-Cookie', `${cookie}; Path=/; HttpOnly`);
     return user;
   }
 

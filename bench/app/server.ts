@@ -1,11 +1,13 @@
 import 'reflect-metadata';
 import type { AddressInfo } from 'node:net';
 import type { Server } from 'node:http';
-import { type DynamicModule, Module } from '@nestjs/common';
+import { type DynamicModule, type INestApplication, Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
+import type { onRequestHookHandler } from 'fastify';
 import { Profiler } from './profiler.js';
 import type { Question, Reply } from './messages.js';
-import type { Flag, VariantFile } from './variant.js';
+import type { Flag, Variant, VariantFile } from './variant.js';
 
 /*
  * One application in a process of its own: `server.js <variant> <Redis URL> [flag...]`. It sends its parent the port it
@@ -15,19 +17,47 @@ import type { Flag, VariantFile } from './variant.js';
 @Module({})
 class BenchModule {}
 
-const [, , variant, redisUrl = '', ...flags] = process.argv;
+const [, , name, redisUrl = '', ...flags] = process.argv;
 const profiler = new Profiler();
 
 async function listen(): Promise<number> {
-  const { create } = (await import(`./${variant ?? ''}.app.js`)) as VariantFile;
-  const { metadata, middleware = [] } = await create(redisUrl, new Set(flags as Flag[]));
-  const root: DynamicModule = { module: BenchModule, ...metadata };
-  const app = await NestFactory.create(root, { logger: false });
+  const { create } = (await import(`./${name ?? ''}.app.js`)) as VariantFile;
+  const variant = await create(redisUrl, new Set(flags as Flag[]));
+  const app = await (flags.includes('fastify') ? onFastify(variant) : onExpress(variant));
+  await app.listen(0, '127.0.0.1');
+  return ((app.getHttpServer() as Server).address() as AddressInfo).port;
+}
+
+async function onExpress({ metadata, middleware = [] }: Variant): Promise<INestApplication> {
+  const app = await NestFactory.create(rootOf(metadata), { logger: false });
   for (const one of middleware) {
     app.use(one);
   }
-  await app.listen(0, '127.0.0.1');
-  return ((app.getHttpServer() as Server).address() as AddressInfo).port;
+  return app;
+}
+
+async function onFastify({
+  metadata,
+  middleware = [],
+  plugins = [],
+  bodyParser = true,
+}: Variant): Promise<INestApplication> {
+  const options = { logger: false, bodyParser } as const;
+  const app = await NestFactory.create<NestFastifyApplication>(rootOf(metadata), new FastifyAdapter(), options);
+  for (const [plugin, options] of plugins) {
+    await app.register(plugin, options);
+  }
+  for (const one of middleware) {
+    app
+      .getHttpAdapter()
+      .getInstance()
+      .addHook('onRequest', one as unknown as onRequestHookHandler);
+  }
+  return app;
+}
+
+function rootOf(metadata: Variant['metadata']): DynamicModule {
+  return { module: BenchModule, ...metadata };
 }
 
 async function replyTo(question: Question): Promise<Reply> {

@@ -62,6 +62,10 @@ function ratios(measured: Measured): Judged[] {
     ),
     ...bar('anonymous read: CPU, ours / bare', ['anonymous', 'cpu', 'bare'], '<=', 1.25),
     ...bar('login: CPU, ours / hand-wired', ['login', 'cpu', 'hand-wired'], '<=', 1),
+    ...bar('Fastify, authenticated read: CPU, ours / hand-wired', ['fastify-read', 'cpu', 'hand-wired'], '<=', 0.85),
+    ...bar('Fastify, authenticated read: CPU, ours / limit', ['fastify-read', 'cpu', 'limit'], '<=', 1.4),
+    ...bar('Fastify, anonymous read: CPU, ours / bare', ['fastify-anonymous', 'cpu', 'bare'], '<=', 1.25),
+    ...bar('Fastify, authenticated read: CPU, ours / Better Auth', ['better-auth', 'cpu', 'better-auth'], '<=', 1),
   ];
 }
 
@@ -73,6 +77,8 @@ function commands(measured: Measured): Judged[] {
   return [
     ...bar('authenticated read: Redis commands, ours', 'read', 1),
     ...bar('anonymous read: Redis commands, ours', 'anonymous', 0),
+    ...bar('Fastify, authenticated read: Redis commands, ours', 'fastify-read', 1),
+    ...bar('Fastify, anonymous read: Redis commands, ours', 'fastify-anonymous', 0),
   ];
 }
 

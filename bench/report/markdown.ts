@@ -25,6 +25,10 @@ const TITLES: Record<RaceName, string> = {
   'total-logout': 'Logout by sessions in Redis',
   'read-cache': 'Authenticated read with a cache in the process',
   'read-cache-delayed': 'Authenticated read with a cache in the process, 1 ms each way to Redis, 2 connections',
+  'fastify-read': 'Authenticated read on Fastify',
+  'fastify-anonymous': 'Anonymous read on Fastify',
+  'fastify-login': 'Login on Fastify',
+  'better-auth': 'Authenticated read on Fastify, beside Better Auth',
 };
 
 /** A run's results as a markdown page. */
@@ -59,7 +63,9 @@ function commitOf({ commit, modified }: Checkout): string {
 }
 
 function raceTable(series: Series[]): string {
-  const rivals = (['hand-wired', 'before'] as const).filter((rival) => series.some(({ variant }) => variant === rival));
+  const rivals = (['hand-wired', 'better-auth', 'before'] as const).filter((rival) =>
+    series.some(({ variant }) => variant === rival),
+  );
   const rows = series.map((one) => {
     const ratios = rivals.map((name) => {
       const rival = series.find(({ variant, step }) => variant === name && step === one.step);

@@ -10,6 +10,7 @@ const COLOURS: Record<VariantName, string> = {
   'hand-wired': '#d98032',
   ours: '#2f6fb5',
   before: '#9db9d9',
+  'better-auth': '#8a6fb5',
 };
 
 const WIDTH = 820;

@@ -1,14 +1,13 @@
 import type { VariantName } from '../app/variant.js';
 import { PASSWORD, userOf } from '../app/users.js';
 import type { AppProcess } from '../stage/app-process.js';
-import type { Stage } from '../stage/stage.js';
+import type { Actor } from '../stage/stage.js';
 
 /** Headers in which two responses of one page may differ. */
 const MAY_DIFFER = new Set(['date', 'connection', 'keep-alive']);
-/** A response to somebody may forbid caches to store it. */
-const MAY_DIFFER_FOR_USERS = new Set([...MAY_DIFFER, 'cache-control']);
-const MAY_DIFFER_WITH_COOKIE = new Set([...MAY_DIFFER_FOR_USERS, 'set-cookie']);
-const AUTHENTICATES: readonly VariantName[] = ['hand-wired', 'ours', 'before'];
+/** A response to somebody may forbid caches to store it, and set or delete the cookie. */
+const MAY_DIFFER_FOR_USERS = new Set([...MAY_DIFFER, 'cache-control', 'set-cookie']);
+const AUTHENTICATES: readonly VariantName[] = ['hand-wired', 'ours', 'before', 'better-auth'];
 
 /**
  * Checks before anything is measured that the applications do the same: the same responses, byte for byte, to a user who
@@ -16,16 +15,15 @@ const AUTHENTICATES: readonly VariantName[] = ['hand-wired', 'ours', 'before'];
  *
  * @throws Error with the responses that differ
  */
-export async function checkApplications(stage: Stage): Promise<void> {
+export async function checkApplications(actors: readonly Actor[]): Promise<void> {
   const responses = new Map<VariantName, string>();
-  for (const variant of stage.variants) {
-    const { app } = await stage.actor(variant);
-    responses.set(variant, await responsesOf(app));
-    if (AUTHENTICATES.includes(variant)) await checkAuthentication(app);
+  for (const { app } of actors) {
+    responses.set(app.variant, await responsesOf(app));
+    if (AUTHENTICATES.includes(app.variant)) await checkAuthentication(app);
   }
-  const expected = responses.get('bare') ?? '';
+  const [[first, expected] = ['', '']] = responses;
   for (const [variant, text] of responses) {
-    if (text !== expected) throw new Error(`"${variant}" responds\n${text}\nand "bare"\n${expected}`);
+    if (text !== expected) throw new Error(`"${variant}" responds\n${text}\nand "${first}"\n${expected}`);
   }
 }
 
@@ -33,11 +31,10 @@ async function responsesOf(app: AppProcess): Promise<string> {
   const login = await logIn(app, 0);
   const cookie = cookieOf(login);
   return [
-    await described(login, MAY_DIFFER_WITH_COOKIE),
+    await described(login, MAY_DIFFER_FOR_USERS),
     await described(await ask(app, 'GET', '/me', cookie), MAY_DIFFER_FOR_USERS),
     await described(await ask(app, 'GET', '/open')),
-    // It may delete the cookie.
-    await described(await ask(app, 'POST', '/logout', cookie), MAY_DIFFER_WITH_COOKIE),
+    await described(await ask(app, 'POST', '/logout', cookie), MAY_DIFFER_FOR_USERS),
   ].join('\n');
 }
 

@@ -42,7 +42,11 @@ export type RaceName =
   | 'total-login'
   | 'total-logout'
   | 'read-cache'
-  | 'read-cache-delayed';
+  | 'read-cache-delayed'
+  | 'fastify-read'
+  | 'fastify-anonymous'
+  | 'fastify-login'
+  | 'better-auth';
 
 /** The results of the scenarios. */
 export interface Measured {

@@ -14,6 +14,8 @@ export interface AppOptions {
   file?: VariantName;
   /** The folder of the compiled applications. Default: this build's own. */
   folder?: string | undefined;
+  /** The Node to run on. Default: this process's own. */
+  execPath?: string;
 }
 
 /** One application in a process of its own, so that the CPU time of that process is the cost of its requests. */
@@ -25,10 +27,10 @@ export class AppProcess {
   ) {}
 
   static async start(variant: VariantName, options: AppOptions): Promise<AppProcess> {
-    const { redisUrl, flags, file = variant, folder = APPLICATIONS } = options;
+    const { redisUrl, flags, file = variant, folder = APPLICATIONS, execPath = process.execPath } = options;
     // Not production: there the library insists on Secure cookies, and this is plain HTTP. The same for all.
     const env = { ...process.env, NODE_ENV: 'development' };
-    const child = fork(join(folder, 'server.js'), [file, redisUrl, ...flags], { env, execArgv: [] });
+    const child = fork(join(folder, 'server.js'), [file, redisUrl, ...flags], { env, execPath, execArgv: [] });
     const { port } = await replyOf(child, variant);
     return new AppProcess(variant, port ?? 0, child);
   }

@@ -1,5 +1,5 @@
 import { type Flag, STATEFUL, type VariantName, VARIANTS } from '../app/variant.js';
-import { AppProcess } from './app-process.js';
+import { AppProcess, type AppOptions } from './app-process.js';
 import { installBuild } from './other-build.js';
 import { ProxyProcess } from './proxy-process.js';
 import { RedisStage } from './redis-stage.js';
@@ -10,7 +10,7 @@ export interface Actor {
   redis: RedisStage;
 }
 
-export interface ActorOptions {
+export interface ActorOptions extends Pick<AppOptions, 'folder' | 'execPath'> {
   /** Of a proxy in front of Redis. */
   port?: number;
   flags?: readonly Flag[];
@@ -28,7 +28,8 @@ export class Stage {
   /** @param against a checkout with the build of the library that `before` runs on */
   constructor(against?: string) {
     this.#before = against === undefined ? undefined : installBuild(against);
-    this.variants = VARIANTS.filter((variant) => variant !== 'before' || against !== undefined);
+    const others: VariantName[] = ['better-auth', ...(against === undefined ? ['before' as const] : [])];
+    this.variants = VARIANTS.filter((variant) => !others.includes(variant));
   }
 
   /** The redis-server that the applications share. */
@@ -59,11 +60,12 @@ export class Stage {
   async anotherActor(
     variant: VariantName,
     redis: RedisStage,
-    { port = redis.port, flags = [] }: ActorOptions = {},
+    { port = redis.port, flags = [], ...rest }: ActorOptions = {},
   ): Promise<Actor> {
     const app = await AppProcess.start(variant, {
       redisUrl: redis.url(variant, port),
       flags,
+      ...rest,
       ...(variant === 'before' && { file: 'ours', folder: this.#before }),
     });
     this.#ends.push(() => app.stop());

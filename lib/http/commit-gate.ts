@@ -10,6 +10,8 @@ export interface CommitHooks {
   commit(isStreaming: boolean): Promise<void> | undefined;
   /** Right before the headers go out: the last moment to set one. */
   writeHeaders(): void;
+  /** Whether `writeHeaders` will set any. */
+  hasHeaders(): boolean;
   /** The commit before the first byte failed. Nothing has been sent, and the handler's response is discarded. */
   fail(error: unknown): void;
   /**
@@ -85,6 +87,11 @@ class CommitGate {
       this.#isAnnounced = true;
       this.hooks.writeHeaders();
     }
+  }
+
+  /** Whether {@link announce} will set headers. */
+  get hasHeaders(): boolean {
+    return !this.#isAnnounced && this.hooks.hasHeaders();
   }
 
   /** Passes a call on, now or after the commit. Returns `undefined` for a call that waits. */
@@ -188,15 +195,16 @@ function pass(response: GatedResponse, call: Call): unknown {
 /** Node's `writeHead`, which announces the headers first. */
 function announcing(writeHead: ResponseMethods['writeHead']): ResponseMethods['writeHead'] {
   return function (this: SessionResponse, ...args: unknown[]): unknown {
-    if (args.length > 1) {
-      // The arguments may hold headers, in several forms. on-headers knows them, and sets them before it announces.
+    this.statusCode = args[0] as number;
+    if (args.length > 1 && (this as GatedResponse)[GATE]?.hasHeaders) {
+      // The arguments may hold headers, in several forms. on-headers knows them, and sets them before it announces. That
+      // costs: Fastify gives all its headers so.
       const holder = { writeHead };
       onHeaders(holder as unknown as SessionResponse, announce);
       return holder.writeHead.apply(this, args);
     }
-    this.statusCode = args[0] as number;
     announce.call(this);
-    return writeHead.call(this, this.statusCode);
+    return writeHead.call(this, this.statusCode, ...args.slice(1));
   };
 }
 

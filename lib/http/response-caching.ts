@@ -42,6 +42,11 @@ export class ResponseCaching {
     this.#clearsSiteData = false;
   }
 
+  /** Whether {@link writeHeaders} may set any. */
+  get hasHeaders(): boolean {
+    return this.#isAdmitted || this.#clearsSiteData;
+  }
+
   /** Sets the headers. A handler that says how long its response may be kept has the last word. */
   writeHeaders(): void {
     const { response } = this;

@@ -61,6 +61,11 @@ export class ResponseCookie {
     return cookie;
   }
 
+  /** Whether {@link writeHeader} may set it. */
+  get hasHeader(): boolean {
+    return this.#action !== undefined;
+  }
+
   /**
    * Sets the header. Called once, right before the headers go out.
    *

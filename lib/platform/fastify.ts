@@ -1,5 +1,7 @@
+import { IncomingMessage } from 'node:http';
 import type { AbstractHttpAdapter } from '@nestjs/core';
 import { describesContent } from '../http/discarded-response.js';
+import { SESSION_PROPERTIES } from '../http/request-properties.js';
 import type { SessionRequest, SessionResponse } from '../http/session-request.js';
 import type { PassportRequestMethods } from '../login/passport-request.js';
 import { SessionAuthConfigurationError } from '../session-auth.errors.js';
@@ -30,8 +32,9 @@ interface Reply {
 }
 
 interface Instance {
-  use?(middleware: SessionMiddleware['use']): void;
+  use?: (this: Instance, ...middleware: unknown[]) => Instance;
   addHook(name: 'onRequest', hook: (request: Request, reply: Reply, next: Next) => void): void;
+  addHook(name: 'onRegister', hook: (instance: Instance) => void): void;
   addHook(name: 'onError', hook: (request: Request, reply: Reply, error: unknown, next: Next) => void): void;
   hasRequestDecorator(name: string): boolean;
   decorateRequest: (this: Instance, name: string, value: unknown, ...rest: unknown[]) => Instance;
@@ -56,8 +59,8 @@ export function isFastify(adapter: AbstractHttpAdapter): boolean {
 }
 
 /**
- * Mounts the session middleware, which works on Node's request and response, as the first one of middie. A hook behind
- * middie's serves the routes of plugins that were registered before, and so have a middie without it.
+ * Mounts the session middleware, which works on Node's request and response, as a hook behind middie's. Where middie has
+ * other middleware, it is mounted there, too. See {@link mountBeforeOthers}.
  */
 export function mountOnFastify(
   adapter: AbstractHttpAdapter,
@@ -66,8 +69,12 @@ export function mountOnFastify(
 ): void {
   const instance = adapter.getInstance<Instance>();
   decorateRequests(instance, methods);
+  extendNodeRequests(adapter.getHttpServer() as object, methods);
   prepareExchanges(adapter);
-  instance.use?.(middleware);
+  mountBeforeOthers(instance, middleware);
+  instance.addHook('onRegister', (child) => {
+    mountBeforeOthers(child, middleware);
+  });
   instance.addHook('onRequest', (request, reply, next) => {
     const { raw, ip, query, protocol } = request;
     (raw as Replied)[REPLY] = reply;
@@ -81,6 +88,21 @@ export function mountOnFastify(
     (raw as Replied)[REPLY] = reply;
     next();
   });
+}
+
+/**
+ * Mounts the session middleware in front of the next other one that is mounted. Middie without any passes a request on,
+ * which costs nothing; with the first one it prepares every request.
+ */
+function mountBeforeOthers(instance: Instance, middleware: SessionMiddleware['use']): void {
+  const { use } = instance;
+  if (use !== undefined) {
+    instance.use = function (...others) {
+      instance.use = use;
+      use.call(this, middleware);
+      return use.apply(this, others);
+    };
+  }
 }
 
 /**
@@ -154,6 +176,21 @@ function decorateRequests(instance: Instance, methods: PassportRequestMethods): 
   };
 }
 
+/**
+ * Gives the server's requests a prototype with the properties and methods that would else be set on each of them. It is
+ * that of the class which is an option of Node's `createServer()`. Fastify has called that already, and so the class is
+ * replaced where Node keeps it. A request of another server (HTTP/2, `inject()`) gets all when its session is attached.
+ */
+function extendNodeRequests(server: object, methods: PassportRequestMethods): void {
+  const key = internalKey(server, 'IncomingMessage');
+  if (key !== undefined) {
+    const classes = server as Record<symbol, typeof IncomingMessage>;
+    class SessionIncomingMessage extends (classes[key] ?? IncomingMessage) {}
+    Object.defineProperties(Object.assign(SessionIncomingMessage.prototype, methods), SESSION_PROPERTIES);
+    classes[key] = SessionIncomingMessage;
+  }
+}
+
 /** The instance and those of the plugins that have been loaded so far. */
 function contextsOf(instance: Instance): Instance[] {
   const children = internal<Instance[]>(instance, 'fastify.children') ?? [];
@@ -162,8 +199,12 @@ function contextsOf(instance: Instance): Instance[] {
 
 /** What Fastify has no public way to. */
 function internal<T>(instance: Instance, name: string): T | undefined {
-  const key = Object.getOwnPropertySymbols(instance).find(({ description }) => description === name);
+  const key = internalKey(instance, name);
   return key && (instance as unknown as Record<symbol, T>)[key];
+}
+
+function internalKey(owner: object, name: string): symbol | undefined {
+  return Object.getOwnPropertySymbols(owner).find(({ description }) => description === name);
 }
 
 function accessor(name: string): [string, object] {

@@ -259,6 +259,11 @@ export class RequestSession implements AttachedSession {
     return this.#session.commit();
   }
 
+  /** Whether {@link writeHeaders} may set any. */
+  get hasHeaders(): boolean {
+    return this.response.statusCode === 503 || this.#cookie.hasHeader || this.caching.hasHeaders;
+  }
+
   /** Sets the response's headers: the cookie, what caches may do and, on a 503, when to try again. */
   writeHeaders(): void {
     if (this.response.statusCode === 503 && (this.#session.hasFailed || this.#failure !== undefined)) {

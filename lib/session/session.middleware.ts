@@ -69,6 +69,7 @@ export class SessionMiddleware {
       writeHeaders: () => {
         session.writeHeaders();
       },
+      hasHeaders: () => session.hasHeaders,
       fail: (error) => {
         session.discard();
         if (error instanceof SessionNotSerializableException) {

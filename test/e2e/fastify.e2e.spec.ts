@@ -10,6 +10,7 @@ import {
   type MiddlewareConsumer,
   Module,
   type NestModule,
+  type OnModuleInit,
   Post,
   Req,
   Res,
@@ -17,6 +18,7 @@ import {
   UseGuards,
 } from '@nestjs/common';
 import { PassportStrategy } from '@nestjs/passport';
+import { HttpAdapterHost } from '@nestjs/core';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import fastifyCompress from '@fastify/compress';
 import fastifyMultipart from '@fastify/multipart';
@@ -415,6 +417,33 @@ describe('a plugin with routes of its own', () => {
 
     expect((await (await application.loggedIn()).get('/plugin')).json()).toEqual({ user: { id: '1', name: 'Ada' } });
   });
+});
+
+it('middleware that a plugin mounts finds the session', async () => {
+  type WithUse = FastifyInstance & {
+    use(middleware: (request: SessionRequest, _: unknown, next: () => void) => void): void;
+  };
+  const seen: unknown[] = [];
+  @Module({})
+  class WithPlugin implements OnModuleInit {
+    constructor(private readonly host: HttpAdapterHost) {}
+
+    onModuleInit(): void {
+      void this.host.httpAdapter.getInstance<FastifyInstance>().register((plugin, _, done) => {
+        (plugin as WithUse).use(({ sessionID, user }, __, next) => {
+          seen.push(typeof sessionID, user);
+          next();
+        });
+        plugin.get('/plugin', () => ({}));
+        done();
+      });
+    }
+  }
+  const { application } = await started(undefined, undefined, [WithPlugin]);
+
+  await (await application.loggedIn()).get('/plugin');
+
+  expect(seen).toEqual(['string', { id: '1', name: 'Ada' }]);
 });
 
 describe('a response whose session cannot be saved', () => {
