@@ -1,12 +1,14 @@
 /**
  * Boots an application that fails at a stage of its boot and does nothing about it, in a process of its own. Usage:
- * node boot-process.mjs <stage> <url of Redis>
+ * node boot-process.mjs <stage> <url of Redis> <express or fastify>
  */
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { SessionAuthModule, SessionRegistry, UserSerializer } from 'nestjs-session-auth';
 
-const [, , stage, url] = process.argv;
+const [, , stage, url, platform] = process.argv;
 
 class Failing {
   async fail(at) {
@@ -42,7 +44,8 @@ Module({
 })(AppModule);
 
 try {
-  const app = await NestFactory.create(AppModule, { logger: false, abortOnError: false });
+  const adapter = platform === 'fastify' ? new FastifyAdapter() : new ExpressAdapter();
+  const app = await NestFactory.create(AppModule, adapter, { logger: false, abortOnError: false });
   await app.init();
   await app.listen(1, '192.0.2.1'); // No address of this machine.
 } catch (error) {

@@ -18,6 +18,7 @@ import { SESSION_STORE, SessionAuthModule, SessionRegistry } from '../../lib/ind
 import { LocalStrategy, SECRET, SnapshotSerializer, TestApplication } from '../support/application.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/free-port.js';
+import { createAdapter, describePlatforms, type Platform } from '../support/platforms.js';
 import { RedisServer } from '../support/redis-server.js';
 
 const PLANNED = 'failed as planned';
@@ -62,23 +63,31 @@ function moduleOf(hooks: object, isGlobal = false): AnyModule {
 
 const NEST = { logger: false, abortOnError: false } as const;
 
-/** The ways to boot. */
-const BOOTS: [string, (module: AnyModule) => Promise<INestApplicationContext>][] = [
-  ['NestFactory.create()', async (module) => (await NestFactory.create(module, NEST)).init()],
-  ['NestFactory.createApplicationContext()', (module) => NestFactory.createApplicationContext(module, NEST)],
+type Boot = (module: AnyModule) => Promise<INestApplicationContext>;
+
+/** The ways to boot an application. */
+const bootsOn = (platform: Platform): [string, Boot][] => [
+  ['NestFactory.create()', async (module) => (await NestFactory.create(module, createAdapter(platform), NEST)).init()],
   [
     'Test.createTestingModule()',
-    async (module) =>
-      (await Test.createTestingModule({ imports: [module] }).compile()).createNestApplication(NEST).init(),
+    async (module) => {
+      const testing = await Test.createTestingModule({ imports: [module] }).compile();
+      return testing.createNestApplication(createAdapter(platform), NEST).init();
+    },
   ],
   [
     'listen()',
     async (module) => {
-      const app = await NestFactory.create(module, NEST);
+      const app = await NestFactory.create(module, createAdapter(platform), NEST);
       await app.listen(0, '127.0.0.1');
       return app;
     },
   ],
+];
+
+/** The way that no platform has a part in. */
+const WITHOUT_PLATFORM: [string, Boot][] = [
+  ['NestFactory.createApplicationContext()', (module) => NestFactory.createApplicationContext(module, NEST)],
 ];
 
 @Injectable()
@@ -114,101 +123,148 @@ class FailingConstructor {
   }
 }
 
-describe.each(BOOTS)('a boot by %s', (_, boot) => {
-  it.each<[string, () => AnyModule]>([
-    ['the constructor of a provider', () => applicationWith({ providers: [FailingConstructor] })],
-    [
-      'a factory',
-      () => applicationWith({ providers: [{ provide: 'x', useFactory: () => Promise.reject(new Error(PLANNED)) }] }),
-    ],
-    [
-      'a factory that has used the store',
-      () =>
-        applicationWith({
-          providers: [
-            {
-              provide: 'x',
-              inject: [SessionRegistry],
-              useFactory: (registry: SessionRegistry) => registry.count('1').then(fail),
-            },
-          ],
-        }),
-    ],
-    ["a module's onModuleInit", () => applicationWith({ imports: [moduleOf({ onModuleInit: fail })] })],
-    [
-      "a provider's onModuleInit",
-      () => applicationWith({ providers: [{ provide: 'x', useValue: { onModuleInit: fail } }] }),
-    ],
-    [
-      "a module's onApplicationBootstrap",
-      () => applicationWith({ imports: [moduleOf({ onApplicationBootstrap: fail })] }),
-    ],
-    [
-      "a global module's onApplicationBootstrap",
-      () => applicationWith({ imports: [moduleOf({ onApplicationBootstrap: fail }, true)] }),
-    ],
-    [
-      "the root module's onApplicationBootstrap",
-      () => {
-        const module = applicationWith();
-        Object.assign(module.prototype as object, { onApplicationBootstrap: fail });
-        return module;
-      },
-    ],
-    ['an onApplicationBootstrap that has used the store', () => applicationWith({ providers: [FailsAfterUse] })],
-  ])('that fails in %s leaves no connection behind', async (_where, module) => {
-    await expect(boot(module())).rejects.toThrow(PLANNED);
+function describeBoots(boots: [string, Boot][]): void {
+  describe.each(boots)('a boot by %s', (_, boot) => {
+    it.each<[string, () => AnyModule]>([
+      ['the constructor of a provider', () => applicationWith({ providers: [FailingConstructor] })],
+      [
+        'a factory',
+        () => applicationWith({ providers: [{ provide: 'x', useFactory: () => Promise.reject(new Error(PLANNED)) }] }),
+      ],
+      [
+        'a factory that has used the store',
+        () =>
+          applicationWith({
+            providers: [
+              {
+                provide: 'x',
+                inject: [SessionRegistry],
+                useFactory: (registry: SessionRegistry) => registry.count('1').then(fail),
+              },
+            ],
+          }),
+      ],
+      ["a module's onModuleInit", () => applicationWith({ imports: [moduleOf({ onModuleInit: fail })] })],
+      [
+        "a provider's onModuleInit",
+        () => applicationWith({ providers: [{ provide: 'x', useValue: { onModuleInit: fail } }] }),
+      ],
+      [
+        "a module's onApplicationBootstrap",
+        () => applicationWith({ imports: [moduleOf({ onApplicationBootstrap: fail })] }),
+      ],
+      [
+        "a global module's onApplicationBootstrap",
+        () => applicationWith({ imports: [moduleOf({ onApplicationBootstrap: fail }, true)] }),
+      ],
+      [
+        "the root module's onApplicationBootstrap",
+        () => {
+          const module = applicationWith();
+          Object.assign(module.prototype as object, { onApplicationBootstrap: fail });
+          return module;
+        },
+      ],
+      ['an onApplicationBootstrap that has used the store', () => applicationWith({ providers: [FailsAfterUse] })],
+    ])('that fails in %s leaves no connection behind', async (_where, module) => {
+      await expect(boot(module())).rejects.toThrow(PLANNED);
 
-    await noneIsLeft();
+      await noneIsLeft();
+    });
+
+    it('connects to Redis once, for as long as the application runs', async () => {
+      const app = await boot(applicationWith());
+
+      expect(await connections()).toBe(1);
+      expect(await app.get(SessionRegistry).count('1')).toBe(0);
+      expect(await connections()).toBe(1);
+      await app.close();
+      await noneIsLeft();
+    });
+
+    it('lets its hooks use the store before that', async () => {
+      const app = await boot(applicationWith({ providers: [UsesStoreInHooks] }));
+
+      expect(app.get(UsesStoreInHooks).counts).toEqual([0, 0]);
+      await eventually('one connection to be left', async () => (await connections()) === 1);
+      await app.close();
+      await noneIsLeft();
+    });
   });
+}
 
-  it('connects to Redis once, for as long as the application runs', async () => {
-    const app = await boot(applicationWith());
+describeBoots(WITHOUT_PLATFORM);
 
-    expect(await connections()).toBe(1);
-    expect(await app.get(SessionRegistry).count('1')).toBe(0);
-    expect(await connections()).toBe(1);
+describePlatforms((platform) => {
+  describeBoots(bootsOn(platform));
+
+  it('no connection is open while the hooks onModuleInit run', async () => {
+    let seen: number | undefined;
+    const onModuleInit = async () => {
+      seen = await connections();
+    };
+    const app = await NestFactory.create(
+      applicationWith({ imports: [moduleOf({ onModuleInit })] }),
+      createAdapter(platform),
+      NEST,
+    );
+    await app.init();
+
+    expect(seen).toBe(0);
     await app.close();
-    await noneIsLeft();
   });
 
-  it('lets its hooks use the store before that', async () => {
-    const app = await boot(applicationWith({ providers: [UsesStoreInHooks] }));
+  it('a server that cannot listen leaves no connection behind; with another port it has one again', async () => {
+    const taken = createServer().listen(0, '127.0.0.1');
+    const { port } = await new Promise<{ port: number }>((resolve) => {
+      taken.once('listening', () => resolve(taken.address() as { port: number }));
+    });
+    const app = await NestFactory.create(applicationWith(), createAdapter(platform), NEST);
 
-    expect(app.get(UsesStoreInHooks).counts).toEqual([0, 0]);
-    await eventually('one connection to be left', async () => (await connections()) === 1);
+    await expect(app.listen(port, '127.0.0.1')).rejects.toThrow('EADDRINUSE');
+    await noneIsLeft();
+
+    await app.listen(0, '127.0.0.1');
+    await eventually('a connection', async () => (await connections()) === 1);
     await app.close();
+    taken.close();
     await noneIsLeft();
   });
-});
 
-it('no connection is open while the hooks onModuleInit run', async () => {
-  let seen: number | undefined;
-  const onModuleInit = async () => {
-    seen = await connections();
-  };
-  const app = await NestFactory.create(applicationWith({ imports: [moduleOf({ onModuleInit })] }), NEST);
-  await app.init();
+  it("the use of a Redis that is not there fails as a request's does, and the boot goes on", async () => {
+    const seen: unknown[] = [];
+    @Injectable()
+    class Counting {
+      constructor(private readonly registry: SessionRegistry) {}
+      async onModuleInit(): Promise<void> {
+        await this.registry.count('1').catch((error: unknown) => seen.push(error));
+      }
+    }
+    const options = { redis: { url: `redis://127.0.0.1:${await freePort()}` }, redisTimeout: 100 };
+    const application = await TestApplication.start({
+      options,
+      providers: [SnapshotSerializer, LocalStrategy, Counting],
+    });
 
-  expect(seen).toBe(0);
-  await app.close();
-});
-
-it('a server that cannot listen leaves no connection behind; with another port it has one again', async () => {
-  const taken = createServer().listen(0, '127.0.0.1');
-  const { port } = await new Promise<{ port: number }>((resolve) => {
-    taken.once('listening', () => resolve(taken.address() as { port: number }));
+    expect(seen).toEqual([expect.objectContaining({ code: 'session_store_unavailable' })]);
+    expect((await application.browser().get('/public')).status).toBe(200);
+    await application.close();
   });
-  const app = await NestFactory.create(applicationWith(), NEST);
 
-  await expect(app.listen(port, '127.0.0.1')).rejects.toThrow('EADDRINUSE');
-  await noneIsLeft();
+  it.each([
+    ['factory', PLANNED],
+    ['onModuleInit', PLANNED],
+    ['onApplicationBootstrap', PLANNED],
+    ['listen', 'EADDRNOTAVAIL'],
+  ])('a process whose boot fails at %s ends by itself', async (stage, reason) => {
+    const program = join(import.meta.dirname, 'boot-process.mjs');
+    const { stdout } = await promisify(execFile)(process.execPath, [program, stage, redis.url, platform], {
+      timeout: 20_000,
+    });
 
-  await app.listen(0, '127.0.0.1');
-  await eventually('a connection', async () => (await connections()) === 1);
-  await app.close();
-  taken.close();
-  await noneIsLeft();
+    expect(stdout).toBe(`${stage}: ${reason}\n`);
+    await noneIsLeft();
+  });
 });
 
 it('a testing module that is never initialised nor closed uses the store and leaves no connection behind', async () => {
@@ -228,26 +284,6 @@ it('a testing module that is closed without having been initialised leaves no co
   expect(await connections()).toBe(0);
 });
 
-it("the use of a Redis that is not there fails as a request's does, and the boot goes on", async () => {
-  const seen: unknown[] = [];
-  @Injectable()
-  class Counting {
-    constructor(private readonly registry: SessionRegistry) {}
-    async onModuleInit(): Promise<void> {
-      await this.registry.count('1').catch((error: unknown) => seen.push(error));
-    }
-  }
-  const options = { redis: { url: `redis://127.0.0.1:${await freePort()}` }, redisTimeout: 100 };
-  const application = await TestApplication.start({
-    options,
-    providers: [SnapshotSerializer, LocalStrategy, Counting],
-  });
-
-  expect(seen).toEqual([expect.objectContaining({ code: 'session_store_unavailable' })]);
-  expect((await application.browser().get('/public')).status).toBe(200);
-  await application.close();
-});
-
 it.each(['onModuleInit', 'onApplicationBootstrap'])(
   "a client of the application's own stays open where the boot fails in %s",
   async (hook) => {
@@ -263,16 +299,3 @@ it.each(['onModuleInit', 'onApplicationBootstrap'])(
     await noneIsLeft();
   },
 );
-
-it.each([
-  ['factory', PLANNED],
-  ['onModuleInit', PLANNED],
-  ['onApplicationBootstrap', PLANNED],
-  ['listen', 'EADDRNOTAVAIL'],
-])('a process whose boot fails at %s ends by itself', async (stage, reason) => {
-  const program = join(import.meta.dirname, 'boot-process.mjs');
-  const { stdout } = await promisify(execFile)(process.execPath, [program, stage, redis.url], { timeout: 20_000 });
-
-  expect(stdout).toBe(`${stage}: ${reason}\n`);
-  await noneIsLeft();
-});

@@ -1,8 +1,13 @@
-/** One process that has loaded both builds of the package. Tells by JSON what it saw. */
+/**
+ * One process that has loaded both builds of the package. Tells by JSON what it saw.
+ * Usage: node child.mjs <express or fastify>
+ */
 import 'reflect-metadata';
 import { createRequire } from 'node:module';
 import { Controller, Module, Post, UseGuards } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
+import { ExpressAdapter } from '@nestjs/platform-express';
+import { FastifyAdapter } from '@nestjs/platform-fastify';
 import passport from 'passport';
 
 const require = createRequire(import.meta.url);
@@ -37,7 +42,8 @@ Module({
   controllers: [LoginController],
 })(AppModule);
 
-const app = await NestFactory.create(AppModule, { logger: false, abortOnError: false });
+const adapter = process.argv[2] === 'fastify' ? new FastifyAdapter() : new ExpressAdapter();
+const app = await NestFactory.create(AppModule, adapter, { logger: false, abortOnError: false });
 await app.listen(0, '127.0.0.1');
 const response = await fetch(`${await app.getUrl()}/login`, { method: 'POST' });
 console.log(
