@@ -13,7 +13,7 @@ import {
   UseGuards,
 } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { sendLicense, takeOver } from '../support/platforms.js';
+import { describePlatforms, sendLicense, takeOver } from '../support/platforms.js';
 import {
   CurrentSession,
   LoginGuard,
@@ -155,138 +155,140 @@ class CookieController {
   }
 }
 
-describe.each(['memory', 'redis'])('with sessions in %s', (where) => {
-  let redis: RedisDeployment | undefined;
-  let application: TestApplication;
+describePlatforms(() => {
+  describe.each(['memory', 'redis'])('with sessions in %s', (where) => {
+    let redis: RedisDeployment | undefined;
+    let application: TestApplication;
 
-  beforeAll(async () => {
-    redis = await RedisDeployment.startIn(where);
-    application = await TestApplication.start({
-      options: { redis: redis?.options, redisTimeout: '5s' },
-      controllers: [GuardedPages, OpenPages, CookieController],
-    });
-  });
-  afterAll(async () => {
-    await application.close();
-    await redis?.stop();
-  });
-
-  const cached = async (path: string, browser = application.browser()) => {
-    const { status, headers } = await browser.get(path);
-    return [status, headers['cache-control']];
-  };
-  const targetedIn = (headers: object) => TARGETED.filter((name) => name.toLowerCase() in headers);
-
-  describe('a response that sets the session cookie', () => {
-    it('is stored by no cache, whatever the handler says to caches and CDNs', async () => {
-      const { headers, setCookies } = await application
-        .browser()
-        .post('/cookie/login', { json: { username: 'ada', password: 'lovelace' } });
-
-      expect(setCookies).toHaveLength(1);
-      expect([headers['cache-control'], targetedIn(headers)]).toEqual(['no-store', []]);
-    });
-
-    it('is stored by no cache when it takes the cookie back', async () => {
-      const { headers, setCookies } = await (await application.loggedIn()).post('/cookie/logout');
-
-      expect([setCookies.length, headers['cache-control']]).toEqual([1, 'no-store']);
-    });
-  });
-
-  it('what a failed response said to CDNs does not stand on the error', async () => {
-    const { status, headers } = await application.browser().post('/cookie/broken');
-
-    expect([status, targetedIn(headers)]).toEqual([500, []]);
-  });
-
-  describe('a response that a guard admitted', () => {
-    it.each(['plain', 'targeted', 'stream', 'piped', 'head', 'missing', 'fresh', 'file'])(
-      'is stored by no cache where the handler says nothing (%s)',
-      async (page) => {
-        const { headers, setCookies } = await (await application.loggedIn()).get(`/guarded/${page}`);
-
-        expect(setCookies).toEqual([]);
-        expect([headers['cache-control'], targetedIn(headers)]).toEqual(['no-store', []]);
-      },
-    );
-
-    it('is stored by no cache when it is a 304, or has no body', async () => {
-      const browser = await application.loggedIn();
-      const { etag = '*' } = (await browser.get('/guarded/plain')).headers;
-      const notModified = await browser.get('/guarded/plain', { headers: { 'if-none-match': etag } });
-      const head = await browser.request('HEAD', '/guarded/plain');
-
-      expect([notModified.status, notModified.headers['cache-control']]).toEqual([304, 'no-store']);
-      expect([head.status, head.headers['cache-control']]).toEqual([200, 'no-store']);
-    });
-
-    it.each(['by-header', 'by-set', 'by-set-header', 'by-write-head', 'by-write-head-pairs'])(
-      'is stored as its handler says (%s)',
-      async (page) => {
-        expect(await cached(`/guarded/${page}`, await application.loggedIn())).toEqual([200, 'max-age=5']);
-      },
-    );
-
-    it('is stored as its date of expiry says', async () => {
-      expect(await cached('/guarded/expiring', await application.loggedIn())).toEqual([200, undefined]);
-    });
-  });
-
-  it('a response of an open route, or a refusal, says what its handler says', async () => {
-    const browser = await application.loggedIn();
-
-    for (const who of [browser, application.browser()]) {
-      expect(await cached('/anybody/plain', who)).toEqual([200, undefined]);
-      expect(await cached('/anybody/stream', who)).toEqual([200, undefined]);
-      expect(await cached('/guarded/open', who)).toEqual([200, undefined]);
-      expect(targetedIn((await who.get('/anybody/targeted')).headers)).toEqual(TARGETED);
-    }
-    expect(await cached('/guarded/plain')).toEqual([401, undefined]);
-  });
-
-  describe('a logout', () => {
-    const CLEARED = '"cache", "storage"';
-    const loggedOut = async (query: string, browser?: ReturnType<TestApplication['browser']>) => {
-      const response = await (browser ?? (await application.loggedIn())).post(`/cookie/${query}`);
-      return [response.status, response.headers['clear-site-data']];
-    };
-
-    it('makes the browser forget what it stores, but for cookies, when told to', async () => {
-      expect(await loggedOut('logout?clear')).toEqual([204, CLEARED]);
-      expect(await loggedOut('logout')).toEqual([204, undefined]);
-    });
-
-    it.each([
-      ['"executionContexts"', `"executionContexts", ${CLEARED}`],
-      ['"cache","clientHints"', '"cache", "clientHints", "storage"'],
-      ['"*"', `"*", ${CLEARED}`],
-    ])('adds to what the handler wants forgotten: %s', async (own, expected) => {
-      expect(await loggedOut(`logout?clear&own=${encodeURIComponent(own)}`)).toEqual([204, expected]);
-    });
-
-    it('clears the browser of a session that has ended before, and not that of a stranger', async () => {
-      const browser = await application.loggedIn();
-      const tab = browser.fork();
-      await browser.post('/cookie/logout');
-
-      expect(await loggedOut('logout?clear', tab)).toEqual([204, CLEARED]);
-      expect(await loggedOut('logout?clear', application.browser())).toEqual([204, undefined]);
-    });
-
-    if (where === 'redis') {
-      it('clears nothing while the store cannot end the session', async () => {
-        const browser = await application.loggedIn();
-        await redis!.refuseWrites(true);
-
-        expect(await loggedOut('logout?clear', browser)).toEqual([503, undefined]);
-        await redis!.refuseWrites(false);
-        expect(await loggedOut('logout?clear', browser)).toEqual([204, CLEARED]);
+    beforeAll(async () => {
+      redis = await RedisDeployment.startIn(where);
+      application = await TestApplication.start({
+        options: { redis: redis?.options, redisTimeout: '5s' },
+        controllers: [GuardedPages, OpenPages, CookieController],
       });
-    }
+    });
+    afterAll(async () => {
+      await application.close();
+      await redis?.stop();
+    });
 
-    it('clears nothing when the response fails', async () => {
-      expect(await loggedOut('logout-and-break')).toEqual([500, undefined]);
+    const cached = async (path: string, browser = application.browser()) => {
+      const { status, headers } = await browser.get(path);
+      return [status, headers['cache-control']];
+    };
+    const targetedIn = (headers: object) => TARGETED.filter((name) => name.toLowerCase() in headers);
+
+    describe('a response that sets the session cookie', () => {
+      it('is stored by no cache, whatever the handler says to caches and CDNs', async () => {
+        const { headers, setCookies } = await application
+          .browser()
+          .post('/cookie/login', { json: { username: 'ada', password: 'lovelace' } });
+
+        expect(setCookies).toHaveLength(1);
+        expect([headers['cache-control'], targetedIn(headers)]).toEqual(['no-store', []]);
+      });
+
+      it('is stored by no cache when it takes the cookie back', async () => {
+        const { headers, setCookies } = await (await application.loggedIn()).post('/cookie/logout');
+
+        expect([setCookies.length, headers['cache-control']]).toEqual([1, 'no-store']);
+      });
+    });
+
+    it('what a failed response said to CDNs does not stand on the error', async () => {
+      const { status, headers } = await application.browser().post('/cookie/broken');
+
+      expect([status, targetedIn(headers)]).toEqual([500, []]);
+    });
+
+    describe('a response that a guard admitted', () => {
+      it.each(['plain', 'targeted', 'stream', 'piped', 'head', 'missing', 'fresh', 'file'])(
+        'is stored by no cache where the handler says nothing (%s)',
+        async (page) => {
+          const { headers, setCookies } = await (await application.loggedIn()).get(`/guarded/${page}`);
+
+          expect(setCookies).toEqual([]);
+          expect([headers['cache-control'], targetedIn(headers)]).toEqual(['no-store', []]);
+        },
+      );
+
+      it('is stored by no cache when it is a 304, or has no body', async () => {
+        const browser = await application.loggedIn();
+        const { etag = '*' } = (await browser.get('/guarded/plain')).headers;
+        const notModified = await browser.get('/guarded/plain', { headers: { 'if-none-match': etag } });
+        const head = await browser.request('HEAD', '/guarded/plain');
+
+        expect([notModified.status, notModified.headers['cache-control']]).toEqual([304, 'no-store']);
+        expect([head.status, head.headers['cache-control']]).toEqual([200, 'no-store']);
+      });
+
+      it.each(['by-header', 'by-set', 'by-set-header', 'by-write-head', 'by-write-head-pairs'])(
+        'is stored as its handler says (%s)',
+        async (page) => {
+          expect(await cached(`/guarded/${page}`, await application.loggedIn())).toEqual([200, 'max-age=5']);
+        },
+      );
+
+      it('is stored as its date of expiry says', async () => {
+        expect(await cached('/guarded/expiring', await application.loggedIn())).toEqual([200, undefined]);
+      });
+    });
+
+    it('a response of an open route, or a refusal, says what its handler says', async () => {
+      const browser = await application.loggedIn();
+
+      for (const who of [browser, application.browser()]) {
+        expect(await cached('/anybody/plain', who)).toEqual([200, undefined]);
+        expect(await cached('/anybody/stream', who)).toEqual([200, undefined]);
+        expect(await cached('/guarded/open', who)).toEqual([200, undefined]);
+        expect(targetedIn((await who.get('/anybody/targeted')).headers)).toEqual(TARGETED);
+      }
+      expect(await cached('/guarded/plain')).toEqual([401, undefined]);
+    });
+
+    describe('a logout', () => {
+      const CLEARED = '"cache", "storage"';
+      const loggedOut = async (query: string, browser?: ReturnType<TestApplication['browser']>) => {
+        const response = await (browser ?? (await application.loggedIn())).post(`/cookie/${query}`);
+        return [response.status, response.headers['clear-site-data']];
+      };
+
+      it('makes the browser forget what it stores, but for cookies, when told to', async () => {
+        expect(await loggedOut('logout?clear')).toEqual([204, CLEARED]);
+        expect(await loggedOut('logout')).toEqual([204, undefined]);
+      });
+
+      it.each([
+        ['"executionContexts"', `"executionContexts", ${CLEARED}`],
+        ['"cache","clientHints"', '"cache", "clientHints", "storage"'],
+        ['"*"', `"*", ${CLEARED}`],
+      ])('adds to what the handler wants forgotten: %s', async (own, expected) => {
+        expect(await loggedOut(`logout?clear&own=${encodeURIComponent(own)}`)).toEqual([204, expected]);
+      });
+
+      it('clears the browser of a session that has ended before, and not that of a stranger', async () => {
+        const browser = await application.loggedIn();
+        const tab = browser.fork();
+        await browser.post('/cookie/logout');
+
+        expect(await loggedOut('logout?clear', tab)).toEqual([204, CLEARED]);
+        expect(await loggedOut('logout?clear', application.browser())).toEqual([204, undefined]);
+      });
+
+      if (where === 'redis') {
+        it('clears nothing while the store cannot end the session', async () => {
+          const browser = await application.loggedIn();
+          await redis!.refuseWrites(true);
+
+          expect(await loggedOut('logout?clear', browser)).toEqual([503, undefined]);
+          await redis!.refuseWrites(false);
+          expect(await loggedOut('logout?clear', browser)).toEqual([204, CLEARED]);
+        });
+      }
+
+      it('clears nothing when the response fails', async () => {
+        expect(await loggedOut('logout-and-break')).toEqual([500, undefined]);
+      });
     });
   });
 });

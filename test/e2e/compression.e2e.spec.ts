@@ -4,7 +4,7 @@ import { buffer } from 'node:stream/consumers';
 import { Controller, Get, Res, StreamableFile } from '@nestjs/common';
 import compression from 'compression';
 import type { Response } from 'express';
-import { takeOver } from '../support/platforms.js';
+import { describePlatforms, takeOver } from '../support/platforms.js';
 import { CurrentSession } from '../../lib/index.js';
 import { TestApplication } from '../support/application.js';
 
@@ -33,33 +33,35 @@ class StreamController {
   }
 }
 
-describe('behind compression, as main.ts mounts it', () => {
-  let application: TestApplication;
+describePlatforms(() => {
+  describe('behind compression, as main.ts mounts it', () => {
+    let application: TestApplication;
 
-  beforeAll(async () => {
-    application = await TestApplication.start({
-      controllers: [StreamController],
-      configure: (app) => app.use(compression()),
+    beforeAll(async () => {
+      application = await TestApplication.start({
+        controllers: [StreamController],
+        configure: (app) => app.use(compression()),
+      });
     });
-  });
 
-  afterAll(() => application.close());
+    afterAll(() => application.close());
 
-  it.each(['/piped', '/file'])(
-    'a stream that waits for its session to be saved arrives whole: GET %s',
-    async (path) => {
-      const browser = application.browser();
-      const { body, headers } = await browser.open('GET', path, { headers: { 'accept-encoding': 'gzip' } });
+    it.each(['/piped', '/file'])(
+      'a stream that waits for its session to be saved arrives whole: GET %s',
+      async (path) => {
+        const browser = application.browser();
+        const { body, headers } = await browser.open('GET', path, { headers: { 'accept-encoding': 'gzip' } });
 
-      expect(headers['content-encoding']).toBe('gzip');
-      expect(gunzipSync(await buffer(body)).length).toBe(CHUNKS * CHUNK.length);
-      expect((await browser.get('/session')).json()).toEqual({ seen: true });
-    },
-  );
+        expect(headers['content-encoding']).toBe('gzip');
+        expect(gunzipSync(await buffer(body)).length).toBe(CHUNKS * CHUNK.length);
+        expect((await browser.get('/session')).json()).toEqual({ seen: true });
+      },
+    );
 
-  it('a short response is compressed and its cookie sent', async () => {
-    const browser = await application.loggedIn();
+    it('a short response is compressed and its cookie sent', async () => {
+      const browser = await application.loggedIn();
 
-    expect((await browser.get('/me')).json()).toEqual({ id: '1', name: 'Ada' });
+      expect((await browser.get('/me')).json()).toEqual({ id: '1', name: 'Ada' });
+    });
   });
 });
