@@ -1,3 +1,4 @@
+import { validateHeaderValue } from 'node:http';
 import { CookieClass } from '../http/express-session.js';
 import { nodeRequest, type SessionRequest, type SessionResponse } from '../http/session-request.js';
 import type { LoginGuardOptions } from './login-guard-options.js';
@@ -71,7 +72,9 @@ class ReplyResponse {
     return this.reply.raw.headersSent;
   }
 
+  /** Throws, as Node's does, for what cannot be sent: the reply would make an empty `Location` of no URL. */
   setHeader(name: string, value: unknown): this {
+    validateHeaderValue(name, value as string);
     this.reply.header(name, value);
     return this;
   }

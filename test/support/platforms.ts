@@ -1,9 +1,10 @@
 import type { ServerResponse } from 'node:http';
+import type { INestApplication } from '@nestjs/common';
 import type { AbstractHttpAdapter } from '@nestjs/core';
 import { ExpressAdapter } from '@nestjs/platform-express';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { realProcess } from './process-watch.js';
-import type { FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify';
+import type { FastifyInstance, FastifyPluginCallback, FastifyReply, FastifyRequest } from 'fastify';
 
 /** For CommonJS that requires an ES module, which Node can do, and Jest cannot. */
 export function requireByNode<T>(name: string): T {
@@ -88,6 +89,22 @@ export function sendLicense(response: object): void {
   const root = process.cwd();
   const { sendFile } = response as { sendFile(name: string, root: string | { root: string }): void };
   sendFile.call(response, 'LICENSE', 'raw' in response ? root : { root });
+}
+
+/** Changes requests, as middleware finds them, and responses, as handlers find them: on Fastify, the replies. */
+export function changeExchanges(app: INestApplication, change: (request: object, response: object) => void): void {
+  if (app.getHttpAdapter().getType() === 'express') {
+    app.use((request: object, response: object, next: () => void) => {
+      change(request, response);
+      next();
+    });
+  } else {
+    const instance = app.getHttpAdapter().getInstance() as FastifyInstance;
+    instance.addHook('onRequest', (request, reply, done) => {
+      change(request.raw, reply);
+      done();
+    });
+  }
 }
 
 /** Node's own request behind a handler's: what middleware has added is there. */
