@@ -4,11 +4,11 @@
  */
 import { Module } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { ExpressAdapter } from '@nestjs/platform-express';
-import { FastifyAdapter } from '@nestjs/platform-fastify';
 import { SessionAuthModule, SessionRegistry, UserSerializer } from 'nestjs-session-auth';
 
 const [, , stage, url, platform] = process.argv;
+const { ExpressAdapter, FastifyAdapter } = await import(`@nestjs/platform-${platform}`); // It has one of them.
+const Adapter = ExpressAdapter ?? FastifyAdapter;
 
 class Failing {
   async fail(at) {
@@ -44,8 +44,7 @@ Module({
 })(AppModule);
 
 try {
-  const adapter = platform === 'fastify' ? new FastifyAdapter() : new ExpressAdapter();
-  const app = await NestFactory.create(AppModule, adapter, { logger: false, abortOnError: false });
+  const app = await NestFactory.create(AppModule, new Adapter(), { logger: false, abortOnError: false });
   await app.init();
   await app.listen(1, '192.0.2.1'); // No address of this machine.
 } catch (error) {

@@ -193,6 +193,16 @@ function describeBoots(boots: [string, Boot][]): void {
   });
 }
 
+/** Boots in a process of its own, which fails at this stage. */
+async function expectEnd(stage: string, reason: string, platform: Platform): Promise<void> {
+  const program = join(import.meta.dirname, 'boot-process.mjs');
+  const args = [program, stage, redis.url, platform];
+  const { stdout } = await promisify(execFile)(process.execPath, args, { timeout: 20_000 });
+
+  expect(stdout).toBe(`${stage}: ${reason}\n`);
+  await noneIsLeft();
+}
+
 describeBoots(WITHOUT_PLATFORM);
 
 describePlatforms((platform) => {
@@ -252,19 +262,9 @@ describePlatforms((platform) => {
   });
 
   it.each([
-    ['factory', PLANNED],
-    ['onModuleInit', PLANNED],
     ['onApplicationBootstrap', PLANNED],
     ['listen', 'EADDRNOTAVAIL'],
-  ])('a process whose boot fails at %s ends by itself', async (stage, reason) => {
-    const program = join(import.meta.dirname, 'boot-process.mjs');
-    const { stdout } = await promisify(execFile)(process.execPath, [program, stage, redis.url, platform], {
-      timeout: 20_000,
-    });
-
-    expect(stdout).toBe(`${stage}: ${reason}\n`);
-    await noneIsLeft();
-  });
+  ])('a process whose boot fails at %s ends by itself', (stage, reason) => expectEnd(stage, reason, platform));
 });
 
 it('a testing module that is never initialised nor closed uses the store and leaves no connection behind', async () => {
@@ -298,4 +298,9 @@ it.each(['onModuleInit', 'onApplicationBootstrap'])(
     client.destroy();
     await noneIsLeft();
   },
+);
+
+// Before the hooks onApplicationBootstrap, no platform has opened anything: one is enough.
+it.each(['factory', 'onModuleInit'])('a process whose boot fails at %s ends by itself', (stage) =>
+  expectEnd(stage, PLANNED, 'express'),
 );

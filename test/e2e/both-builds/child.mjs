@@ -6,9 +6,10 @@ import 'reflect-metadata';
 import { createRequire } from 'node:module';
 import { Controller, Module, Post, UseGuards } from '@nestjs/common';
 import { NestFactory } from '@nestjs/core';
-import { ExpressAdapter } from '@nestjs/platform-express';
-import { FastifyAdapter } from '@nestjs/platform-fastify';
 import passport from 'passport';
+
+const { ExpressAdapter, FastifyAdapter } = await import(`@nestjs/platform-${process.argv[2]}`); // It has one of them.
+const Adapter = ExpressAdapter ?? FastifyAdapter;
 
 const require = createRequire(import.meta.url);
 const cjs = require('../../../dist/cjs/index.js');
@@ -42,8 +43,7 @@ Module({
   controllers: [LoginController],
 })(AppModule);
 
-const adapter = process.argv[2] === 'fastify' ? new FastifyAdapter() : new ExpressAdapter();
-const app = await NestFactory.create(AppModule, adapter, { logger: false, abortOnError: false });
+const app = await NestFactory.create(AppModule, new Adapter(), { logger: false, abortOnError: false });
 await app.listen(0, '127.0.0.1');
 const response = await fetch(`${await app.getUrl()}/login`, { method: 'POST' });
 console.log(
