@@ -26,12 +26,27 @@ export function platformUnderTest(): Platform {
 
 /** The same tests on Express and on Fastify. */
 export function describePlatforms(tests: (platform: Platform) => void): void {
+  const outside = current;
   describe.each(PLATFORMS)('on %s', (platform) => {
     beforeAll(() => {
       current = platform;
     });
+    afterAll(() => {
+      current = outside;
+    });
     tests(platform);
   });
+}
+
+/**
+ * Where sessions are in the tests of this platform. What a cluster does has nothing to do with Fastify: there, memory and
+ * one server stand for it.
+ */
+export function placesOn<T extends string = 'memory' | 'redis' | 'cluster'>(
+  platform: Platform,
+  places: readonly T[] = ['memory', 'redis', 'cluster'] as T[],
+): T[] {
+  return places.filter((place) => platform === 'express' || place !== 'cluster');
 }
 
 export interface AdapterOptions {
