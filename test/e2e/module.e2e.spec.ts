@@ -46,6 +46,7 @@ import {
 } from '../support/application.js';
 import { eventually } from '../support/eventually.js';
 import { freePort } from '../support/free-port.js';
+import { describePlatforms } from '../support/platforms.js';
 import { RedisServer } from '../support/redis-server.js';
 
 const UNAVAILABLE = { statusCode: 503, code: 'session_store_unavailable' };
@@ -140,25 +141,6 @@ it('an application that imports the module twice does not boot', async () => {
   });
 });
 
-it('an express-session of its own at another path, as an admin panel brings along, works beside the module', async () => {
-  const application = await started({
-    configure: (app) => {
-      app.use('/admin', session({ secret: SECRET, resave: false, saveUninitialized: true }));
-      app.use('/admin', (request: Request, response: Response) =>
-        response.end(JSON.stringify({ id: request.sessionID })),
-      );
-    },
-  });
-  const browser = await application.loggedIn();
-
-  const panel = await browser.get('/admin');
-  expect({ status: panel.status, cookies: panel.setCookies }).toEqual({
-    status: 200,
-    cookies: [expect.stringContaining(`connect.sid=s%3A${panel.json<{ id: string }>().id}`)],
-  });
-  expect((await browser.get('/me')).status).toBe(200);
-});
-
 describe('in production', () => {
   const command = () => Promise.resolve(null);
   const client: RedisCommands = { get: command, set: command, del: command, eval: command, evalSha: command };
@@ -180,176 +162,200 @@ describe('in production', () => {
   });
 });
 
-describe('the module', () => {
-  it('serves feature modules that do not import it', async () => {
-    @Controller('feature')
-    class FeatureController {
-      constructor(private readonly sessionAuth: SessionAuthService) {}
-      @Get()
-      @UseGuards(SessionGuard)
-      show(@CurrentUser('name') name: string, @Req() request: SessionRequest) {
-        return { name, handle: this.sessionAuth.current(request).handle };
-      }
-    }
-    @Module({ controllers: [FeatureController] })
-    class FeatureModule {}
-    const application = await started({ imports: [FeatureModule] });
-
-    expect((await application.browser().get('/feature')).status).toBe(401);
-    expect((await (await application.loggedIn()).get('/feature')).json()).toEqual({
-      name: 'Ada',
-      handle: expect.stringMatching(/^[\w-]{28}$/),
+describePlatforms(() => {
+  it('an express-session of its own at another path, as an admin panel brings along, works beside the module', async () => {
+    const application = await started({
+      configure: (app) => {
+        app.use('/admin', session({ secret: SECRET, resave: false, saveUninitialized: true }));
+        app.use('/admin', (request: Request, response: Response) =>
+          response.end(JSON.stringify({ id: request.sessionID })),
+        );
+      },
     });
+    const browser = await application.loggedIn();
+
+    const panel = await browser.get('/admin');
+    expect({ status: panel.status, cookies: panel.setCookies }).toEqual({
+      status: 200,
+      cookies: [expect.stringContaining(`connect.sid=s%3A${panel.json<{ id: string }>().id}`)],
+    });
+    expect((await browser.get('/me')).status).toBe(200);
   });
 
-  describe.each([
-    ['', ''],
-    ['api', '/api'],
-  ])('with the global prefix "%s"', (prefix, base) => {
-    /** Says in a header what its middleware found. */
-    function moduleWithMiddleware(header: string) {
-      class MiddlewareModule implements NestModule {
-        configure(consumer: MiddlewareConsumer): void {
-          consumer
-            .apply((request: SessionRequest, response: ServerResponse, next: () => void) => {
-              const name = (request.user as User | undefined)?.name;
-              response.setHeader(header, `${String(request.session !== undefined)} ${String(name)}`);
-              next();
-            })
-            .forRoutes('{*path}');
+  describe('the module', () => {
+    it('serves feature modules that do not import it', async () => {
+      @Controller('feature')
+      class FeatureController {
+        constructor(private readonly sessionAuth: SessionAuthService) {}
+        @Get()
+        @UseGuards(SessionGuard)
+        show(@CurrentUser('name') name: string, @Req() request: SessionRequest) {
+          return { name, handle: this.sessionAuth.current(request).handle };
         }
       }
-      Module({})(MiddlewareModule);
-      return MiddlewareModule;
-    }
-    const Earlier = moduleWithMiddleware('x-earlier');
-    const EarlierGlobal = moduleWithMiddleware('x-earlier-global');
-    Global()(EarlierGlobal);
-    const Later = moduleWithMiddleware('x-later');
+      @Module({ controllers: [FeatureController] })
+      class FeatureModule {}
+      const application = await started({ imports: [FeatureModule] });
 
-    it('comes before the middleware of every other module, whatever the order of imports', async () => {
-      const application = await started({
-        before: [EarlierGlobal, Earlier],
-        imports: [Later],
-        configure: (app) => app.setGlobalPrefix(prefix),
+      expect((await application.browser().get('/feature')).status).toBe(401);
+      expect((await (await application.loggedIn()).get('/feature')).json()).toEqual({
+        name: 'Ada',
+        handle: expect.stringMatching(/^[\w-]{28}$/),
       });
-      const browser = application.browser();
-      await browser.post(`${base}/login`, { json: { username: 'ada', password: 'lovelace' } });
+    });
 
-      expect((await browser.get(`${base}/me`)).headers).toMatchObject({
-        'x-earlier': 'true Ada',
-        'x-earlier-global': 'true Ada',
-        'x-later': 'true Ada',
+    describe.each([
+      ['', ''],
+      ['api', '/api'],
+    ])('with the global prefix "%s"', (prefix, base) => {
+      /** Says in a header what its middleware found. */
+      function moduleWithMiddleware(header: string) {
+        class MiddlewareModule implements NestModule {
+          configure(consumer: MiddlewareConsumer): void {
+            consumer
+              .apply((request: SessionRequest, response: ServerResponse, next: () => void) => {
+                const name = (request.user as User | undefined)?.name;
+                response.setHeader(header, `${String(request.session !== undefined)} ${String(name)}`);
+                next();
+              })
+              .forRoutes('{*path}');
+          }
+        }
+        Module({})(MiddlewareModule);
+        return MiddlewareModule;
+      }
+      const Earlier = moduleWithMiddleware('x-earlier');
+      const EarlierGlobal = moduleWithMiddleware('x-earlier-global');
+      Global()(EarlierGlobal);
+      const Later = moduleWithMiddleware('x-later');
+
+      it('comes before the middleware of every other module, whatever the order of imports', async () => {
+        const application = await started({
+          before: [EarlierGlobal, Earlier],
+          imports: [Later],
+          configure: (app) => app.setGlobalPrefix(prefix),
+        });
+        const browser = application.browser();
+        await browser.post(`${base}/login`, { json: { username: 'ada', password: 'lovelace' } });
+
+        expect((await browser.get(`${base}/me`)).headers).toMatchObject({
+          'x-earlier': 'true Ada',
+          'x-earlier-global': 'true Ada',
+          'x-later': 'true Ada',
+        });
       });
     });
   });
-});
 
-describe('a route pattern in "exclude"', () => {
-  const GET = RequestMethod.GET;
+  describe('a route pattern in "exclude"', () => {
+    const GET = RequestMethod.GET;
 
-  it.each<[RoutePattern, string, { excluded: string[]; included: string[] }]>([
-    [
-      'probe/a',
-      '',
-      {
-        excluded: ['GET /probe/a', 'POST /probe/a', 'GET /probe/a?b=c', 'GET /probe/a/'],
-        included: ['GET /probe', 'GET /probe/ab', 'GET /probe/a/b', 'GET /probe/b?/probe/a'],
+    it.each<[RoutePattern, string, { excluded: string[]; included: string[] }]>([
+      [
+        'probe/a',
+        '',
+        {
+          excluded: ['GET /probe/a', 'POST /probe/a', 'GET /probe/a?b=c', 'GET /probe/a/'],
+          included: ['GET /probe', 'GET /probe/ab', 'GET /probe/a/b', 'GET /probe/b?/probe/a'],
+        },
+      ],
+      ['/probe/a', '', { excluded: ['GET /probe/a'], included: ['GET /probe/b'] }],
+      [{ path: 'probe/a', method: GET }, '', { excluded: ['GET /probe/a'], included: ['POST /probe/a', 'GET /probe'] }],
+      ['probe/{*path}', '', { excluded: ['GET /probe/a', 'PUT /probe/a/b'], included: ['GET /application'] }],
+      ['probe/:id', '', { excluded: ['GET /probe/7'], included: ['GET /probe', 'GET /probe/7/a'] }],
+      ['probe/a', 'api', { excluded: ['GET /api/probe/a'], included: ['GET /api/probe/b'] }],
+      [
+        { path: 'probe/{*path}', method: GET },
+        '/v1/',
+        { excluded: ['GET /v1/probe/a/b'], included: ['PUT /v1/probe/a'] },
+      ],
+    ])(
+      '%j below the prefix "%s" leaves the session alone there and nowhere else',
+      async (pattern, prefix, requests) => {
+        const application = await started({
+          options: { exclude: [pattern] },
+          controllers: [ProbeController],
+          configure: (app) => app.setGlobalPrefix(prefix),
+        });
+        const browser = application.browser();
+        const base = prefix && `/${prefix.replaceAll('/', '')}`;
+        await browser.post(`${base}/login`, { json: { username: 'ada', password: 'lovelace' } });
+        const ask = async (line: string) => {
+          const [method = '', path = ''] = line.split(' ');
+          return (await browser.request(method, path)).json();
+        };
+
+        for (const line of requests.excluded) {
+          expect([line, await ask(line)]).toEqual([line, { session: false, user: null }]);
+        }
+        for (const line of requests.included) {
+          expect([line, await ask(line)]).toEqual([line, { session: true, user: 'Ada' }]);
+        }
       },
-    ],
-    ['/probe/a', '', { excluded: ['GET /probe/a'], included: ['GET /probe/b'] }],
-    [{ path: 'probe/a', method: GET }, '', { excluded: ['GET /probe/a'], included: ['POST /probe/a', 'GET /probe'] }],
-    ['probe/{*path}', '', { excluded: ['GET /probe/a', 'PUT /probe/a/b'], included: ['GET /application'] }],
-    ['probe/:id', '', { excluded: ['GET /probe/7'], included: ['GET /probe', 'GET /probe/7/a'] }],
-    ['probe/a', 'api', { excluded: ['GET /api/probe/a'], included: ['GET /api/probe/b'] }],
-    [
-      { path: 'probe/{*path}', method: GET },
-      '/v1/',
-      { excluded: ['GET /v1/probe/a/b'], included: ['PUT /v1/probe/a'] },
-    ],
-  ])('%j below the prefix "%s" leaves the session alone there and nowhere else', async (pattern, prefix, requests) => {
-    const application = await started({
-      options: { exclude: [pattern] },
-      controllers: [ProbeController],
-      configure: (app) => app.setGlobalPrefix(prefix),
+    );
+
+    it('holds for a request line that names the whole address, too', async () => {
+      const application = await started({ options: { exclude: ['probe/a'] }, controllers: [ProbeController] });
+      const { hostname, port } = new URL(application.url);
+      const ask = async (path: string) => {
+        const request = get({ hostname, port, path });
+        const [response] = (await once(request, 'response')) as [IncomingMessage];
+        return json(response);
+      };
+
+      expect(await ask('http://elsewhere.test/probe/a')).toEqual({ session: false, user: null });
+      expect(await ask('http://elsewhere.test/probe/b')).toEqual({ session: true, user: null });
     });
-    const browser = application.browser();
-    const base = prefix && `/${prefix.replaceAll('/', '')}`;
-    await browser.post(`${base}/login`, { json: { username: 'ada', password: 'lovelace' } });
-    const ask = async (line: string) => {
-      const [method = '', path = ''] = line.split(' ');
-      return (await browser.request(method, path)).json();
-    };
 
-    for (const line of requests.excluded) {
-      expect([line, await ask(line)]).toEqual([line, { session: false, user: null }]);
-    }
-    for (const line of requests.included) {
-      expect([line, await ask(line)]).toEqual([line, { session: true, user: 'Ada' }]);
-    }
-  });
+    it('has guards and logins fail with the reason', async () => {
+      const application = await started({ options: { exclude: ['me', 'login', 'logout', 'session'] } });
+      const browser = application.browser();
+      const login = await browser.post('/login', { json: { username: 'ada', password: 'lovelace' } });
 
-  it('holds for a request line that names the whole address, too', async () => {
-    const application = await started({ options: { exclude: ['probe/a'] }, controllers: [ProbeController] });
-    const { hostname, port } = new URL(application.url);
-    const ask = async (path: string) => {
-      const request = get({ hostname, port, path });
-      const [response] = (await once(request, 'response')) as [IncomingMessage];
-      return json(response);
-    };
-
-    expect(await ask('http://elsewhere.test/probe/a')).toEqual({ session: false, user: null });
-    expect(await ask('http://elsewhere.test/probe/b')).toEqual({ session: true, user: null });
-  });
-
-  it('has guards and logins fail with the reason', async () => {
-    const application = await started({ options: { exclude: ['me', 'login', 'logout', 'session'] } });
-    const browser = application.browser();
-    const login = await browser.post('/login', { json: { username: 'ada', password: 'lovelace' } });
-
-    const guarded = await browser.get('/me');
-    for (const response of [login, guarded, await browser.post('/logout'), await browser.get('/session')]) {
-      expect(response.status).toBe(500);
-      expect(response.json()).toMatchObject({
-        code: 'session_unavailable',
-        message: expect.stringContaining('exclude'),
-      });
-    }
-  });
-});
-
-describe('cookie.path', () => {
-  it.each([
-    ['/app', ['/app', '/app/', '/app/a', '/app?a'], ['/apple', '/application', '/probe', '/probe/app']],
-    ['/app/', ['/app/', '/app/a'], ['/app', '/apple']],
-  ])('%s covers %j, but not %j', async (path, covered, outside) => {
-    const application = await started({ options: { cookie: { path } }, controllers: [ProbeController] });
-    const browser = application.browser();
-
-    for (const url of covered) expect((await browser.get(url)).json()).toMatchObject({ session: true });
-    for (const url of outside) expect((await browser.get(url)).json()).toMatchObject({ session: false });
-  });
-
-  it('is where the browser sends the cookie of a login below it', async () => {
-    @Controller('app')
-    class AppController {
-      constructor(private readonly sessionAuth: SessionAuthService) {}
-      @Post('login/:name')
-      async logIn(@Req() request: SessionRequest, @Param('name') name: string) {
-        await this.sessionAuth.logIn(request, { id: '1', name });
+      const guarded = await browser.get('/me');
+      for (const response of [login, guarded, await browser.post('/logout'), await browser.get('/session')]) {
+        expect(response.status).toBe(500);
+        expect(response.json()).toMatchObject({
+          code: 'session_unavailable',
+          message: expect.stringContaining('exclude'),
+        });
       }
-      @Get('who')
-      @UseGuards(SessionGuard)
-      who(@CurrentUser() user: User) {
-        return user;
-      }
-    }
-    const application = await started({ options: { cookie: { path: '/app' } }, controllers: [AppController] });
-    const browser = application.browser();
-    const { setCookies } = await browser.post('/app/login/Ada');
+    });
+  });
 
-    expect(setCookies).toEqual([expect.stringContaining('; Path=/app; ')]);
-    expect((await browser.get('/app/who')).json()).toEqual({ id: '1', name: 'Ada' });
+  describe('cookie.path', () => {
+    it.each([
+      ['/app', ['/app', '/app/', '/app/a', '/app?a'], ['/apple', '/application', '/probe', '/probe/app']],
+      ['/app/', ['/app/', '/app/a'], ['/app', '/apple']],
+    ])('%s covers %j, but not %j', async (path, covered, outside) => {
+      const application = await started({ options: { cookie: { path } }, controllers: [ProbeController] });
+      const browser = application.browser();
+
+      for (const url of covered) expect((await browser.get(url)).json()).toMatchObject({ session: true });
+      for (const url of outside) expect((await browser.get(url)).json()).toMatchObject({ session: false });
+    });
+
+    it('is where the browser sends the cookie of a login below it', async () => {
+      @Controller('app')
+      class AppController {
+        constructor(private readonly sessionAuth: SessionAuthService) {}
+        @Post('login/:name')
+        async logIn(@Req() request: SessionRequest, @Param('name') name: string) {
+          await this.sessionAuth.logIn(request, { id: '1', name });
+        }
+        @Get('who')
+        @UseGuards(SessionGuard)
+        who(@CurrentUser() user: User) {
+          return user;
+        }
+      }
+      const application = await started({ options: { cookie: { path: '/app' } }, controllers: [AppController] });
+      const browser = application.browser();
+      const { setCookies } = await browser.post('/app/login/Ada');
+
+      expect(setCookies).toEqual([expect.stringContaining('; Path=/app; ')]);
+      expect((await browser.get('/app/who')).json()).toEqual({ id: '1', name: 'Ada' });
+    });
   });
 });
 

@@ -16,6 +16,7 @@ import {
   TestApplication,
   type TestApplicationOptions,
 } from '../support/application.js';
+import { describePlatforms } from '../support/platforms.js';
 
 @Injectable()
 class OwnGuard extends SessionGuard {}
@@ -164,43 +165,85 @@ const EVERYWHERE: [string, TestApplicationOptions][] = [
   ],
 ];
 
-describe('@Public()', () => {
-  /** Path, and what nobody gets there without and with a global guard. */
-  const rows: [string, number, number][] = [
-    ['/plain-class/plain', 200, 401],
-    ['/plain-class/open', 200, 200],
-    ['/plain-class/guarded', 401, 401],
-    ['/plain-class/both', 200, 200], // A method's own mark counts.
-    ['/open-class/plain', 200, 200], // Inherited methods included.
-    ['/open-class/guarded', 401, 401], // The guard on the method wins over the mark on the class,
-    ['/open-class/fresh', 401, 401], // and so does one that extends SessionGuard.
-    ['/below-open/plain', 200, 401], // A subclass is not public because its base class was.
-    ['/below-open/open', 200, 200],
-    ['/guarded-below-open/plain', 401, 401],
-    ['/guarded-below-open/open', 200, 200],
-    ['/guarded-class/plain', 401, 401],
-    ['/guarded-class/open', 200, 200],
-    ['/open-below-guarded/plain', 200, 200], // The guard stands on the base class, the mark on the class itself.
-    ['/open-below-guarded/guarded', 401, 401],
-    ['/open-below-guarded-beside-another/plain', 200, 200],
-    ['/open-and-guarded-below-guarded/plain', 401, 401],
-    ['/open-and-guarded/plain', 401, 401],
-    ['/open-and-guarded/open', 200, 200],
-    ['/fresh-class/plain', 401, 401],
-    ['/fresh-class/open', 401, 401], // No mark opens a route that demands a fresh login,
-    ['/open-below-fresh/plain', 401, 401], // also where its base class does.
-    ['/overriding/open', 200, 401], // The mark stands on the method that is overridden.
-  ];
+describePlatforms(() => {
+  describe('@Public()', () => {
+    /** Path, and what nobody gets there without and with a global guard. */
+    const rows: [string, number, number][] = [
+      ['/plain-class/plain', 200, 401],
+      ['/plain-class/open', 200, 200],
+      ['/plain-class/guarded', 401, 401],
+      ['/plain-class/both', 200, 200], // A method's own mark counts.
+      ['/open-class/plain', 200, 200], // Inherited methods included.
+      ['/open-class/guarded', 401, 401], // The guard on the method wins over the mark on the class,
+      ['/open-class/fresh', 401, 401], // and so does one that extends SessionGuard.
+      ['/below-open/plain', 200, 401], // A subclass is not public because its base class was.
+      ['/below-open/open', 200, 200],
+      ['/guarded-below-open/plain', 401, 401],
+      ['/guarded-below-open/open', 200, 200],
+      ['/guarded-class/plain', 401, 401],
+      ['/guarded-class/open', 200, 200],
+      ['/open-below-guarded/plain', 200, 200], // The guard stands on the base class, the mark on the class itself.
+      ['/open-below-guarded/guarded', 401, 401],
+      ['/open-below-guarded-beside-another/plain', 200, 200],
+      ['/open-and-guarded-below-guarded/plain', 401, 401],
+      ['/open-and-guarded/plain', 401, 401],
+      ['/open-and-guarded/open', 200, 200],
+      ['/fresh-class/plain', 401, 401],
+      ['/fresh-class/open', 401, 401], // No mark opens a route that demands a fresh login,
+      ['/open-below-fresh/plain', 401, 401], // also where its base class does.
+      ['/overriding/open', 200, 401], // The mark stands on the method that is overridden.
+    ];
 
-  it.each(EVERYWHERE)('opens what it is meant to open, with %s', async (name, options) => {
-    const application = await started({ ...options, controllers: CONTROLLERS });
-    const seen: [string, number][] = [];
-    for (const [path] of rows) seen.push([path, (await application.browser().get(path)).status]);
+    it.each(EVERYWHERE)('opens what it is meant to open, with %s', async (name, options) => {
+      const application = await started({ ...options, controllers: CONTROLLERS });
+      const seen: [string, number][] = [];
+      for (const [path] of rows) seen.push([path, (await application.browser().get(path)).status]);
 
-    expect(seen).toEqual(rows.map(([path, bare, guarded]) => [path, name === 'no global guard' ? bare : guarded]));
-    const ada = application.browser();
-    await ada.post('/entrance', { json: { username: 'ada', password: 'lovelace' } });
-    for (const [path] of rows) expect([path, (await ada.get(path)).status]).toEqual([path, 200]);
+      expect(seen).toEqual(rows.map(([path, bare, guarded]) => [path, name === 'no global guard' ? bare : guarded]));
+      const ada = application.browser();
+      await ada.post('/entrance', { json: { username: 'ada', password: 'lovelace' } });
+      for (const [path] of rows) expect([path, (await ada.get(path)).status]).toEqual([path, 200]);
+    });
+  });
+
+  describe('a class whose base class is marked', () => {
+    @RequireFreshLogin('5m')
+    class DemandingBase {}
+    @Controller('demanding')
+    class Demanding extends DemandingBase {
+      @Get()
+      page() {
+        return {};
+      }
+    }
+    @PassiveRoute()
+    class PassiveBase {}
+    @Controller('passive')
+    class Passive extends PassiveBase {
+      @Get()
+      page() {
+        return {};
+      }
+    }
+
+    it('demands a fresh login where its base class does', async () => {
+      const application = await started({ controllers: [Demanding] });
+      const browser = await application.loggedIn();
+
+      expect((await browser.get('/demanding')).status).toBe(200);
+      application.clock.advance('5m');
+      expect((await browser.get('/demanding')).json()).toMatchObject({ code: 'fresh_login_required' });
+    });
+
+    it('does not count as activity where its base class does not', async () => {
+      const application = await started({ controllers: [Passive] });
+      const browser = await application.loggedIn();
+      application.clock.advance('40m');
+      expect((await browser.get('/passive')).status).toBe(200);
+      application.clock.advance('40m');
+
+      expect((await browser.get('/me')).json()).toMatchObject({ reason: 'expired' });
+    });
   });
 });
 
@@ -258,6 +301,7 @@ function controllerWith(path: string, marks: Place[], guards: Place[], guard: Ty
   return Route;
 }
 
+// Once: guards and marks know of no platform, and what reaches them is tested above, on both.
 describe('every mixture of marks and guards', () => {
   const forms = [SessionGuard, OwnGuard, new SessionGuard(new Reflector()), FreshLoginGuard];
   const mixtures = SUBSETS.flatMap((marks) => SUBSETS.map((guards) => ({ marks, guards }))).map((mixture, index) => ({
@@ -284,45 +328,5 @@ describe('every mixture of marks and guards', () => {
 
     expect(seen.filter((line, index) => line !== due[index])).toEqual([]);
     expect(seen).toHaveLength(768);
-  });
-});
-
-describe('a class whose base class is marked', () => {
-  @RequireFreshLogin('5m')
-  class DemandingBase {}
-  @Controller('demanding')
-  class Demanding extends DemandingBase {
-    @Get()
-    page() {
-      return {};
-    }
-  }
-  @PassiveRoute()
-  class PassiveBase {}
-  @Controller('passive')
-  class Passive extends PassiveBase {
-    @Get()
-    page() {
-      return {};
-    }
-  }
-
-  it('demands a fresh login where its base class does', async () => {
-    const application = await started({ controllers: [Demanding] });
-    const browser = await application.loggedIn();
-
-    expect((await browser.get('/demanding')).status).toBe(200);
-    application.clock.advance('5m');
-    expect((await browser.get('/demanding')).json()).toMatchObject({ code: 'fresh_login_required' });
-  });
-
-  it('does not count as activity where its base class does not', async () => {
-    const application = await started({ controllers: [Passive] });
-    const browser = await application.loggedIn();
-    application.clock.advance('40m');
-    expect((await browser.get('/passive')).status).toBe(200);
-    application.clock.advance('40m');
-
-    expect((await browser.get('/me')).json()).toMatchObject({ reason: 'expired' });
   });
 });

@@ -1,6 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { hashSecret } from '../../lib/model/session-id.js';
 import type { TestApplication } from '../support/application.js';
+import { describePlatforms } from '../support/platforms.js';
 import { RedisDeployment } from '../support/redis-deployment.js';
 import { rotatingApplication } from '../support/rotating-application.js';
 import { idIn, recordOf, shownBy, type ShownId, signed } from '../support/rotating-browser.js';
@@ -179,31 +180,33 @@ describe('a thief who keeps an offer', () => {
   });
 });
 
-describe.each(['memory', 'redis'])('with sessions in %s', (where) => {
-  let redis: RedisDeployment | undefined;
-  let application: TestApplication;
+describePlatforms(() => {
+  describe.each(['memory', 'redis'])('with sessions in %s', (where) => {
+    let redis: RedisDeployment | undefined;
+    let application: TestApplication;
 
-  beforeAll(async () => {
-    redis = await RedisDeployment.startIn(where);
-    application = await rotatingApplication({ options: { redis: redis?.options } });
-  });
+    beforeAll(async () => {
+      redis = await RedisDeployment.startIn(where);
+      application = await rotatingApplication({ options: { redis: redis?.options } });
+    });
 
-  afterAll(async () => {
-    await application.close();
-    await redis?.stop();
-  });
+    afterAll(async () => {
+      await application.close();
+      await redis?.stop();
+    });
 
-  it('a thief who asks for each offer first and throws it away does not keep the session from rotating', async () => {
-    const site = await ThisModule.of(application);
+    it('a thief who asks for each offer first and throws it away does not keep the session from rotating', async () => {
+      const site = await ThisModule.of(application);
 
-    expect(await starve(site)).toEqual({ thiefIsIn: false, hasRotated: true });
-    expect(application.events.at(-1)).toMatchObject({ type: 'reuse-detected' });
-  });
+      expect(await starve(site)).toEqual({ thiefIsIn: false, hasRotated: true });
+      expect(application.events.at(-1)).toMatchObject({ type: 'reuse-detected' });
+    });
 
-  it('a thief who keeps an offer opens nothing with it later, and is found out', async () => {
-    const site = await ThisModule.of(application);
+    it('a thief who keeps an offer opens nothing with it later, and is found out', async () => {
+      const site = await ThisModule.of(application);
 
-    expect(await keepOffer(site)).toMatchObject({ thiefIsIn: false });
-    expect(application.events.at(-1)).toMatchObject({ type: 'reuse-detected' });
+      expect(await keepOffer(site)).toMatchObject({ thiefIsIn: false });
+      expect(application.events.at(-1)).toMatchObject({ type: 'reuse-detected' });
+    });
   });
 });

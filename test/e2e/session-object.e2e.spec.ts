@@ -4,6 +4,7 @@ import expressSession from 'express-session';
 import { LoginGuard, SessionAuthService } from '../../lib/index.js';
 import { TestApplication, type TestApplicationOptions } from '../support/application.js';
 import { LogRecorder } from '../support/log-recorder.js';
+import { describePlatforms } from '../support/platforms.js';
 
 const DAY = 24 * 3_600_000;
 
@@ -103,103 +104,105 @@ const warnings = (about: string) => log.at('warn').filter((line) => line.include
 
 afterEach(() => application.close());
 
-describe('an object that is no session, put at req.session,', () => {
-  it.each(['empty-object', 'object-of-its-own', 'spread-copy'])(
-    'is not stored, and the log says once what to do instead (%s)',
-    async (route) => {
-      const browser = await (await started()).loggedIn();
-      await browser.request('PUT', '/session/color', { json: { value: 'green' } });
+describePlatforms(() => {
+  describe('an object that is no session, put at req.session,', () => {
+    it.each(['empty-object', 'object-of-its-own', 'spread-copy'])(
+      'is not stored, and the log says once what to do instead (%s)',
+      async (route) => {
+        const browser = await (await started()).loggedIn();
+        await browser.request('PUT', '/session/color', { json: { value: 'green' } });
 
-      for (const one of [browser, browser, application.browser()]) {
-        expect((await one.request('PUT', `/${route}`)).status).toBe(200);
+        for (const one of [browser, browser, application.browser()]) {
+          expect((await one.request('PUT', `/${route}`)).status).toBe(200);
+        }
+
+        expect((await browser.get('/session')).json()).toEqual({ color: 'green' });
+        expect((await browser.get('/me')).status).toBe(200);
+        expect(warnings('req.session')).toEqual([
+          expect.stringMatching(/replaced by an object.*Object\.assign\(req\.session, .*regenerate\(\)/),
+        ]);
+      },
+    );
+
+    it.each(['null', 'deleted', 'assigned', 'regenerated'])('is not meant where the session is %s', async (route) => {
+      const browser = await (await started()).loggedIn();
+      await browser.request('PUT', `/${route}`);
+
+      expect(warnings('req.session')).toEqual([]);
+    });
+
+    it('is not meant where an express-session at another path puts its own there', async () => {
+      await started({
+        configure: (app) =>
+          app.use(
+            '/assigned',
+            expressSession({ secret: 'of its own', resave: false, saveUninitialized: true, name: 'other' }),
+          ),
+      });
+      expect((await application.browser().request('PUT', '/assigned')).setCookies).toEqual([
+        expect.stringContaining('other='),
+      ]);
+
+      expect(warnings('req.session')).toEqual([]);
+    });
+  });
+
+  describe('a login after a handler has taken req.session away', () => {
+    it.each(['null', 'undefined', 'false', 'deleted'])('succeeds, on a new session (%s)', async (how) => {
+      const browser = await (await started()).loggedIn();
+      const before = browser.cookies.get('sid');
+      const login = await browser.post(`/taken/${how}`);
+
+      expect([login.status, login.setCookies.length]).toEqual([201, 1]);
+      expect(login.json()).toEqual({ color: 'blue' });
+      expect((await browser.get('/session')).json()).toEqual({ color: 'blue' });
+      expect((await browser.get('/me')).json()).toMatchObject({ name: 'Ada' });
+      expect((await application.browser().get('/me', { headers: { cookie: `sid=${before!}` } })).status).toBe(401);
+    });
+
+    it.each(['null', 'undefined', 'false', 'deleted'])('is no matter to a step-up and a logout (%s)', async (how) => {
+      const browser = await (await started()).loggedIn();
+      expect((await browser.post(`/taken/${how}/step-up`)).status).toBe(201);
+      expect((await browser.get('/me')).status).toBe(200);
+      expect((await browser.post(`/taken/${how}/logout`)).status).toBe(201);
+
+      expect(browser.cookies.size).toBe(0);
+    });
+  });
+
+  describe('req.session.cookie.maxAge', () => {
+    it('beyond the absolute limit is warned of once per application, naming `remember`', async () => {
+      const browser = await (await started()).loggedIn();
+      for (const visitor of [browser, application.browser(), browser]) {
+        expect((await visitor.request('PUT', '/max-age', { json: { maxAge: 30 * DAY } })).status).toBe(200);
       }
 
-      expect((await browser.get('/session')).json()).toEqual({ color: 'green' });
-      expect((await browser.get('/me')).status).toBe(200);
-      expect(warnings('req.session')).toEqual([
-        expect.stringMatching(/replaced by an object.*Object\.assign\(req\.session, .*regenerate\(\)/),
+      expect(warnings('maxAge')).toEqual([
+        expect.stringMatching(/beyond the absolute limit.*`remember`.*remember: '30d'/),
       ]);
-    },
-  );
-
-  it.each(['null', 'deleted', 'assigned', 'regenerated'])('is not meant where the session is %s', async (route) => {
-    const browser = await (await started()).loggedIn();
-    await browser.request('PUT', `/${route}`);
-
-    expect(warnings('req.session')).toEqual([]);
-  });
-
-  it('is not meant where an express-session at another path puts its own there', async () => {
-    await started({
-      configure: (app) =>
-        app.use(
-          '/assigned',
-          expressSession({ secret: 'of its own', resave: false, saveUninitialized: true, name: 'other' }),
-        ),
     });
-    expect((await application.browser().request('PUT', '/assigned')).setCookies).toEqual([
-      expect.stringContaining('other='),
-    ]);
 
-    expect(warnings('req.session')).toEqual([]);
-  });
-});
+    it('of a new session beyond the absolute limit is warned of, too', async () => {
+      await (await started()).browser().request('PUT', '/max-age', { json: { maxAge: DAY + 1_000 } });
 
-describe('a login after a handler has taken req.session away', () => {
-  it.each(['null', 'undefined', 'false', 'deleted'])('succeeds, on a new session (%s)', async (how) => {
-    const browser = await (await started()).loggedIn();
-    const before = browser.cookies.get('sid');
-    const login = await browser.post(`/taken/${how}`);
+      expect(warnings('maxAge')).toHaveLength(1);
+    });
 
-    expect([login.status, login.setCookies.length]).toEqual([201, 1]);
-    expect(login.json()).toEqual({ color: 'blue' });
-    expect((await browser.get('/session')).json()).toEqual({ color: 'blue' });
-    expect((await browser.get('/me')).json()).toMatchObject({ name: 'Ada' });
-    expect((await application.browser().get('/me', { headers: { cookie: `sid=${before!}` } })).status).toBe(401);
-  });
+    it.each([[DAY], [60_000], [null]])(
+      'of %p is nothing to warn of where the absolute limit is a day',
+      async (maxAge) => {
+        const browser = await (await started()).loggedIn();
+        await browser.request('PUT', '/max-age', { json: { maxAge } });
 
-  it.each(['null', 'undefined', 'false', 'deleted'])('is no matter to a step-up and a logout (%s)', async (how) => {
-    const browser = await (await started()).loggedIn();
-    expect((await browser.post(`/taken/${how}/step-up`)).status).toBe(201);
-    expect((await browser.get('/me')).status).toBe(200);
-    expect((await browser.post(`/taken/${how}/logout`)).status).toBe(201);
+        expect(warnings('maxAge')).toEqual([]);
+      },
+    );
 
-    expect(browser.cookies.size).toBe(0);
-  });
-});
-
-describe('req.session.cookie.maxAge', () => {
-  it('beyond the absolute limit is warned of once per application, naming `remember`', async () => {
-    const browser = await (await started()).loggedIn();
-    for (const visitor of [browser, application.browser(), browser]) {
-      expect((await visitor.request('PUT', '/max-age', { json: { maxAge: 30 * DAY } })).status).toBe(200);
-    }
-
-    expect(warnings('maxAge')).toEqual([
-      expect.stringMatching(/beyond the absolute limit.*`remember`.*remember: '30d'/),
-    ]);
-  });
-
-  it('of a new session beyond the absolute limit is warned of, too', async () => {
-    await (await started()).browser().request('PUT', '/max-age', { json: { maxAge: DAY + 1_000 } });
-
-    expect(warnings('maxAge')).toHaveLength(1);
-  });
-
-  it.each([[DAY], [60_000], [null]])(
-    'of %p is nothing to warn of where the absolute limit is a day',
-    async (maxAge) => {
-      const browser = await (await started()).loggedIn();
-      await browser.request('PUT', '/max-age', { json: { maxAge } });
+    it('within the limit that `remember` has given a session is nothing to warn of', async () => {
+      const browser = (await started()).browser();
+      await browser.request('PUT', '/remembered', { json: { username: 'ada', password: 'lovelace' } });
 
       expect(warnings('maxAge')).toEqual([]);
-    },
-  );
-
-  it('within the limit that `remember` has given a session is nothing to warn of', async () => {
-    const browser = (await started()).browser();
-    await browser.request('PUT', '/remembered', { json: { username: 'ada', password: 'lovelace' } });
-
-    expect(warnings('maxAge')).toEqual([]);
+    });
   });
 });

@@ -6,6 +6,7 @@ import type { BrowserResponse, Browser } from '../support/browser.js';
 import { DelayProxy } from '../support/delay-proxy.js';
 import { eventually } from '../support/eventually.js';
 import { Gates } from '../support/gate.js';
+import { describePlatforms } from '../support/platforms.js';
 import { RedisServer } from '../support/redis-server.js';
 
 type Data = Record<string, unknown>;
@@ -70,146 +71,148 @@ class SlowController {
   }
 }
 
-describe.each(['memory', 'redis'])('two tabs of one browser, with sessions in %s', (where) => {
-  let redis: RedisServer | undefined;
-  let application: TestApplication;
-  let gates: Gates;
-  let names = 0;
+describePlatforms(() => {
+  describe.each(['memory', 'redis'])('two tabs of one browser, with sessions in %s', (where) => {
+    let redis: RedisServer | undefined;
+    let application: TestApplication;
+    let gates: Gates;
+    let names = 0;
 
-  beforeAll(async () => {
-    redis = where === 'redis' ? await RedisServer.start() : undefined;
-    application = await TestApplication.start({
-      options: { redis: { url: redis?.url }, redisTimeout: '5s' }, // A busy machine is no outage.
-      controllers: [SlowController],
-      providers: [Gates, SnapshotSerializer, LocalStrategy],
+    beforeAll(async () => {
+      redis = where === 'redis' ? await RedisServer.start() : undefined;
+      application = await TestApplication.start({
+        options: { redis: { url: redis?.url }, redisTimeout: '5s' }, // A busy machine is no outage.
+        controllers: [SlowController],
+        providers: [Gates, SnapshotSerializer, LocalStrategy],
+      });
+      gates = application.app.get(Gates);
     });
-    gates = application.app.get(Gates);
-  });
 
-  afterAll(async () => {
-    await application.close();
-    await redis?.stop();
-  });
+    afterAll(async () => {
+      await application.close();
+      await redis?.stop();
+    });
 
-  const login = (browser: Browser, json = ADA) => browser.post('/login', { json });
-  const me = async (browser: Browser) => (await browser.get('/me')).json<{ name?: string }>().name;
+    const login = (browser: Browser, json = ADA) => browser.post('/login', { json });
+    const me = async (browser: Browser) => (await browser.get('/me')).json<{ name?: string }>().name;
 
-  /** Holds a slow request of one tab while `meanwhile` happens in the other, then lets it answer. */
-  async function during(browser: Browser, method: string, path: string, meanwhile: () => Promise<unknown>) {
-    const name = String(++names);
-    const response = browser.tab().request(method, `/slow/${path}/${name}`);
-    await gates.named(name).reached;
-    await meanwhile();
-    gates.named(name).open();
-    return response;
-  }
+    /** Holds a slow request of one tab while `meanwhile` happens in the other, then lets it answer. */
+    async function during(browser: Browser, method: string, path: string, meanwhile: () => Promise<unknown>) {
+      const name = String(++names);
+      const response = browser.tab().request(method, `/slow/${path}/${name}`);
+      await gates.named(name).reached;
+      await meanwhile();
+      gates.named(name).open();
+      return response;
+    }
 
-  const cookieless = ({ status, setCookies }: BrowserResponse): void => {
-    expect([status, setCookies]).toEqual([200, []]);
-  };
+    const cookieless = ({ status, setCookies }: BrowserResponse): void => {
+      expect([status, setCookies]).toEqual([200, []]);
+    };
 
-  it.each([
-    ['the same user', ADA],
-    ['another user', GRACE],
-  ])('a late response does not put the old cookie over the login of %s', async (_, user) => {
-    const browser = await application.loggedIn();
-    application.clock.advance('10m'); // Activity is due to be written down.
-    cookieless(
-      await during(browser, 'GET', 'read', async () => {
-        await login(browser, user);
+    it.each([
+      ['the same user', ADA],
+      ['another user', GRACE],
+    ])('a late response does not put the old cookie over the login of %s', async (_, user) => {
+      const browser = await application.loggedIn();
+      application.clock.advance('10m'); // Activity is due to be written down.
+      cookieless(
+        await during(browser, 'GET', 'read', async () => {
+          await login(browser, user);
+          application.clock.advance('1s');
+        }),
+      );
+
+      expect(await me(browser)).toBe(user === ADA ? 'Ada' : 'Grace');
+    });
+
+    it('a late response does not put the old cookie over a login from an anonymous session', async () => {
+      const browser = application.browser();
+      await browser.request('PUT', '/session/color', { json: { value: 'blue' } });
+      application.clock.advance('10m');
+      cookieless(
+        await during(browser, 'GET', 'read', async () => {
+          await login(browser);
+          application.clock.advance('1s');
+        }),
+      );
+
+      expect(await me(browser)).toBe('Ada');
+    });
+
+    it('a slow request of a session that is live sets no cookie', async () => {
+      const browser = await application.loggedIn();
+      application.clock.advance('10m');
+      const response = await during(browser, 'GET', 'read', () => {
         application.clock.advance('1s');
-      }),
-    );
+        return Promise.resolve();
+      });
 
-    expect(await me(browser)).toBe(user === ADA ? 'Ada' : 'Grace');
-  });
+      cookieless(response);
+      expect(await me(browser)).toBe('Ada');
+    });
 
-  it('a late response does not put the old cookie over a login from an anonymous session', async () => {
-    const browser = application.browser();
-    await browser.request('PUT', '/session/color', { json: { value: 'blue' } });
-    application.clock.advance('10m');
-    cookieless(
-      await during(browser, 'GET', 'read', async () => {
+    it('a late write to a session that a login has replaced leaves the new cookie alone', async () => {
+      const browser = await application.loggedIn();
+      cookieless(await during(browser, 'POST', 'write', () => login(browser, GRACE)));
+
+      expect(await me(browser)).toBe('Grace');
+      expect((await browser.get('/session')).json()).toEqual({});
+    });
+
+    it('a late write to a session that was logged out leaves the cookie, which tells the reason', async () => {
+      const browser = await application.loggedIn();
+      const response = await during(browser, 'POST', 'write', () => browser.fork().post('/logout'));
+
+      cookieless(response);
+      expect((await browser.get('/me')).json()).toMatchObject({ statusCode: 401, reason: 'logged_out' });
+    });
+
+    it('a late write to a session that was revoked leaves the cookie of a login in the other tab alone', async () => {
+      const browser = await application.loggedIn();
+      const response = await during(browser, 'POST', 'write', async () => {
+        await application.app.get(SessionRegistry).revokeAll('1');
         await login(browser);
-        application.clock.advance('1s');
-      }),
-    );
+      });
 
-    expect(await me(browser)).toBe('Ada');
-  });
-
-  it('a slow request of a session that is live sets no cookie', async () => {
-    const browser = await application.loggedIn();
-    application.clock.advance('10m');
-    const response = await during(browser, 'GET', 'read', () => {
-      application.clock.advance('1s');
-      return Promise.resolve();
+      cookieless(response);
+      expect(await me(browser)).toBe('Ada');
     });
 
-    cookieless(response);
-    expect(await me(browser)).toBe('Ada');
-  });
+    it('a late logout of a session that a login has replaced leaves the new cookie alone', async () => {
+      const browser = await application.loggedIn();
+      cookieless(await during(browser, 'POST', 'logout', () => login(browser, GRACE)));
 
-  it('a late write to a session that a login has replaced leaves the new cookie alone', async () => {
-    const browser = await application.loggedIn();
-    cookieless(await during(browser, 'POST', 'write', () => login(browser, GRACE)));
-
-    expect(await me(browser)).toBe('Grace');
-    expect((await browser.get('/session')).json()).toEqual({});
-  });
-
-  it('a late write to a session that was logged out leaves the cookie, which tells the reason', async () => {
-    const browser = await application.loggedIn();
-    const response = await during(browser, 'POST', 'write', () => browser.fork().post('/logout'));
-
-    cookieless(response);
-    expect((await browser.get('/me')).json()).toMatchObject({ statusCode: 401, reason: 'logged_out' });
-  });
-
-  it('a late write to a session that was revoked leaves the cookie of a login in the other tab alone', async () => {
-    const browser = await application.loggedIn();
-    const response = await during(browser, 'POST', 'write', async () => {
-      await application.app.get(SessionRegistry).revokeAll('1');
-      await login(browser);
+      expect(await me(browser)).toBe('Grace');
     });
 
-    cookieless(response);
-    expect(await me(browser)).toBe('Ada');
-  });
+    it("a login after the session's end does not take over what was another user's", async () => {
+      const browser = await application.loggedIn();
+      await browser.request('PUT', '/session/cart', { json: { value: ["Ada's"] } });
+      await during(browser, 'POST', 'save-and-login', () => browser.fork().post('/logout'));
 
-  it('a late logout of a session that a login has replaced leaves the new cookie alone', async () => {
-    const browser = await application.loggedIn();
-    cookieless(await during(browser, 'POST', 'logout', () => login(browser, GRACE)));
+      expect(await me(browser)).toBe('Grace');
+      expect((await browser.get('/session')).json()).toEqual({});
+    });
 
-    expect(await me(browser)).toBe('Grace');
-  });
+    it('regenerate gives a new session where the old one has ended meanwhile', async () => {
+      const browser = await application.loggedIn();
+      const response = await during(browser, 'POST', 'write-and-regenerate', () => browser.fork().post('/logout'));
 
-  it("a login after the session's end does not take over what was another user's", async () => {
-    const browser = await application.loggedIn();
-    await browser.request('PUT', '/session/cart', { json: { value: ["Ada's"] } });
-    await during(browser, 'POST', 'save-and-login', () => browser.fork().post('/logout'));
+      expect(response.json()).toEqual({ newId: true, kept: [] });
+      expect((await browser.get('/session')).json()).toEqual({ fresh: true });
+    });
 
-    expect(await me(browser)).toBe('Grace');
-    expect((await browser.get('/session')).json()).toEqual({});
-  });
+    it('100 parallel writes of different keys are all kept', async () => {
+      const browser = await application.loggedIn();
+      const keys = Array.from({ length: 100 }, (_, index) => `k${index}`);
+      const responses = await Promise.all(
+        keys.map((key) => browser.tab().request('PUT', `/session/${key}`, { json: { value: key } })),
+      );
 
-  it('regenerate gives a new session where the old one has ended meanwhile', async () => {
-    const browser = await application.loggedIn();
-    const response = await during(browser, 'POST', 'write-and-regenerate', () => browser.fork().post('/logout'));
-
-    expect(response.json()).toEqual({ newId: true, kept: [] });
-    expect((await browser.get('/session')).json()).toEqual({ fresh: true });
-  });
-
-  it('100 parallel writes of different keys are all kept', async () => {
-    const browser = await application.loggedIn();
-    const keys = Array.from({ length: 100 }, (_, index) => `k${index}`);
-    const responses = await Promise.all(
-      keys.map((key) => browser.tab().request('PUT', `/session/${key}`, { json: { value: key } })),
-    );
-
-    expect(responses.map(({ status }) => status)).toEqual(keys.map(() => 200));
-    expect((await browser.get('/session')).json()).toEqual(Object.fromEntries(keys.map((key) => [key, key])));
+      expect(responses.map(({ status }) => status)).toEqual(keys.map(() => 200));
+      expect((await browser.get('/session')).json()).toEqual(Object.fromEntries(keys.map((key) => [key, key])));
+    });
   });
 });
 
