@@ -69,9 +69,7 @@ export class RequestSession implements AttachedSession {
     attach(request, this);
   }
 
-  /**
-   * `req.sessionID` and `req.session.id`: the public name of the session, which stays the same when its secret changes.
-   */
+  /** `req.sessionID` and `req.session.id`: the session's public name, which is the same when its secret changes. */
   get handle(): string | undefined {
     return this.#session.loaded?.id.handle;
   }
@@ -160,8 +158,7 @@ export class RequestSession implements AttachedSession {
 
   /**
    * The request's session is over, so it goes on as an anonymous one.
-   * @param wasLive this request has ended it, for this reason; else the browser may have a newer cookie, from another
-   * tab
+   * @param wasLive this request has ended it; else another tab may have given the browser a newer cookie
    */
   signedOut(reason: SignOutReason, wasLive: boolean): void {
     this.begin();
