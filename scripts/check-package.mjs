@@ -60,13 +60,17 @@ function fileOf(specifier, importer) {
 }
 
 /**
- * In a declaration file `import('x').Y` is as static as the rest.
+ * In a declaration file `import('x').Y` is as static as the rest. `declare module 'x'` adds to a module where it is
+ * installed, and needs it nowhere.
  *
  * @param {string} file
  */
 function staticImportsOf(file) {
   const source = readFileSync(join(ROOT, file), 'utf8');
-  if (file.endsWith('.d.ts')) return ts.preProcessFile(source).importedFiles.map(({ fileName }) => fileName);
+  if (file.endsWith('.d.ts')) {
+    const imports = source.replace(/^declare module '.+'/gm, 'declare namespace added');
+    return ts.preProcessFile(imports).importedFiles.map(({ fileName }) => fileName);
+  }
   const sourceFile = ts.createSourceFile(file, source, ts.ScriptTarget.ES2022);
   return [...importsOf(sourceFile), ...requiresOf(sourceFile)].filter(ts.isStringLiteral).map(({ text }) => text);
 }
