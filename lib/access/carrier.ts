@@ -1,3 +1,4 @@
+import type { Http2ServerRequest } from 'node:http2';
 import type { ExecutionContext } from '@nestjs/common';
 import {
   isNodeRequest,
@@ -30,7 +31,13 @@ const GRAPHQL_CONTEXT = 2;
  * ```
  */
 export type Carrier =
-  SessionRequest | RequestWithRaw | { req: unknown } | { request: unknown } | { reply: unknown } | { extra: unknown };
+  | SessionRequest
+  | Http2ServerRequest
+  | RequestWithRaw
+  | { req: unknown }
+  | { request: unknown }
+  | { reply: unknown }
+  | { extra: unknown };
 
 /** The properties of carriers that lead to a request. What a sender says is at none of them. */
 interface Leads {

@@ -29,6 +29,7 @@ import { Strategy } from 'passport';
 import OAuth2Strategy from 'passport-oauth2';
 import { CurrentSession, LoginGuard, SessionAuthService, SessionGuard, type SessionRequest } from '../../lib/index.js';
 import { LocalStrategy, SnapshotSerializer, TestApplication } from '../support/application.js';
+import { ALL_CARRIERS, carriersOf } from '../support/carriers.js';
 import { requireByNode } from '../support/platforms.js';
 
 type Data = Record<string, unknown>;
@@ -135,6 +136,11 @@ class FastifyController {
     return { user: request.user, is: request.isUnauthenticated() };
   }
 
+  @Get('carriers')
+  carriers(@Req() request: SessionRequest) {
+    return carriersOf(request, (carrier) => this.auth.current(carrier).handle);
+  }
+
   @Get('hijacked')
   @UseGuards(SessionGuard)
   hijacked(@CurrentSession() session: Data, @Res() reply: FastifyReply): void {
@@ -234,6 +240,12 @@ describe("Fastify's own request", () => {
   );
 });
 
+it('all that leads to a request leads to its session', async () => {
+  const { application } = await started();
+
+  expect((await (await application.loggedIn()).get('/carriers')).json()).toEqual(ALL_CARRIERS);
+});
+
 describe('a strategy on Fastify', () => {
   it('redirects, and logs in whoever comes back', async () => {
     const { browser } = await started();
@@ -326,6 +338,8 @@ it('inject() runs a request with its session', async () => {
   });
 
   expect([login.statusCode, me.statusCode, me.json()]).toEqual([200, 200, { id: '1', name: 'Ada' }]);
+  const carriers = await inject(instance.routing, { url: '/carriers', headers: { cookie } });
+  expect(carriers.json()).toEqual(ALL_CARRIERS);
 });
 
 it('an upload is read by @fastify/multipart beside the session', async () => {

@@ -3,8 +3,9 @@ import { text } from 'node:stream/consumers';
 import { Controller, Get, Post, Req } from '@nestjs/common';
 import { FastifyAdapter } from '@nestjs/platform-fastify';
 import type { FastifyRequest } from 'fastify';
-import { CurrentSession, SessionAuthService, SessionRegistry } from '../../lib/index.js';
+import { CurrentSession, SessionAuthService, SessionRegistry, type SessionRequest } from '../../lib/index.js';
 import { LocalStrategy, SnapshotSerializer, TestApplication } from '../support/application.js';
+import { ALL_CARRIERS, carriersOf } from '../support/carriers.js';
 import { localhostCertificates } from '../support/certificate.js';
 import { eventually } from '../support/eventually.js';
 import { Gates } from '../support/gate.js';
@@ -18,6 +19,11 @@ class Http2Controller {
     private readonly gates: Gates,
     private readonly auth: SessionAuthService,
   ) {}
+
+  @Get('carriers')
+  carriers(@Req() request: SessionRequest) {
+    return carriersOf(request, (carrier) => this.auth.current(carrier).handle);
+  }
 
   @Get('broken')
   broken(@CurrentSession() session: Record<string, unknown>) {
@@ -98,6 +104,12 @@ describe.each(CONNECTIONS)('HTTP/2 %s', (where, adapter) => {
     expect((await send('POST', '/logout', { cookie })).status).toBe(204);
     expect((await send('GET', '/me', { cookie })).status).toBe(401);
     expectQuiet();
+  });
+
+  it('has its session found by all that leads to a request', async () => {
+    const { cookie } = await send('POST', '/login', { json: { username: 'ada', password: 'lovelace' } });
+
+    expect(JSON.parse((await send('GET', '/carriers', { cookie })).body)).toEqual(ALL_CARRIERS);
   });
 
   it('tells of a session that cannot be saved, without a warning', async () => {

@@ -2,4 +2,4 @@
 const { runInThisContext } = require('node:vm');
 
 const { createRequire } = runInThisContext('process').getBuiltinModule('node:module');
-module.exports = createRequire(__filename)('@fastify/static');
+module.exports = createRequire(module.filename)('@fastify/static');

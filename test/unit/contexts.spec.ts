@@ -1,5 +1,7 @@
 import { IncomingMessage } from 'node:http';
+import { Http2ServerRequest } from 'node:http2';
 import { Socket } from 'node:net';
+import { Readable } from 'node:stream';
 import {
   type ContextType,
   Controller,
@@ -16,7 +18,6 @@ import { RpcException } from '@nestjs/microservices';
 import { WsException } from '@nestjs/websockets';
 import { requestOf, responseOf } from '../../lib/access/carrier.js';
 import {
-  type Carrier,
   CurrentSession,
   CurrentUser,
   Public,
@@ -27,6 +28,7 @@ import {
   UnauthenticatedException,
 } from '../../lib/index.js';
 import { LocalStrategy, SnapshotSerializer, TestApplication } from '../support/application.js';
+import { CARRIERS } from '../support/carriers.js';
 
 const ADA = { id: '1', name: 'Ada' };
 const DENIED = { statusCode: 401, code: 'unauthenticated', message: 'You are not logged in.' };
@@ -140,6 +142,19 @@ it('responseOf finds the response of a GraphQL context, by its request where it 
   expect(responseIn({ req: ada })).toBe(ofExpress.res);
   expect(responseIn({ req: withoutResponse })).toBe(ofExpress.res);
   expect(responseIn({ req: Object.assign(new IncomingMessage(new Socket()), { res }) })).toBe(res);
+});
+
+it.each([
+  ["Node's request", new IncomingMessage(new Socket())],
+  ["an HTTP/2 server's request", Object.create(Http2ServerRequest.prototype) as Readable],
+  ["what Fastify's inject() has for one", Object.assign(new Readable(), { url: '/', headers: {} })],
+])('requestOf finds %s in a GraphQL context, and one that has it at "raw", though it has no session', (_, request) => {
+  const foundIn = (req: unknown): unknown => requestOf(contextOf('graphql', [{}, {}, { req }, info]));
+  const ofFastify = { raw: request };
+
+  expect(foundIn(request)).toBe(request);
+  expect(foundIn(ofFastify)).toBe(ofFastify);
+  expect(() => foundIn(new Readable())).toThrow(SessionUnavailableException);
 });
 
 describe.each(contexts)('in %s context', (_, contextFor) => {
@@ -263,15 +278,7 @@ describe('a guard that extends SessionGuard', () => {
 });
 
 describe('SessionAuthService', () => {
-  it.each<[string, (request: SessionRequest) => Carrier]>([
-    ['a request', (request) => request],
-    ['a GraphQL context { req }', (req) => ({ req })],
-    ['a GraphQL context { request }', (request) => ({ request })],
-    ['a GraphQL context { reply }', (request) => ({ reply: { request } })],
-    ['the { extra } of graphql-ws', (request) => ({ extra: { request } })],
-    ['the { req: { extra } } of graphql-ws', (request) => ({ req: { extra: { request } } })],
-    ['a socket of Socket.IO', (request) => ({ id: 'x', request, data: {} })],
-  ])('takes %s', (_, carrierOf) => {
+  it.each(CARRIERS)('takes %s', (_, carrierOf) => {
     const service = application.app.get(SessionAuthService);
 
     expect(service.current(carrierOf(ada)).handle).toMatch(/^[\w-]{28}$/);
