@@ -29,11 +29,10 @@ import { Gates } from '../support/gate.js';
 import { LogRecorder } from '../support/log-recorder.js';
 import { nodeResponse } from '../support/platforms.js';
 import { ProcessWatch } from '../support/process-watch.js';
-import { DEPLOYMENTS } from '../support/redis-deployment.js';
 import type { RedisLine } from '../support/redis-line.js';
 import { lengthOf, type ResponseKind, RESPONSES, ResponsesController, BODILESS_RESPONSES } from './responses.js';
 import { type Application, dataOf, gate, isLoggedIn, put } from './scenario.js';
-import { stage } from './stage.js';
+import { describeStages } from './stage.js';
 
 const titled = (answers: ResponseKind[]) =>
   answers.map((answer) => [`${answer.method ?? 'GET'} ${answer.kind}`, answer] as const);
@@ -92,9 +91,7 @@ class TardyFilter implements ExceptionFilter<HttpException> {
   }
 }
 
-describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
-  const on = stage(where);
-
+describeStages((on) => {
   describe('a response after a change to the session', () => {
     /** Redis is far from the application, and near to who looks whether the data is there. */
     async function headOf(application: Application, line: RedisLine, { kind, method = 'GET', headers }: ResponseKind) {
@@ -126,7 +123,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
     const WELL = { savedAtHead: true, next: { sameSocket: true, data: { token: 'new' } } };
 
     describe.each(titled(RESPONSES))('by %s', (_, answer) => {
-      on.single?.('control: begins before the data is saved', async () => {
+      on.control?.('control: begins before the data is saved', async () => {
         const line = await on.line();
         const application = await on.handWired({ redis: line, controllers });
 
@@ -184,7 +181,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
         return seen;
       }
 
-      on.single?.('control: and is followed at once, lands before the data', async () => {
+      on.control?.('control: and is followed at once, lands before the data', async () => {
         const line = await on.line();
         const instances = [await on.handWired({ redis: line, controllers }), await on.handWired()];
 
@@ -230,7 +227,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       (_, { fail, recover }) => {
         afterEach(recover);
 
-        on.single?.('control: is answered with 200 and a cookie', async () => {
+        on.control?.('control: is answered with 200 and a cookie', async () => {
           const application = await on.handWired({ session: { rolling: true, cookie: { maxAge: 3_600_000 } } });
 
           const { observed } = await saveInto(application, fail);
@@ -257,7 +254,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
         return { status, cookies: setCookies.length };
       }
 
-      on.single?.('control: is answered with the cookie of the login', async () => {
+      on.control?.('control: is answered with the cookie of the login', async () => {
         expect(await signUp(await on.handWired())).toEqual({ status: 204, cookies: 1 });
       });
 
@@ -346,7 +343,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
     const WELL = { status: 200, body: '{"id":"1","name":"Ada"}' };
     const errors = (log: LogRecorder) => log.at('error', 'fatal').filter((line) => line.includes('NOREPLICAS'));
 
-    on.single?.('control: fails a request that has been answered', async () => {
+    on.control?.('control: fails a request that has been answered', async () => {
       const logger = new LogRecorder();
 
       expect(await readWhileWritesFail(await on.handWired({ logger }))).toEqual(WELL);

@@ -5,6 +5,7 @@ import { SESSION_STORE } from '../../lib/index.js';
 import type { User } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
 import { Gates } from '../support/gate.js';
+import { describePlatforms, placesOn } from '../support/platforms.js';
 import { DEPLOYMENTS } from '../support/redis-deployment.js';
 import { data, promised } from './routes.js';
 import { type Application, gate } from './scenario.js';
@@ -165,33 +166,38 @@ function holds(application: Application, browser: Browser, stored: () => Promise
 /** Sessions that runs before this one left behind. */
 const before = new Set<string>();
 
-describe.each(DEPLOYMENTS)('whatever requests of one browser run at once, with sessions in %s,', (kind) => {
-  const on = stage(kind);
-  const controllers = [ModelController];
+describePlatforms((platform) => {
+  describe.each(placesOn(platform, DEPLOYMENTS))(
+    'whatever requests of one browser run at once, with sessions in %s,',
+    (kind) => {
+      const on = stage(platform, kind);
+      const controllers = [ModelController];
 
-  on.single?.('control: sessions come back, or writes are lost', async () => {
-    const application = await on.handWired({ controllers });
-    const browser = on.closing(application.browser());
-    const stored = async () => (await on.sessions()).map((one) => one.slice('sess:'.length));
+      on.control?.('control: sessions come back, or writes are lost', async () => {
+        const application = await on.handWired({ controllers });
+        const browser = on.closing(application.browser());
+        const stored = async () => (await on.sessions()).map((one) => one.slice('sess:'.length));
 
-    const { failed } = await fc.check(holds(application, browser, stored), { numRuns: RUNS, endOnFailure: true });
-    expect(failed).toBe(true);
-  });
+        const { failed } = await fc.check(holds(application, browser, stored), { numRuns: RUNS, endOnFailure: true });
+        expect(failed).toBe(true);
+      });
 
-  it.each(on.single ? ['redis', 'memory'] : ['cluster'])(
-    'no write is lost, no ended session comes back, nobody is who they are not (%s)',
-    async (where) => {
-      const options = where === 'memory' ? { redis: undefined } : {};
-      const application = await on.here({ controllers, options });
-      const browser = on.closing(application.browser());
-      const store = application.app.get<{ ids(): Promise<string[]> }>(SESSION_STORE);
+      it.each(on.single ? ['redis', 'memory'] : ['cluster'])(
+        'no write is lost, no ended session comes back, nobody is who they are not (%s)',
+        async (where) => {
+          const options = where === 'memory' ? { redis: undefined } : {};
+          const application = await on.here({ controllers, options });
+          const browser = on.closing(application.browser());
+          const store = application.app.get<{ ids(): Promise<string[]> }>(SESSION_STORE);
 
-      // A failure prints its seed, and the program at its shortest: `{ seed, path }` here plays it again.
-      await fc.assert(
-        holds(application, browser, () => store.ids()),
-        { numRuns: where === 'cluster' ? FEWER : RUNS },
+          // A failure prints its seed, and the program at its shortest: `{ seed, path }` here plays it again.
+          await fc.assert(
+            holds(application, browser, () => store.ids()),
+            { numRuns: where === 'cluster' ? FEWER : RUNS },
+          );
+        },
+        60_000,
       );
     },
-    60_000,
   );
 });

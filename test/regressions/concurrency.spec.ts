@@ -1,16 +1,13 @@
 import { SESSION_STORE } from '../../lib/index.js';
 import type { RedisSessionStore } from '../../lib/redis/redis-session-store.js';
 import { isLive } from '../../lib/store/session-store.js';
-import { DEPLOYMENTS } from '../support/redis-deployment.js';
 import type { RedisCommand } from '../support/redis-monitor.js';
 import { ADA, type Application, dataOf, FORGOTTEN, gate, isLoggedIn, near, put } from './scenario.js';
-import { stage } from './stage.js';
+import { describeStages } from './stage.js';
 
 const HOUR = 3_600_000;
 
-describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
-  const on = stage(where);
-
+describeStages((on) => {
   describe('a request that runs while its user logs out', () => {
     async function slowWriteDuringLogout(application: Application) {
       const browser = await application.loggedIn();
@@ -28,7 +25,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       };
     }
 
-    on.single?.('control: brings the session back', async () => {
+    on.control?.('control: brings the session back', async () => {
       expect(await slowWriteDuringLogout(await on.handWired())).toMatchObject({
         logout: 204,
         slow: { status: 200 },
@@ -82,7 +79,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return { status, stillLoggedIn: await isLoggedIn(browser), sessions: (await on.sessions()).length };
     }
 
-    on.single?.('control: deletes a session that is in use', async () => {
+    on.control?.('control: deletes a session that is in use', async () => {
       const application = await on.handWired({ session: { rolling: true, cookie: { maxAge: HOUR } } });
 
       expect(await saveInOldButBusySession(application)).toEqual({ status: 204, stillLoggedIn: false, sessions: 0 });
@@ -134,7 +131,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return dataOf(browser);
     }
 
-    on.single?.('control: lose all writes but the last', async () => {
+    on.control?.('control: lose all writes but the last', async () => {
       expect(await parallelWrites(await on.handWired())).toEqual({
         cart: { items: 1, coupon: 'none' },
         gone: true,
@@ -259,7 +256,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return { login, logout, setCookies, left: (await on.sessions()).length };
     }
 
-    on.single?.(
+    on.control?.(
       'control: login runs DEL, SET, SET; logout GET, SET, DEL, SET, leaves an empty session and sets a fresh cookie',
       async () => {
         expect(await loginAndLogout(await on.handWired())).toEqual({

@@ -3,9 +3,8 @@ import type { Request } from 'express';
 import { SECRET } from '../support/application.js';
 import { Browser } from '../support/browser.js';
 import { LogRecorder } from '../support/log-recorder.js';
-import { DEPLOYMENTS } from '../support/redis-deployment.js';
 import { ADA, type Application, dataOf, FORGOTTEN, gate, isLoggedIn, put } from './scenario.js';
-import { stage } from './stage.js';
+import { describeStages } from './stage.js';
 
 const HOUR = 3_600_000;
 const NEWER = `a newer ${SECRET}`;
@@ -15,9 +14,7 @@ function carriedTo(application: Application, browser: Browser): Browser {
   return new Browser(application.url, { now: application.clock.now }, browser.cookies);
 }
 
-describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
-  const on = stage(where);
-
+describeStages((on) => {
   describe('an anonymous request that is answered after a login', () => {
     async function lateResponse(application: Application) {
       const browser = application.browser();
@@ -29,7 +26,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return { cookies: setCookies.length, loggedIn: await isLoggedIn(browser) };
     }
 
-    on.single?.('control: overwrites the cookie of the login', async () => {
+    on.control?.('control: overwrites the cookie of the login', async () => {
       const application = await on.handWired({ session: { saveUninitialized: true } });
 
       expect(await lateResponse(application)).toEqual({ cookies: 1, loggedIn: false });
@@ -61,7 +58,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return { status, loggedIn: await isLoggedIn(browser) };
     }
 
-    on.single?.('control: overwrites the cookie of that login', async () => {
+    on.control?.('control: overwrites the cookie of that login', async () => {
       const application = await on.handWired({ session: { rolling: true, cookie: { maxAge: HOUR } } });
 
       expect(await lateResponse(application, false)).toEqual({ status: 200, loggedIn: false });
@@ -89,7 +86,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
 
     const spoken = (log: LogRecorder) => log.at('warn', 'error').filter((line) => line.includes('trust proxy'));
 
-    on.single?.('control: is not sent, without a word; every login leaves a key behind', async () => {
+    on.control?.('control: is not sent, without a word; every login leaves a key behind', async () => {
       const logger = new LogRecorder();
       const application = await on.handWired({ session: { cookie: { secure: true } }, logger });
 
@@ -138,7 +135,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
     const login = async (application: Application) =>
       (await application.browser().post('/login', { json: ADA })).setCookies;
 
-    on.single?.('control: sets no cookie over HTTP when a function gives the attributes', async () => {
+    on.control?.('control: sets no cookie over HTTP when a function gives the attributes', async () => {
       const application = await on.handWired({ session: { cookie: () => ({ secure: 'auto' as const }) } });
 
       expect(await login(application)).toEqual([]);
@@ -173,7 +170,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return Promise.all(paths.map(async (path) => [path, (await browser.get(path)).json<boolean>()]));
     }
 
-    on.single?.('control: has a session at /administrator, too', async () => {
+    on.control?.('control: has a session at /administrator, too', async () => {
       const application = await on.handWired({
         session: { cookie: { path: '/admin' } },
         controllers: [PathController],
@@ -209,7 +206,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       };
     }
 
-    on.single?.('control: keeps the attributes of its first day', async () => {
+    on.control?.('control: keeps the attributes of its first day', async () => {
       const old = { rolling: true, cookie: { sameSite: 'lax', maxAge: HOUR } } as const;
       const applications: [Application, Application] = [
         await on.handWired({ session: old }),
@@ -255,7 +252,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return { alone: await me(live), deadFirst: await me(...ended, live), deadLast: await me(live, ...ended) };
     }
 
-    on.single?.('control: lock the user out when the first is dead', async () => {
+    on.control?.('control: lock the user out when the first is dead', async () => {
       expect(await deadBeforeLive(await on.handWired())).toEqual({ alone: true, deadFirst: false, deadLast: true });
     });
 
@@ -299,7 +296,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       };
     }
 
-    on.single?.('control: is not signed anew, and dead when the old secret goes', async () => {
+    on.control?.('control: is not signed anew, and dead when the old secret goes', async () => {
       const applications: [Application, Application, Application] = [
         await on.handWired({ session: { secret: SECRET } }),
         await on.handWired({ session: { secret: [NEWER, SECRET] } }),

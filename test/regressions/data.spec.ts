@@ -6,14 +6,11 @@ import type { RedisSessionStore } from '../../lib/redis/redis-session-store.js';
 import { SECRET, SnapshotSerializer } from '../support/application.js';
 import { eventually } from '../support/eventually.js';
 import { LogRecorder } from '../support/log-recorder.js';
-import { DEPLOYMENTS } from '../support/redis-deployment.js';
 import { ADA, type Application, dataOf, isLoggedIn, put } from './scenario.js';
 import { data, promised } from './routes.js';
-import { stage } from './stage.js';
+import { describeStages } from './stage.js';
 
-describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
-  const on = stage(where);
-
+describeStages((on) => {
   describe('what is no session under a session key', () => {
     /** Puts it under the key, where this text stood. */
     type Wreck = (key: string, text: string) => Promise<unknown>;
@@ -55,7 +52,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       };
     }
 
-    on.single?.each(VALUES)('control: %s is a 500 for ever', async (_, wreck) => {
+    on.control?.each(VALUES)('control: %s is a 500 for ever', async (_, wreck) => {
       expect(await requestsOverWreck(await on.handWired(), wreck)).toMatchObject({
         statuses: [500, 500],
         left: 1,
@@ -133,7 +130,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return { browser, response, unharmed: (await on.client.get(key)) === before };
     }
 
-    on.single?.each(['bigint', 'circular'])('control: never ends the response (%s)', async (kind) => {
+    on.control?.each(['bigint', 'circular'])('control: never ends the response (%s)', async (kind) => {
       expect((await store(await on.handWired({ controllers }), kind)).response).toBeUndefined();
     });
 
@@ -240,7 +237,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return { ids: ids.length, left: await on.keys() };
     }
 
-    on.single?.('control: ids() finds nothing, clear() leaves all', async () => {
+    on.control?.('control: ids() finds nothing, clear() leaves all', async () => {
       const application = await on.handWired({ prefix: PREFIX });
       await application.loggedIn();
 
@@ -259,7 +256,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
   });
 
   describe('a lifetime of zero', () => {
-    on.single?.('control: is a day (ttl: 0)', async () => {
+    on.control?.('control: is a day (ttl: 0)', async () => {
       const application = await on.handWired({ ttl: 0 });
       await application.loggedIn();
       const [key = ''] = await on.sessions();

@@ -3,9 +3,8 @@ import { PassportSerializer } from '@nestjs/passport';
 import { CurrentUser, SessionGuard, UserSerializer } from '../../lib/index.js';
 import { LocalStrategy, SnapshotSerializer, type User } from '../support/application.js';
 import { ProcessWatch } from '../support/process-watch.js';
-import { DEPLOYMENTS } from '../support/redis-deployment.js';
 import { ADA, type Application, FORGOTTEN, GRACE, isLoggedIn } from './scenario.js';
-import { stage } from './stage.js';
+import { describeStages } from './stage.js';
 
 /** A user database that a test has break down, and that counts how often it is asked. */
 @Injectable()
@@ -69,9 +68,7 @@ const fail = () => {
   throw new Error('the user database is away');
 };
 
-describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
-  const on = stage(where);
-
+describeStages((on) => {
   describe('a user who cannot be restored', () => {
     /** What every route says to a browser with a cookie; a browser of its own for each. */
     async function statuses(application: Application, answer: Users['answer']) {
@@ -93,7 +90,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       };
     }
 
-    on.single?.each<[string, Users['answer']]>([
+    on.control?.each<[string, Users['answer']]>([
       ['throws', fail],
       ['gives undefined', () => undefined],
     ])('control: a deserializeUser that %s takes every route down', async (_, answer) => {
@@ -151,7 +148,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return { status: answer.status, unhandled: watch.unhandled.length };
     }
 
-    on.single?.('control: hangs the request, and is an unhandled rejection', async () => {
+    on.control?.('control: hangs the request, and is an unhandled rejection', async () => {
       const application = await on.handWired({ providers: provided(AsyncSerializer) });
 
       expect(await rejecting(application)).toEqual({ status: 'no response', unhandled: 1 });
@@ -196,7 +193,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       }
     }
 
-    on.single?.('control: is done for every request, whatever it is for', async () => {
+    on.control?.('control: is done for every request, whatever it is for', async () => {
       const application = await on.handWired({
         providers: provided(ThrowingSerializer),
         controllers: [StaticController],

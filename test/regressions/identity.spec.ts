@@ -23,14 +23,11 @@ import {
   UserSerializer,
 } from '../../lib/index.js';
 import { LocalStrategy, type User } from '../support/application.js';
-import { DEPLOYMENTS } from '../support/redis-deployment.js';
 import { ADA, type Application, dataOf, GRACE, isLoggedIn, put } from './scenario.js';
 import { promised } from './routes.js';
-import { stage } from './stage.js';
+import { describeStages } from './stage.js';
 
-describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
-  const on = stage(where);
-
+describeStages((on) => {
   describe('a guard that asks for a session', () => {
     /** A route behind the stack's own guard for sessions. */
     function guardedBy(guard: Type): Type {
@@ -51,7 +48,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return { anonymous: anonymous.status, ada: ada.status === 200 ? ada.json() : ada.status };
     }
 
-    on.single?.('control: lets everyone in, and forgets who it is (AuthGuard of "session")', async () => {
+    on.control?.('control: lets everyone in, and forgets who it is (AuthGuard of "session")', async () => {
       const application = await on.handWired({ controllers: [guardedBy(AuthGuard('session'))] });
 
       expect(await whoComesIn(application)).toEqual({ anonymous: 200, ada: { user: null } });
@@ -111,7 +108,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return RealmSerializer;
     }
 
-    on.single?.("control: the second uses the first one's serializer", async () => {
+    on.control?.("control: the second uses the first one's serializer", async () => {
       const applications: [Application, Application] = [
         await on.handWired({ providers: [byPassport('first'), LocalStrategy] }),
         await on.handWired({ providers: [byPassport('second'), LocalStrategy], besideOthers: true }),
@@ -143,11 +140,11 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return { ada, grace: await dataOf(browser) };
     }
 
-    on.single?.('control: nothing', async () => {
+    on.control?.('control: nothing', async () => {
       expect(await loginsInOneBrowser(await on.handWired())).toEqual({ ada: {}, grace: {} });
     });
 
-    on.single?.("control: everything, another user's data included (keepSessionInfo)", async () => {
+    on.control?.("control: everything, another user's data included (keepSessionInfo)", async () => {
       const application = await on.handWired({ passport: { session: true, keepSessionInfo: true } });
 
       expect(await loginsInOneBrowser(application)).toEqual({
@@ -179,7 +176,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       }
     }
 
-    on.single?.("control: does not come of AuthGuard('local') and register({ session: true })", async () => {
+    on.control?.("control: does not come of AuthGuard('local') and register({ session: true })", async () => {
       const application = await on.handWired({ passport: { session: true }, controllers: [PlainController] });
 
       expect(await byGuard(application, '/plain-login')).toEqual({ status: 200, loggedIn: false });
@@ -251,7 +248,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
     const WELL = { login: 200, loggedIn: true, logout: 200, loggedOut: true };
     const controllers = [MethodsController];
 
-    on.single?.('control: cannot be awaited', async () => {
+    on.control?.('control: cannot be awaited', async () => {
       const application = await on.handWired({ controllers });
 
       expect(await comeAndGo(application, 'await')).toMatchObject({ login: 500, loggedIn: false, logout: 500 });
@@ -284,7 +281,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
     const found = async (application: Application) =>
       (await (await application.loggedIn()).get('/public')).headers['x-found'];
 
-    on.single?.('control: runs before the session, where a module mounts that', async () => {
+    on.control?.('control: runs before the session, where a module mounts that', async () => {
       const application = await on.handWired({ imports: [EarlyModule], byModule: true });
 
       expect(await found(application)).toBe('nothing');

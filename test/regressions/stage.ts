@@ -5,7 +5,8 @@ import {
   LocalStrategy,
 } from '../support/application.js';
 import { Gates } from '../support/gate.js';
-import { type DeploymentKind, type RedisClient, RedisDeployment } from '../support/redis-deployment.js';
+import { describePlatforms, placesOn, type Platform } from '../support/platforms.js';
+import { DEPLOYMENTS, type DeploymentKind, type RedisClient, RedisDeployment } from '../support/redis-deployment.js';
 import type { RedisLine } from '../support/redis-line.js';
 import type { RedisMonitor } from '../support/redis-monitor.js';
 import type { RedisServer } from '../support/redis-server.js';
@@ -14,16 +15,19 @@ import { ExpressSessionController } from './routes.js';
 
 /** Where a file's scenarios are played: a redis-server or a cluster, and the applications a test starts on it. */
 export class Stage {
-  /**
-   * `it`, where there is one server: of the controls, which are wired by hand to one and only show that a scenario can
-   * fail, and of rows about one server's outage, which test/topology and test/chaos have of a cluster's.
-   */
+  /** `it`, where there is one server: of rows about its outage, which test/topology and test/chaos have of a cluster's. */
   readonly single: typeof it | undefined;
+  /** `it`, where the controls are played: on Express and one server, since they only show that a scenario can fail. */
+  readonly control: typeof it | undefined;
   #redis!: RedisDeployment;
   readonly #closers: (() => unknown)[] = [];
 
-  constructor(private readonly where: DeploymentKind) {
+  constructor(
+    platform: Platform,
+    private readonly where: DeploymentKind,
+  ) {
     this.single = where === 'redis' ? it : undefined;
+    this.control = platform === 'express' ? this.single : undefined;
   }
 
   async open(): Promise<void> {
@@ -125,10 +129,19 @@ export class Stage {
 }
 
 /** A stage for the tests of one file, or of a `describe` of it. */
-export function stage(where: DeploymentKind = 'redis'): Stage {
-  const stage = new Stage(where);
+export function stage(platform: Platform, where: DeploymentKind = 'redis'): Stage {
+  const stage = new Stage(platform, where);
   beforeAll(() => stage.open());
   afterEach(() => stage.clear());
   afterAll(() => stage.close());
   return stage;
+}
+
+/** The same scenarios on each platform and each deployment of Redis. */
+export function describeStages(scenarios: (on: Stage) => void): void {
+  describePlatforms((platform) => {
+    describe.each(placesOn(platform, DEPLOYMENTS))('with sessions in %s,', (where) => {
+      scenarios(stage(platform, where));
+    });
+  });
 }

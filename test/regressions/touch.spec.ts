@@ -1,9 +1,8 @@
 import type { BrowserResponse } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
-import { DEPLOYMENTS } from '../support/redis-deployment.js';
 import type { RedisLine } from '../support/redis-line.js';
 import { type Application, gate, isLoggedIn, near } from './scenario.js';
-import { stage } from './stage.js';
+import { describeStages } from './stage.js';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -17,9 +16,7 @@ function inWholeSeconds(milliseconds: number): number {
   return Math.floor(milliseconds / 1000) * 1000;
 }
 
-describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
-  const on = stage(where);
-
+describeStages((on) => {
   /** Milliseconds until Redis drops the one session there is. */
   async function lifeLeft(): Promise<number> {
     const [key = ''] = await on.sessions();
@@ -37,7 +34,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       });
     }
 
-    on.single?.('control: cost Redis a write each', async () => {
+    on.control?.('control: cost Redis a write each', async () => {
       expect(await hundredReads(await on.handWired())).toEqual({ get: 100, expire: 100 });
     });
 
@@ -98,7 +95,7 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       return { response, answered: () => answered };
     }
 
-    on.single?.('control: holds the end of the response back', async () => {
+    on.control?.('control: holds the end of the response back', async () => {
       const line = await on.line();
       const { response, answered } = await readWithTouchUnderWay(await on.handWired({ redis: line }), line);
 
@@ -165,13 +162,13 @@ describe.each(DEPLOYMENTS)('with sessions in %s,', (where) => {
       };
     }
 
-    on.single?.('control: ends while the session goes on (rolling: false)', async () => {
+    on.control?.('control: ends while the session goes on (rolling: false)', async () => {
       const application = await on.handWired({ session: { cookie: { maxAge: HOUR } } });
 
       expect(await threeBusyHours(application)).toMatchObject({ renewed: 0, loggedIn: false, sessions: 1 });
     });
 
-    on.single?.('control: comes with every response, for caches to keep (rolling: true)', async () => {
+    on.control?.('control: comes with every response, for caches to keep (rolling: true)', async () => {
       const application = await on.handWired({ session: { rolling: true, cookie: { maxAge: HOUR } } });
 
       expect(await threeBusyHours(application)).toMatchObject({ renewed: 36, uncacheable: 0, loggedIn: true });
