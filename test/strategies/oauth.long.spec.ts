@@ -15,6 +15,7 @@ import { Strategy as OpenIdConnect } from 'passport-openidconnect';
 import { LoginGuard, type LoginGuardOptions } from '../../lib/index.js';
 import type { TestApplication, User } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
+import { describePlatforms } from '../support/platforms.js';
 import { AT_PROVIDER, CLIENT, comeBack, Provider, type Return } from './provider.js';
 import { handleOf, loginRoutes, sites, whoIs } from './site.js';
 
@@ -191,105 +192,107 @@ beforeAll(async () => {
   site.closeLater(() => provider.stop());
 });
 
-describe.each(FAMILY)('$package', (member) => {
-  const { strategy, options, bindings, refused = 403, mismatch = refused, declined = DECLINED } = member;
-  let application: TestApplication;
+describePlatforms(() => {
+  describe.each(FAMILY)('$package', (member) => {
+    const { strategy, options, bindings, refused = 403, mismatch = refused, declined = DECLINED } = member;
+    let application: TestApplication;
 
-  beforeAll(async () => {
-    application = await site.start([await strategy(provider)], {
-      controllers: [loginRoutes(LoginGuard('it', options))],
+    beforeAll(async () => {
+      application = await site.start([await strategy(provider)], {
+        controllers: [loginRoutes(LoginGuard('it', options))],
+      });
     });
-  });
 
-  /** Where the strategy sends this browser. */
-  async function sentTo(browser: Browser): Promise<string> {
-    const { status, headers } = await browser.get('/login');
-    expect(status).toBe(302);
-    return headers.location ?? '';
-  }
-
-  /** How this browser comes back after its user has agreed. */
-  async function agreed(browser: Browser): Promise<Return> {
-    return provider.agree(await sentTo(browser));
-  }
-
-  async function isRefused(browser: Browser, back: Return, status: number, more: object = {}): Promise<void> {
-    const response = await comeBack(browser, back);
-    expect(response.status).toBe(status);
-    if (status < 500) expect(response.json()).toMatchObject({ code: 'login_failed', ...more });
-  }
-
-  it('logs in through the provider on a new session', async () => {
-    const browser = application.browser();
-    const asked = new URL(await sentTo(browser)).searchParams;
-    for (const binding of bindings) expect(asked.get(binding)).toMatch(/./);
-    const anonymous = browser.fork();
-    expect(handleOf(anonymous)).toMatch(/./);
-
-    const response = await comeBack(browser, await agreed(browser));
-    expect([response.status, response.json()]).toEqual([200, { user: ADA }]);
-    expect(await whoIs(browser)).toEqual(ADA);
-    expect(handleOf(browser)).not.toBe(handleOf(anonymous));
-    expect((await browser.get('/session')).json()).toEqual({});
-
-    expect(await whoIs(anonymous)).toBeUndefined();
-    expect((await anonymous.get('/session')).json()).toEqual({});
-  });
-
-  it('makes another state and challenge for each login', async () => {
-    const browser = application.browser();
-    const asked = [new URL(await sentTo(browser)), new URL(await sentTo(application.browser()))];
-    for (const binding of bindings) {
-      expect(new Set(asked.map(({ searchParams }) => searchParams.get(binding))).size).toBe(2);
+    /** Where the strategy sends this browser. */
+    async function sentTo(browser: Browser): Promise<string> {
+      const { status, headers } = await browser.get('/login');
+      expect(status).toBe(302);
+      return headers.location ?? '';
     }
-  });
 
-  it('refuses a callback that another browser shows, which leaves the login to the first', async () => {
-    const [first, other] = [application.browser(), application.browser()];
-    const back = await agreed(first);
+    /** How this browser comes back after its user has agreed. */
+    async function agreed(browser: Browser): Promise<Return> {
+      return provider.agree(await sentTo(browser));
+    }
 
-    await isRefused(other, back, refused);
-    expect(await whoIs(other)).toBeUndefined();
-    expect(other.cookies.size).toBe(0);
-    expect((await comeBack(first, back)).status).toBe(200);
-  });
+    async function isRefused(browser: Browser, back: Return, status: number, more: object = {}): Promise<void> {
+      const response = await comeBack(browser, back);
+      expect(response.status).toBe(status);
+      if (status < 500) expect(response.json()).toMatchObject({ code: 'login_failed', ...more });
+    }
 
-  it('refuses a callback with the state of a login of another browser', async () => {
-    const [victim, attacker] = [application.browser(), application.browser()];
-    await sentTo(victim);
-    await isRefused(victim, await agreed(attacker), mismatch);
-    expect(await whoIs(victim)).toBeUndefined();
-  });
+    it('logs in through the provider on a new session', async () => {
+      const browser = application.browser();
+      const asked = new URL(await sentTo(browser)).searchParams;
+      for (const binding of bindings) expect(asked.get(binding)).toMatch(/./);
+      const anonymous = browser.fork();
+      expect(handleOf(anonymous)).toMatch(/./);
 
-  it('refuses a callback that is shown again, and the login stays', async () => {
-    const browser = application.browser();
-    const back = await agreed(browser);
-    await comeBack(browser, back);
-    await isRefused(browser, back, refused);
-    expect(await whoIs(browser)).toEqual(ADA);
-  });
+      const response = await comeBack(browser, await agreed(browser));
+      expect([response.status, response.json()]).toEqual([200, { user: ADA }]);
+      expect(await whoIs(browser)).toEqual(ADA);
+      expect(handleOf(browser)).not.toBe(handleOf(anonymous));
+      expect((await browser.get('/session')).json()).toEqual({});
 
-  if (bindings.length > 1) {
-    it('refuses the code of another login under a state of its own', async () => {
+      expect(await whoIs(anonymous)).toBeUndefined();
+      expect((await anonymous.get('/session')).json()).toEqual({});
+    });
+
+    it('makes another state and challenge for each login', async () => {
+      const browser = application.browser();
+      const asked = [new URL(await sentTo(browser)), new URL(await sentTo(application.browser()))];
+      for (const binding of bindings) {
+        expect(new Set(asked.map(({ searchParams }) => searchParams.get(binding))).size).toBe(2);
+      }
+    });
+
+    it('refuses a callback that another browser shows, which leaves the login to the first', async () => {
+      const [first, other] = [application.browser(), application.browser()];
+      const back = await agreed(first);
+
+      await isRefused(other, back, refused);
+      expect(await whoIs(other)).toBeUndefined();
+      expect(other.cookies.size).toBe(0);
+      expect((await comeBack(first, back)).status).toBe(200);
+    });
+
+    it('refuses a callback with the state of a login of another browser', async () => {
       const [victim, attacker] = [application.browser(), application.browser()];
-      const [own, stolen] = [await agreed(victim), await agreed(attacker)];
-      own.url.searchParams.set('code', stolen.url.searchParams.get('code') ?? '');
-
-      expect((await comeBack(victim, own)).status).toBeGreaterThanOrEqual(400);
+      await sentTo(victim);
+      await isRefused(victim, await agreed(attacker), mismatch);
       expect(await whoIs(victim)).toBeUndefined();
     });
-  }
 
-  it('refuses the login of a user who declines, in the words of the provider', async () => {
-    const browser = application.browser();
-    const { url } = await agreed(browser);
-    const query = new URLSearchParams({
-      state: url.searchParams.get('state') ?? '',
-      error: 'access_denied',
-      error_description: DECLINED,
+    it('refuses a callback that is shown again, and the login stays', async () => {
+      const browser = application.browser();
+      const back = await agreed(browser);
+      await comeBack(browser, back);
+      await isRefused(browser, back, refused);
+      expect(await whoIs(browser)).toEqual(ADA);
     });
 
-    await isRefused(browser, { url: new URL(`?${query.toString()}`, url) }, 401, { message: declined });
-    expect(await whoIs(browser)).toBeUndefined();
+    if (bindings.length > 1) {
+      it('refuses the code of another login under a state of its own', async () => {
+        const [victim, attacker] = [application.browser(), application.browser()];
+        const [own, stolen] = [await agreed(victim), await agreed(attacker)];
+        own.url.searchParams.set('code', stolen.url.searchParams.get('code') ?? '');
+
+        expect((await comeBack(victim, own)).status).toBeGreaterThanOrEqual(400);
+        expect(await whoIs(victim)).toBeUndefined();
+      });
+    }
+
+    it('refuses the login of a user who declines, in the words of the provider', async () => {
+      const browser = application.browser();
+      const { url } = await agreed(browser);
+      const query = new URLSearchParams({
+        state: url.searchParams.get('state') ?? '',
+        error: 'access_denied',
+        error_description: DECLINED,
+      });
+
+      await isRefused(browser, { url: new URL(`?${query.toString()}`, url) }, 401, { message: declined });
+      expect(await whoIs(browser)).toBeUndefined();
+    });
   });
 });
