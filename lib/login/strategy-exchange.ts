@@ -98,8 +98,11 @@ class ReplyResponse {
   }
 
   /** Express's, as are its options. Remember-me strategies renew their cookie by it. */
-  cookie(name: string, value: string, options: object = {}): this {
-    this.reply.header('Set-Cookie', new CookieClass({ httpOnly: false, ...options }).serialize(name, value));
+  cookie(name: string, value: string, options: { maxAge?: number; expires?: Date } = {}): this {
+    const cookie = new CookieClass({ httpOnly: false, ...options }).serialize(name, value);
+    const { maxAge } = options;
+    const age = maxAge === undefined ? '' : `; Max-Age=${Math.floor(maxAge / 1_000)}`;
+    this.reply.header('Set-Cookie', cookie + age);
     return this;
   }
 
