@@ -196,9 +196,9 @@ function pass(response: GatedResponse, call: Call): unknown {
 function announcing(writeHead: ResponseMethods['writeHead']): ResponseMethods['writeHead'] {
   return function (this: SessionResponse, ...args: unknown[]): unknown {
     this.statusCode = args[0] as number;
-    if (args.length > 1 && (this as GatedResponse)[GATE]?.hasHeaders) {
-      // The arguments may hold headers, in several forms. on-headers knows them, and sets them before it announces. That
-      // costs: Fastify gives all its headers so.
+    if (args.length > 1 && (args.some(Array.isArray) || (this as GatedResponse)[GATE]?.hasHeaders)) {
+      // The arguments may hold headers, in several forms. on-headers knows them, Node not all, and sets them before it
+      // announces. That costs: Fastify gives all its headers so, in an object.
       const holder = { writeHead };
       onHeaders(holder as unknown as SessionResponse, announce);
       return holder.writeHead.apply(this, args);
