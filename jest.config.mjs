@@ -30,6 +30,6 @@ export default {
     ],
   },
   testTimeout: 30_000,
-  // Much of a test is waiting for servers: two files at a time, on two cores as well.
-  maxWorkers: Math.max(2, availableParallelism() - 1),
+  // Much of a test is waiting for servers: three files at a time, on two cores as well.
+  maxWorkers: Math.max(3, availableParallelism() - 1),
 };
