@@ -77,9 +77,8 @@ describePlatforms((platform) => {
       const { member } = await askEverything(application, begin);
 
       await end();
-      await untilServed(member);
 
-      expect((await member.get('/me')).status).toBe(outage.forgets ? 401 : 200);
+      expect(await untilServed(member)).toBe(outage.forgets ? 401 : 200);
       expect(await isLoggedIn(await application.loggedIn())).toBe(true);
     });
   });
