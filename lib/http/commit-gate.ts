@@ -31,7 +31,7 @@ type GatedResponse = SessionResponse & { [GATE]: CommitGate | undefined; [ORIGIN
  */
 export function commitBeforeFirstByte(response: SessionResponse, hooks: CommitHooks): void {
   const gated = response as GatedResponse;
-  if (!Object.hasOwn(gated, GATE)) {
+  if (!(GATE in gated)) {
     prepareResponse(gated);
   }
   gated[GATE] = new CommitGate(gated, gated[ORIGINALS], hooks);
@@ -73,7 +73,7 @@ class CommitGate {
   #isEndHeld = false;
   /** The handler's response, where its commit failed. */
   #discarded: DiscardedResponse | undefined;
-  #unseal: () => void = () => undefined;
+  #unseal: (() => void) | undefined;
 
   constructor(
     private readonly response: GatedResponse,
@@ -163,7 +163,7 @@ class CommitGate {
     this.#state = 'open';
     this.#held = [];
     this.#isEndHeld = false;
-    this.#unseal();
+    this.#unseal?.();
     return held;
   }
 }
@@ -204,7 +204,8 @@ function announcing(writeHead: ResponseMethods['writeHead']): ResponseMethods['w
       return holder.writeHead.apply(this, args);
     }
     announce.call(this);
-    return writeHead.call(this, this.statusCode, ...args.slice(1));
+    args[0] = this.statusCode;
+    return writeHead.apply(this, args);
   };
 }
 

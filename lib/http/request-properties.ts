@@ -55,7 +55,8 @@ const LAZY_SESSION: PropertyDescriptor = {
 
 /** Gives a request the properties that it will need. As for its response, this is best done before Express sees it. */
 export function prepareRequest(request: SessionRequest): void {
-  Object.assign(request, { [SESSION]: undefined, user: undefined });
+  (request as SessionHolder)[SESSION] = undefined;
+  request.user = undefined;
   Object.defineProperty(request, 'session', LAZY_SESSION);
 }
 
@@ -101,6 +102,6 @@ function isLazy(own: PropertyDescriptor): boolean {
 }
 
 /** Replaces a property on one request: an express-session at another path sets its own `req.session`, for example. */
-function defineOwn(request: SessionRequest, name: string, value: unknown): void {
+export function defineOwn(request: SessionRequest, name: string, value: unknown): void {
   Object.defineProperty(request, name, { value, configurable: true, enumerable: true, writable: true });
 }

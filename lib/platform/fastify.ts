@@ -1,7 +1,9 @@
-import { IncomingMessage } from 'node:http';
+import { IncomingMessage, ServerResponse } from 'node:http';
+import type { Socket } from 'node:net';
 import type { AbstractHttpAdapter } from '@nestjs/core';
 import { describesContent } from '../http/discarded-response.js';
-import { SESSION_PROPERTIES } from '../http/request-properties.js';
+import { prepareResponse } from '../http/commit-gate.js';
+import { defineOwn, prepareRequest, SESSION_PROPERTIES } from '../http/request-properties.js';
 import type { SessionRequest, SessionResponse } from '../http/session-request.js';
 import type { PassportRequestMethods } from '../login/passport-request.js';
 import { SessionAuthConfigurationError } from '../session-auth.errors.js';
@@ -47,6 +49,14 @@ const PROPERTIES = ['session', 'sessionID', 'sessionStore', 'user'];
 const REPLY = Symbol.for('nestjs-session-auth:reply');
 type Replied = SessionRequest & { [REPLY]?: Reply };
 
+/** What middie gives Node's requests, and so what Express's have: where middie has no middleware, too. */
+const REPLY_PROPERTIES: PropertyDescriptorMap = {
+  originalUrl: replyProperty('originalUrl', ({ url }) => url),
+  ip: replyProperty('ip', (request) => request[REPLY]?.request.ip),
+  protocol: replyProperty('protocol', (request) => request[REPLY]?.request.protocol),
+  query: replyProperty('query', (request) => request[REPLY]?.request.query),
+};
+
 /** Whether the application trusts no proxy. */
 export function trustsNoProxy(adapter: AbstractHttpAdapter): boolean {
   const options = internal<{ trustProxy?: unknown }>(adapter.getInstance<Instance>(), 'fastify.options');
@@ -69,17 +79,18 @@ export function mountOnFastify(
 ): void {
   const instance = adapter.getInstance<Instance>();
   decorateRequests(instance, methods);
-  extendNodeRequests(adapter.getHttpServer() as object, methods);
-  prepareExchanges(adapter);
+  if (!extendExchanges(adapter.getHttpServer() as object, methods)) {
+    prepareExchanges(adapter);
+  }
   mountBeforeOthers(instance, middleware);
   instance.addHook('onRegister', (child) => {
     mountBeforeOthers(child, middleware);
   });
   instance.addHook('onRequest', (request, reply, next) => {
-    const { raw, ip, query, protocol } = request;
+    const { raw } = request;
     (raw as Replied)[REPLY] = reply;
     if (raw.originalUrl === undefined) {
-      Object.assign(raw, { originalUrl: raw.url, ip, query, protocol }); // As middie does.
+      Object.defineProperties(raw, REPLY_PROPERTIES);
     }
     middleware(raw, reply.raw, next);
   });
@@ -177,18 +188,31 @@ function decorateRequests(instance: Instance, methods: PassportRequestMethods): 
 }
 
 /**
- * Gives the server's requests a prototype with the properties and methods that would else be set on each of them. It is
- * that of the class which is an option of Node's `createServer()`. Fastify has called that already, and so the class is
- * replaced where Node keeps it. A request of another server (HTTP/2, `inject()`) gets all when its session is attached.
+ * Gives the server's requests and responses prototypes with what would else be set on each of them. They are those of the
+ * classes which are options of Node's `createServer()`. Fastify has called that already, and so the classes are replaced
+ * where Node keeps them. Returns false where it keeps none: a server of HTTP/2.
  */
-function extendNodeRequests(server: object, methods: PassportRequestMethods): void {
-  const key = internalKey(server, 'IncomingMessage');
-  if (key !== undefined) {
-    const classes = server as Record<symbol, typeof IncomingMessage>;
-    class SessionIncomingMessage extends (classes[key] ?? IncomingMessage) {}
-    Object.defineProperties(Object.assign(SessionIncomingMessage.prototype, methods), SESSION_PROPERTIES);
-    classes[key] = SessionIncomingMessage;
+function extendExchanges(server: object, methods: PassportRequestMethods): boolean {
+  const requestKey = internalKey(server, 'IncomingMessage');
+  const responseKey = internalKey(server, 'ServerResponse');
+  if (requestKey === undefined || responseKey === undefined) {
+    return false;
   }
+  const classes = server as Record<symbol, unknown>;
+  class SessionIncomingMessage extends ((classes[requestKey] as typeof IncomingMessage | undefined) ??
+    IncomingMessage) {
+    constructor(socket: Socket) {
+      super(socket);
+      prepareRequest(this);
+    }
+  }
+  class SessionServerResponse extends ((classes[responseKey] as typeof ServerResponse | undefined) ?? ServerResponse) {}
+  const properties = { ...SESSION_PROPERTIES, ...REPLY_PROPERTIES };
+  Object.defineProperties(Object.assign(SessionIncomingMessage.prototype, methods), properties);
+  prepareResponse(SessionServerResponse.prototype);
+  classes[requestKey] = SessionIncomingMessage;
+  classes[responseKey] = SessionServerResponse;
+  return true;
 }
 
 /** The instance and those of the plugins that have been loaded so far. */
@@ -205,6 +229,20 @@ function internal<T>(instance: Instance, name: string): T | undefined {
 
 function internalKey(owner: object, name: string): symbol | undefined {
   return Object.getOwnPropertySymbols(owner).find(({ description }) => description === name);
+}
+
+/** A property that is read from Fastify's reply, until it is set. */
+function replyProperty(name: string, read: (request: Replied) => unknown): PropertyDescriptor {
+  return {
+    configurable: true,
+    enumerable: true,
+    get(this: Replied): unknown {
+      return read(this);
+    },
+    set(this: Replied, value: unknown) {
+      defineOwn(this, name, value);
+    },
+  };
 }
 
 function accessor(name: string): [string, object] {
