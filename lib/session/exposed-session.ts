@@ -19,6 +19,14 @@ const REPLACED =
   'req.session was replaced by an object that is no session: nothing of it was stored, and the session stays as it was. ' +
   'Change it in place, by Object.assign(req.session, values), or call req.session.regenerate() for an empty one.';
 
+/** What a request makes when it is first needed: most anonymous requests need none of it. */
+export interface RequestParts {
+  /** The store, for the time that this request may still wait for it. */
+  readonly repository: SessionRepository;
+  /** What else the request's cookies open. A login or a logout ends these sessions too. */
+  readonly others: OtherSessions;
+}
+
 /**
  * The session that a request exposes at `req.session`: which one that is, and how it is written and ended. It carries
  * out the methods of `req.session`.
@@ -27,17 +35,14 @@ export class ExposedSession implements SessionOwner {
   #loaded: LoadedSession | undefined;
   #signOutReason: SignOutReason | undefined;
   readonly #queue = new SerialQueue();
-  readonly #writer: SessionWriter;
+  #writer: SessionWriter | undefined;
 
   constructor(
     private readonly request: SessionRequest,
     private readonly runtime: SessionRuntime,
-    private readonly repository: SessionRepository,
     private readonly cookie: ResponseCookie,
-    private readonly others: OtherSessions,
-  ) {
-    this.#writer = new SessionWriter(runtime, repository, cookie);
-  }
+    private readonly parts: RequestParts,
+  ) {}
 
   get loaded(): LoadedSession | undefined {
     return this.#loaded;
@@ -89,13 +94,13 @@ export class ExposedSession implements SessionOwner {
   noteEnd(ids: readonly SessionId[], ended: EndedSession | undefined): void {
     this.noteSignOut(ids.map((id) => signOutReason(id, ended)).find((reason) => reason !== undefined));
     if (ended?.successor !== undefined && ids.some(({ secret }) => wasOpenedBy(ended, secret))) {
-      this.others.addSuccessor(ended.successor);
+      this.parts.others.addSuccessor(ended.successor);
     }
   }
 
   /** The request does not count as activity. */
   markPassive(): void {
-    this.#writer.markPassive();
+    this.#ownWriter().markPassive();
   }
 
   /** Runs an operation on the session after those that this request has begun before. */
@@ -126,8 +131,8 @@ export class ExposedSession implements SessionOwner {
 
   async reload(session: ExpressSession): Promise<void> {
     const loaded = this.#loadedFor(session);
-    const found = loaded && (await this.repository.find(loaded.id.handle));
-    if (loaded === undefined || !isLive(found) || this.repository.isExpired(found.record)) {
+    const found = loaded && (await this.parts.repository.find(loaded.id.handle));
+    if (loaded === undefined || !isLive(found) || this.parts.repository.isExpired(found.record)) {
       throw new Error('failed to load session'); // express-session's own words.
     }
     this.expose(new LoadedSession(loaded.id, found.record, found.values));
@@ -173,7 +178,7 @@ export class ExposedSession implements SessionOwner {
       });
     }
     if (data === undefined) {
-      return this.#writer.keepAlive(loaded);
+      return loaded.record && this.#ownWriter().keepAlive(loaded);
     }
     const changed = data;
     return this.run(() => this.#write(loaded, changed));
@@ -183,7 +188,7 @@ export class ExposedSession implements SessionOwner {
   async amend(amendment: Amendment): Promise<boolean> {
     const loaded = this.#loaded;
     const former = loaded?.record;
-    const result = former && (await this.repository.amend(former, amendment));
+    const result = former && (await this.parts.repository.amend(former, amendment));
     if (loaded === undefined || former === undefined || result?.outcome !== 'saved') {
       return false;
     }
@@ -195,12 +200,12 @@ export class ExposedSession implements SessionOwner {
   async end(loaded: LoadedSession): Promise<boolean> {
     let wasLive = false;
     if (loaded.record !== undefined) {
-      wasLive = await this.repository.logOut(loaded.record);
+      wasLive = await this.parts.repository.logOut(loaded.record);
       loaded.end();
       this.cookie.leave();
     }
-    for (const other of await this.others.take()) {
-      wasLive = (await this.repository.logOut(other)) || wasLive;
+    for (const other of await this.parts.others.take()) {
+      wasLive = (await this.parts.repository.logOut(other)) || wasLive;
     }
     return wasLive;
   }
@@ -217,13 +222,17 @@ export class ExposedSession implements SessionOwner {
 
   async #write(loaded: LoadedSession, data: string): Promise<void> {
     if (loaded.record === undefined) {
-      await this.#writer.create(loaded, data);
+      await this.#ownWriter().create(loaded, data);
       return;
     }
-    const ended = await this.#writer.update(loaded, loaded.record, data);
+    const ended = await this.#ownWriter().update(loaded, loaded.record, data);
     if (ended !== undefined) {
       this.lose(loaded, ended);
     }
+  }
+
+  #ownWriter(): SessionWriter {
+    return (this.#writer ??= new SessionWriter(this.runtime, this.parts.repository, this.cookie));
   }
 
   /** The session at `req.session`; `undefined` where a handler has taken that away, or the session has ended. */

@@ -24,7 +24,7 @@ import {
 } from '../session-auth.errors.js';
 import type { Amendment } from '../store/merged-save.js';
 import type { FoundSession } from '../store/session-store.js';
-import { ExposedSession } from './exposed-session.js';
+import { ExposedSession, type RequestParts } from './exposed-session.js';
 import { LoadedSession } from './loaded-session.js';
 import { OtherSessions } from './other-sessions.js';
 import type { SessionRepository } from './session-repository.js';
@@ -42,18 +42,16 @@ export function requestSessionOf(request: unknown): RequestSession | undefined {
  * What one request does with its session and its user. The methods stand in the order in which a request calls them:
  * the loader's, then those of the services and guards, then the commit.
  */
-export class RequestSession implements AttachedSession {
-  /** The store, for the time that this request may still wait for it. */
-  readonly repository: SessionRepository;
-  readonly caching: ResponseCaching;
-  /** What else the request's cookies open. A login or a logout ends these sessions too. */
-  readonly others: OtherSessions;
+export class RequestSession implements AttachedSession, RequestParts {
   readonly #session: ExposedSession;
   readonly #cookie: ResponseCookie;
   #user: unknown;
   #failure: HttpException | undefined;
   /** The session that a login on this request has opened. */
   #opened: SessionRecord | undefined;
+  #repository: SessionRepository | undefined;
+  #others: OtherSessions | undefined;
+  #caching: ResponseCaching | undefined;
   #spentIn: WeakSet<object> | undefined;
 
   constructor(
@@ -61,12 +59,21 @@ export class RequestSession implements AttachedSession {
     readonly response: SessionResponse,
     private readonly runtime: SessionRuntime,
   ) {
-    this.repository = runtime.repository.withTimeBudget();
-    this.caching = new ResponseCaching(response);
     this.#cookie = new ResponseCookie(request, response, runtime);
-    this.others = new OtherSessions(this.repository, runtime.clock);
-    this.#session = new ExposedSession(request, runtime, this.repository, this.#cookie, this.others);
+    this.#session = new ExposedSession(request, runtime, this.#cookie, this);
     attach(request, this);
+  }
+
+  get repository(): SessionRepository {
+    return (this.#repository ??= this.runtime.repository.withTimeBudget());
+  }
+
+  get others(): OtherSessions {
+    return (this.#others ??= new OtherSessions(this.repository, this.runtime.clock));
+  }
+
+  get caching(): ResponseCaching {
+    return (this.#caching ??= new ResponseCaching(this.response));
   }
 
   /** `req.sessionID` and `req.session.id`: the session's public name, which is the same when its secret changes. */
@@ -258,7 +265,7 @@ export class RequestSession implements AttachedSession {
 
   /** Whether {@link writeHeaders} may set any. */
   get hasHeaders(): boolean {
-    return this.response.statusCode === 503 || this.#cookie.hasHeader || this.caching.hasHeaders;
+    return this.response.statusCode === 503 || this.#cookie.hasHeader || this.#caching?.hasHeaders === true;
   }
 
   /** Sets the response's headers: the cookie, what caches may do and, on a 503, when to try again. */
@@ -267,13 +274,13 @@ export class RequestSession implements AttachedSession {
       this.response.setHeader('Retry-After', RETRY_AFTER);
     }
     this.#cookie.writeHeader(isSessionExposed(this.request));
-    this.caching.writeHeaders();
+    this.#caching?.writeHeaders();
   }
 
   /** The response failed, so its cookie is not sent. A session that was opened on it ends: no browser has its id. */
   discard(): void {
     this.#cookie.leave();
-    this.caching.discard();
+    this.#caching?.discard();
     if (this.#opened !== undefined) {
       this.repository.logOut(this.#opened).catch(() => undefined); // Otherwise it expires unused.
     }
