@@ -2,34 +2,47 @@ import { installBetterAuth } from '../stage/better-auth.js';
 import { checkApplications } from './checks.js';
 import { raceAnonymousReads, raceLogins, raceReads } from './pages.js';
 import type { Series } from '../measure/race.js';
-import type { RaceName, Scenario } from './scenario.js';
+import type { Scenario } from './scenario.js';
 
 const FLAGS = ['fastify'] as const;
 
-/** Two processes of the same code differ by up to a tenth, for as long as they live. So each application is started anew. */
+/**
+ * Two processes of the same code differ by up to a tenth, for as long as they live, and what a process has done before
+ * counts as well. So each page is measured in processes of its own, several of each application.
+ */
 const LAUNCHES = 5;
 
 /** The guarded page, the open one and logins, on Fastify. */
 export const fastify: Scenario = async (stage, { pace }) => {
   const redis = await stage.redis();
   const share = { ...pace, rounds: Math.ceil(pace.rounds / LAUNCHES) };
-  const races = { 'fastify-read': raceReads, 'fastify-anonymous': raceAnonymousReads, 'fastify-login': raceLogins };
-  const results: Partial<Record<RaceName, Series[]>> = {};
-  for (let launch = 0; launch < LAUNCHES; launch++) {
+  const launch = async (race: typeof raceReads): Promise<Series[]> => {
     const start = stage.variants.map((variant) => stage.anotherActor(variant, redis, { flags: FLAGS }));
     const actors = await Promise.all(start);
     await checkApplications(actors);
-    for (const [name, race] of Object.entries(races) as [RaceName, typeof raceReads][]) {
-      results[name] = joined(results[name], await race(actors, share));
-    }
+    const series = await race(actors, share);
     await Promise.all(actors.map(({ app }) => app.stop()));
-  }
-  return { races: results };
+    return series;
+  };
+  const launches = async (race: typeof raceReads): Promise<Series[]> => {
+    let series = await launch(race);
+    for (let i = 1; i < LAUNCHES; i++) {
+      series = joined(series, await launch(race));
+    }
+    return series;
+  };
+  return {
+    races: {
+      'fastify-read': await launches(raceReads),
+      'fastify-anonymous': await launches(raceAnonymousReads),
+      'fastify-login': await launches(raceLogins),
+    },
+  };
 };
 
 /** The rounds of several launches, one after the other. */
-function joined(former: Series[] | undefined, latest: Series[]): Series[] {
-  return latest.map((series, index) => ({ ...series, rounds: [...(former?.[index]?.rounds ?? []), ...series.rounds] }));
+function joined(former: Series[], latest: Series[]): Series[] {
+  return former.map((series, index) => ({ ...series, rounds: [...series.rounds, ...(latest[index]?.rounds ?? [])] }));
 }
 
 /** The guarded page on Fastify and a Node that is new enough for Better Auth. Skipped where that cannot be had. */
