@@ -83,8 +83,9 @@ export function isHttp2(response: SessionResponse): boolean {
   return (response as { stream?: unknown }).stream !== undefined;
 }
 
-/** Whether the client has hung up. */
+/** Whether the client has hung up. Node does not tell the responses of pipelined requests that still wait in line. */
 export function hasHungUp(response: SessionResponse): boolean {
   const { stream } = response as { stream?: { readonly destroyed: boolean } };
-  return stream?.destroyed ?? response.destroyed;
+  const { req } = response as { req?: { readonly socket?: { readonly destroyed?: boolean } | null } };
+  return stream?.destroyed ?? (response.destroyed || req?.socket?.destroyed === true);
 }

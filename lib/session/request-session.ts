@@ -260,7 +260,19 @@ export class RequestSession implements AttachedSession, RequestParts {
 
   /** Stores what has to be stored before the response may go out; `undefined` when that is nothing. */
   commit(): Promise<void> | undefined {
-    return this.#session.commit();
+    const committing = this.#session.commit();
+    if (this.#opened === undefined || this.#cookie.isSent) {
+      return committing;
+    }
+    const endAbandoned = (): void => {
+      if (this.#cookie.isAbandoned) {
+        this.discard();
+      }
+    };
+    if (committing === undefined) {
+      endAbandoned();
+    }
+    return committing?.then(endAbandoned);
   }
 
   /** Whether {@link writeHeaders} may set any. */
@@ -277,7 +289,7 @@ export class RequestSession implements AttachedSession, RequestParts {
     this.#caching?.writeHeaders();
   }
 
-  /** The response failed, so its cookie is not sent. A session that was opened on it ends: no browser has its id. */
+  /** The response failed, or nobody waits for it. Its cookie is not sent, and a session that it opened ends. */
   discard(): void {
     this.#cookie.leave();
     this.#caching?.discard();

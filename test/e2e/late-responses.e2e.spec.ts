@@ -1,6 +1,7 @@
 import { Controller, Get, HttpCode, Inject, Param, Post, Req } from '@nestjs/common';
 import type { Request } from 'express';
 import type { Server } from 'node:http';
+import { connect } from 'node:net';
 import { promisify } from 'node:util';
 import { jest } from '@jest/globals';
 import { SESSION_STORE, SessionAuthService, SessionRegistry } from '../../lib/index.js';
@@ -20,6 +21,8 @@ const GRACE = { username: 'grace', password: 'hopper' };
 /** Handlers that wait at a gate, with their session loaded. */
 @Controller('late')
 class LateController {
+  outcome: Promise<void> | undefined;
+
   constructor(
     @Inject(Gates) private readonly gates: Gates,
     private readonly sessionAuth: SessionAuthService,
@@ -28,6 +31,22 @@ class LateController {
   @Get('login')
   async logIn(@Req() request: Request) {
     await this.sessionAuth.logIn(request, { id: '1', name: 'Ada' });
+    return {};
+  }
+
+  @Get('login/:gate')
+  async logInEarly(@Param('gate') gate: string, @Req() request: Request) {
+    await this.sessionAuth.logIn(request, { id: '1', name: 'Ada' });
+    await this.gates.named(gate).pass();
+    return {};
+  }
+
+  @Get('login-after/:gate')
+  async logInLate(@Param('gate') gate: string, @Req() request: Request) {
+    await this.gates.named(gate).pass();
+    this.outcome = this.sessionAuth.logIn(request, { id: '1', name: 'Ada' });
+    this.outcome.catch(() => undefined);
+    await this.outcome;
     return {};
   }
 
@@ -176,13 +195,48 @@ describePlatforms(() => {
         return logIn(...args);
       });
       await hangUp(application.browser(), '/late/login', reached);
-      const server = application.app.getHttpServer() as Server;
-      const connections = promisify(server.getConnections.bind(server));
-      await eventually('the server to notice', async () => (await connections()) === 0);
+      await disconnected();
       gate.open();
 
       await eventually('the session to end', () => application.events.some(({ type }) => type === 'logged-out'));
       expect(await application.app.get(SessionRegistry).count('1')).toBe(0);
     });
+
+    it('to a login whose client hangs up before its handler is done leaves no session', async () => {
+      const gate = gates.named('abandoned');
+      await hangUp(application.browser(), '/late/login/abandoned', gate.reached);
+      await disconnected();
+      expect(await application.app.get(SessionRegistry).count('1')).toBe(1);
+      gate.open();
+
+      await eventually('no session', async () => (await application.app.get(SessionRegistry).count('1')) === 0);
+    });
+
+    it('to a pipelined login whose client has hung up meanwhile leaves no session', async () => {
+      const [first, second] = [gates.named('first'), gates.named('second')];
+      const { hostname, port } = new URL(application.url);
+      const socket = connect(Number(port), hostname);
+      socket.write(
+        ['read/first', 'login-after/second']
+          .map((path) => `GET /late/${path} HTTP/1.1\r\nHost: localhost\r\n\r\n`)
+          .join(''),
+      );
+      await Promise.all([first.reached, second.reached]);
+      socket.destroy();
+      await disconnected();
+      second.open();
+
+      await eventually('the login', () => application.app.get(LateController).outcome !== undefined);
+      await expect(application.app.get(LateController).outcome).rejects.toMatchObject({ code: 'cookie_not_sendable' });
+      expect(await application.app.get(SessionRegistry).count('1')).toBe(0);
+      first.open();
+    });
+
+    /** The server has heard that its client is gone. */
+    async function disconnected(): Promise<void> {
+      const server = application.app.getHttpServer() as Server;
+      const connections = promisify(server.getConnections.bind(server));
+      await eventually('the server to notice', async () => (await connections()) === 0);
+    }
   });
 });
