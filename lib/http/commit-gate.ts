@@ -31,18 +31,20 @@ type GatedResponse = SessionResponse & { [GATE]: CommitGate | undefined; [ORIGIN
  */
 export function commitBeforeFirstByte(response: SessionResponse, hooks: CommitHooks): void {
   const gated = response as GatedResponse;
-  if (!(GATE in gated)) {
-    prepareResponse(gated);
-  }
+  prepareResponse(gated);
   gated[GATE] = new CommitGate(gated, gated[ORIGINALS], hooks);
 }
 
 /**
  * Gives a response the gated methods, which pass everything on until {@link commitBeforeFirstByte}. This is best done
  * before Express sees the response: Express gives each one a prototype and so a hidden class of its own, after which
- * every property that is set costs a kilobyte of garbage and no reader finds it by an inline cache.
+ * every property that is set costs a kilobyte of garbage and no reader finds it by an inline cache. Where several
+ * applications share a server, the first one's gated methods are everybody's: they would pass on to themselves.
  */
 export function prepareResponse(response: SessionResponse): void {
+  if (GATE in response) {
+    return;
+  }
   const gated = response as GatedResponse;
   const originals = originalsOf(gated);
   gated[GATE] = undefined;

@@ -1,5 +1,5 @@
 import { readFileSync } from 'node:fs';
-import type { ServerResponse } from 'node:http';
+import { createServer, type RequestListener, type ServerResponse } from 'node:http';
 import { buffer, text } from 'node:stream/consumers';
 import { gunzipSync } from 'node:zlib';
 import {
@@ -318,6 +318,18 @@ describe('a hijacked reply', () => {
     const response = await browser.get('/hijacked/broken');
     expect([response.status, response.json()]).toMatchObject([500, { code: 'session_not_serializable' }]);
   });
+});
+
+it('an application runs on a server that another one has had', async () => {
+  const server = createServer();
+  const serverFactory = (handler: RequestListener) => server.removeAllListeners('request').on('request', handler);
+  const before = await TestApplication.start({ adapter: new FastifyAdapter({ serverFactory }) });
+  await before.close();
+  const { application } = await started(new FastifyAdapter({ serverFactory }));
+  const browser = await application.loggedIn();
+
+  expect((await browser.get('/me')).json()).toMatchObject({ name: 'Ada' });
+  expect((await browser.get('/hijacked')).text).toBe('hijacked');
 });
 
 it('inject() runs a request with its session', async () => {
