@@ -1,5 +1,6 @@
 import { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
+import { HttpException, Logger } from '@nestjs/common';
 import type { AbstractHttpAdapter } from '@nestjs/core';
 import { describesContent } from '../http/discarded-response.js';
 import { prepareResponse } from '../http/commit-gate.js';
@@ -135,7 +136,7 @@ export function failLateOnFastify(
   }
   next(error);
   if (replyTo(request) === undefined && !response.headersSent) {
-    adapter.getInstance<Instance>().errorHandler(error, request, response);
+    handleRaw(adapter.getInstance<Instance>(), error, request, response);
   }
 }
 
@@ -163,7 +164,34 @@ function sendError(reply: Reply, error: unknown): void {
 
 /** The same for a reply that cannot be used: the application has taken its response over (`hijack()`). */
 function sendErrorPast({ raw, request, server }: Reply, error: unknown): void {
-  server.errorHandler(error, request, raw);
+  handleRaw(server, error, request, raw);
+}
+
+/**
+ * Has the error handler respond on Node's response. Nest's can, and an application's own (`setErrorHandler()`) may know
+ * none but Fastify's reply: where it fails, nobody else would respond, and its error would end the process.
+ */
+function handleRaw(
+  server: Instance,
+  error: unknown,
+  request: Request | SessionRequest,
+  response: SessionResponse,
+): void {
+  const respond = (failure: unknown): void => {
+    new Logger('SessionAuthModule').error('The error handler failed on a response without a reply.', failure);
+    if (!response.headersSent) {
+      response.statusCode = error instanceof HttpException ? error.getStatus() : 500;
+      response.setHeader('Content-Type', 'application/json; charset=utf-8');
+      const body =
+        error instanceof HttpException ? error.getResponse() : { statusCode: 500, message: 'Internal server error' };
+      response.end(JSON.stringify(body));
+    }
+  };
+  try {
+    Promise.resolve(server.errorHandler(error, request, response)).catch(respond);
+  } catch (failure) {
+    respond(failure);
+  }
 }
 
 /**

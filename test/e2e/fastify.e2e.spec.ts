@@ -318,6 +318,28 @@ describe('a hijacked reply', () => {
     const response = await browser.get('/hijacked/broken');
     expect([response.status, response.json()]).toMatchObject([500, { code: 'session_not_serializable' }]);
   });
+
+  it.each(['throws', 'rejects'])('has its error told where an error handler of the application %s', async (how) => {
+    const { browser } = await started(
+      adapterWith((instance) =>
+        instance.register((child, _, done) => {
+          child.setErrorHandler((error, _request, reply) => {
+            const respond = () => reply.code(418).send({ message: (error as Error).message });
+            return how === 'throws' ? respond() : Promise.resolve().then(respond);
+          });
+          child.get('/child', (request, reply) => {
+            Object.assign(request.session, { amount: 1n });
+            reply.hijack();
+            reply.raw.writeHead(200).end('hijacked');
+          });
+          done();
+        }),
+      ),
+    );
+
+    const response = await browser.get('/child', { timeout: 2000 });
+    expect([response.status, response.json()]).toMatchObject([500, { code: 'session_not_serializable' }]);
+  });
 });
 
 it('an application runs on a server that another one has had', async () => {
