@@ -56,7 +56,7 @@ interface Leads {
 export function findRequest(context: ExecutionContext): SessionRequest | undefined {
   switch (context.getType<'http' | 'ws' | 'rpc' | 'graphql'>()) {
     case 'http':
-      return context.getArgByIndex<SessionRequest>(0); // `switchToHttp()` makes four objects at every call.
+      return context.switchToHttp().getRequest<SessionRequest>();
     case 'graphql':
       return requestIn(context.getArgByIndex(GRAPHQL_CONTEXT));
     case 'ws':
@@ -84,7 +84,7 @@ export function requestOf(context: ExecutionContext): SessionRequest {
 /** The response to {@link requestOf}'s request. A GraphQL context may lack it, but the request or its session knows it. */
 export function responseOf(context: ExecutionContext): SessionResponse {
   if (context.getType<'http' | 'graphql'>() !== 'graphql') {
-    return context.getArgByIndex<SessionResponse>(1);
+    return context.switchToHttp().getResponse<SessionResponse>();
   }
   const { res, reply } = context.getArgByIndex<{ res?: SessionResponse; reply?: SessionResponse }>(GRAPHQL_CONTEXT);
   const request = requestOf(context) as SessionRequest & { res: SessionResponse };

@@ -131,6 +131,19 @@ async function denial(context: ExecutionContext, by = guard): Promise<unknown> {
   );
 }
 
+it("a test's own context, which knows nothing but how everybody asks for the request, leads to it", async () => {
+  const context = {
+    getType: () => 'http',
+    getHandler: () => Handlers.prototype.guarded,
+    getClass: () => Handlers,
+    switchToHttp: () => ({ getRequest: () => ada, getResponse: () => ada }),
+  } as unknown as ExecutionContext;
+
+  expect(requestOf(context)).toBe(ada);
+  expect(responseOf(context)).toBe(ada);
+  await expect(guard.canActivate(context)).resolves.toBe(true);
+});
+
 it('responseOf finds the response of a GraphQL context, by its request where it is not there itself', () => {
   const res = {};
   const responseIn = (context: object) => responseOf(contextOf('graphql', [{}, {}, context, info]));
