@@ -52,6 +52,18 @@ export function prepareResponse(response: SessionResponse): void {
   Object.assign(gated, GATED_METHODS);
 }
 
+/**
+ * Makes a response's own what its prototype was prepared with: it may get another prototype. Methods that middleware has
+ * put there wrap those of the prototype, and stay.
+ */
+export function keepPrepared(response: SessionResponse): void {
+  const gated = response as GatedResponse;
+  if (!Object.hasOwn(gated, ORIGINALS) && ORIGINALS in gated) {
+    const inherited = Object.entries(GATED_METHODS).filter(([name]) => !Object.hasOwn(gated, name));
+    Object.assign(gated, { [ORIGINALS]: gated[ORIGINALS] }, Object.fromEntries(inherited));
+  }
+}
+
 /** The methods that the gated ones replace. Responses that nobody has changed before share one object. */
 function originalsOf(response: GatedResponse): ResponseMethods {
   const { writeHead, flushHeaders, write, end } = response as unknown as ResponseMethods;

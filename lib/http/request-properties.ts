@@ -42,6 +42,7 @@ const LAZY_SESSION: PropertyDescriptor = {
   configurable: true,
   enumerable: true,
   get(this: SessionRequest) {
+    addSessionProperties(this);
     const session = attachedTo(this)?.expressSession();
     if (session !== undefined) {
       defineOwn(this, 'session', session);
@@ -79,6 +80,11 @@ export function exposeSession(request: SessionRequest): void {
   if (own === undefined || !isLazy(own)) {
     Object.defineProperty(request, 'session', LAZY_SESSION);
   }
+  addSessionProperties(request);
+}
+
+/** Unless they are there. Another Express application, called by hand, replaces the prototype that has them. */
+function addSessionProperties(request: SessionRequest): void {
   if (!('sessionID' in request)) {
     Object.defineProperties(request, SESSION_PROPERTIES);
   }

@@ -3,7 +3,7 @@ import type { Socket } from 'node:net';
 import { HttpException, Logger } from '@nestjs/common';
 import type { AbstractHttpAdapter } from '@nestjs/core';
 import { describesContent } from '../http/discarded-response.js';
-import { prepareResponse } from '../http/commit-gate.js';
+import { keepPrepared, prepareResponse } from '../http/commit-gate.js';
 import { defineOwn, prepareRequest, SESSION_PROPERTIES } from '../http/request-properties.js';
 import type { SessionRequest, SessionResponse } from '../http/session-request.js';
 import type { PassportRequestMethods } from '../login/passport-request.js';
@@ -136,7 +136,25 @@ export function failLateOnFastify(
   }
   next(error);
   if (replyTo(request) === undefined && !response.headersSent) {
+    if ('status' in response) {
+      Object.setPrototypeOf(response, ServerResponse.prototype); // Nest would take an Express application's for a reply.
+    }
     handleRaw(adapter.getInstance<Instance>(), error, request, response);
+  }
+}
+
+/**
+ * Makes a request's and a response's own what they have by their prototypes, where middie runs the session middleware. An
+ * Express application that is mounted behind it gives them prototypes of its own.
+ */
+export function keepOnFastify(
+  request: SessionRequest,
+  response: SessionResponse,
+  methods: PassportRequestMethods,
+): void {
+  if (replyTo(request) === undefined) {
+    Object.defineProperties(Object.assign(request, methods), SESSION_PROPERTIES);
+    keepPrepared(response);
   }
 }
 

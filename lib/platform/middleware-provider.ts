@@ -13,7 +13,7 @@ import { SessionMiddleware } from '../session/session.middleware.js';
 import { SessionRepository } from '../session/session-repository.js';
 import type { SessionRuntime } from '../session/session-runtime.js';
 import { SESSION_STORE } from '../store/session-store.js';
-import { failLateOnFastify, isFastify } from './fastify.js';
+import { failLateOnFastify, isFastify, keepOnFastify } from './fastify.js';
 import { versionSegments } from './version-segments.js';
 
 /** Token of {@link PassportRequestMethods}, which all requests of the application share. */
@@ -70,8 +70,11 @@ function createMiddleware(
       }
     },
     options,
-    addPassportMethods: (request) => {
+    equip: (request, response) => {
       addPassportMethods(request, methods);
+      if (isFastify(host.httpAdapter)) {
+        keepOnFastify(request, response, methods);
+      }
     },
     failLate: (error, request, response, next) => {
       if (isFastify(host.httpAdapter)) {

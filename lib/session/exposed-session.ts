@@ -254,7 +254,8 @@ export class ExposedSession implements SessionOwner {
   #loadedFor(session: ExpressSession): LoadedSession | undefined {
     const loaded = this.#loaded;
     const handle = loaded?.id.handle;
-    const isExposed = this.request.session === session && session.id === handle && this.request.sessionID === handle;
+    const { session: exposed, sessionID = handle } = this.request; // Another Express application's prototype has no id.
+    const isExposed = exposed === session && session.id === handle && sessionID === handle;
     if (!isExposed || loaded?.hasEnded !== false) {
       return undefined;
     }

@@ -38,8 +38,8 @@ export interface SessionRuntime extends CookieRuntime {
   readonly users: UserRestorer;
   readonly logger: Logger;
   readonly options: Pick<ResolvedSessionAuthOptions, 'onStoreError'>;
-  /** Gives a request `logIn`, `logOut` and Passport's other methods. */
-  readonly addPassportMethods: (request: SessionRequest) => void;
+  /** Gives a request `logIn`, `logOut` and Passport's other methods, and both what the platform takes. */
+  readonly equip: (request: SessionRequest, response: SessionResponse) => void;
   /** Has the application respond to an error that comes after `next` was called. */
   readonly failLate: (
     error: unknown,

@@ -45,7 +45,7 @@ export class SessionMiddleware {
     }
     const presented = cookies.read(request);
     const session = new RequestSession(request, response, this.runtime);
-    this.runtime.addPassportMethods(request);
+    this.runtime.equip(request, response);
     commitBeforeFirstByte(response, new SessionCommit(this.runtime, session, request, next));
     if (presented.length === 0 && !repository.disconnected) {
       session.begin();

@@ -1,11 +1,11 @@
 import { Readable } from 'node:stream';
 import { gunzipSync } from 'node:zlib';
 import { buffer } from 'node:stream/consumers';
-import { Controller, Get, Res, StreamableFile } from '@nestjs/common';
+import { Controller, Get, type INestApplication, Res, StreamableFile } from '@nestjs/common';
 import compression from 'compression';
 import type { Response } from 'express';
 import { describePlatforms, takeOver } from '../support/platforms.js';
-import { CurrentSession } from '../../lib/index.js';
+import { CurrentSession, SessionMiddleware } from '../../lib/index.js';
 import { TestApplication } from '../support/application.js';
 
 /** Chunks small enough for the compressor to take one and ask for no pause: it will then never say that a pause is over. */
@@ -34,13 +34,19 @@ class StreamController {
 }
 
 describePlatforms(() => {
-  describe('behind compression, as main.ts mounts it', () => {
+  describe.each<[string, (app: INestApplication) => void]>([
+    ['', () => undefined],
+    [', and the session behind it', (app) => app.use(app.get(SessionMiddleware).use)],
+  ])('behind compression, as main.ts mounts it%s', (_, mountNext) => {
     let application: TestApplication;
 
     beforeAll(async () => {
       application = await TestApplication.start({
         controllers: [StreamController],
-        configure: (app) => app.use(compression()),
+        configure: (app) => {
+          app.use(compression());
+          mountNext(app);
+        },
       });
     });
 

@@ -1,11 +1,11 @@
 import { createServer, request as sendRequest, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Controller, Get, Req, RequestMethod, Version, VERSION_NEUTRAL, VersioningType } from '@nestjs/common';
-import type { VersioningOptions } from '@nestjs/common';
+import { Controller, Get, Module, Req, RequestMethod, Version, VERSION_NEUTRAL, VersioningType } from '@nestjs/common';
+import type { MiddlewareConsumer, NestModule, VersioningOptions } from '@nestjs/common';
 import type { AbstractHttpAdapter } from '@nestjs/core';
-import express from 'express';
+import express, { type NextFunction, type Request, type Response } from 'express';
 import serverless from 'serverless-http';
-import type { RoutePattern, SessionRequest } from '../../lib/index.js';
+import { type RoutePattern, SessionMiddleware, type SessionRequest } from '../../lib/index.js';
 import { TestApplication, type TestApplicationOptions, type User } from '../support/application.js';
 import { Browser } from '../support/browser.js';
 import { sessionsIn } from '../support/devices.js';
@@ -190,6 +190,65 @@ describePlatforms((platform) => {
 
     await expectShop(browser);
     expect((await browser.get('/')).status).toBe(404);
+  });
+});
+
+/* Express gives a request and its response prototypes of its own, whoever calls it. */
+describePlatforms(() => {
+  const ofExpress = () =>
+    express()
+      .get('/count', ({ session, user }, response) => {
+        const counter = session as { count?: number };
+        counter.count = (counter.count ?? 0) + 1;
+        response.json({ count: counter.count, user });
+      })
+      .get('/unsaved', ({ session }, response) => {
+        Object.assign(session, { amount: 1n });
+        response.send('done');
+      })
+      .get('/login', async (request, response) => {
+        await request.logIn({ id: '2', name: 'Grace' });
+        response.json({ user: request.user, isSame: request.sessionID === request.session.id });
+      });
+
+  it('an Express application that main.ts mounts behind the session has it', async () => {
+    const application = await started({
+      configure: (app) => {
+        app.use(app.get(SessionMiddleware).use);
+        app.use('/express', ofExpress());
+      },
+    });
+    const browser = await application.loggedIn();
+    const ada = { id: '1', name: 'Ada' };
+
+    expect((await browser.get('/express/count')).json()).toEqual({ count: 1, user: ada });
+    expect((await browser.get('/express/count')).json()).toEqual({ count: 2, user: ada });
+    const unsaved = await browser.get('/express/unsaved');
+    expect([unsaved.status, unsaved.json()]).toMatchObject([500, { code: 'session_not_serializable' }]);
+    const login = await browser.get('/express/login');
+    expect(login.json()).toEqual({ user: { id: '2', name: 'Grace' }, isSame: true });
+    expect((await browser.get('/me')).json()).toEqual({ id: '2', name: 'Grace' });
+  });
+
+  it('an Express application that a module applies as middleware has what it changes saved', async () => {
+    @Module({})
+    class WithExpress implements NestModule {
+      configure(consumer: MiddlewareConsumer): void {
+        const application = ofExpress();
+        consumer
+          .apply((request: Request, response: Response, next: NextFunction) => {
+            request.url = '/count'; // Below the path of its own, as `app.use()` has it.
+            application(request, response, next);
+          })
+          .forRoutes('express/count');
+      }
+    }
+    const application = await started({ imports: [WithExpress] });
+    const browser = await application.loggedIn();
+
+    await browser.get('/express/count');
+    expect((await browser.get('/express/count')).json()).toMatchObject({ count: 2 });
+    expect((await browser.get('/session')).json()).toEqual({ count: 2 });
   });
 });
 

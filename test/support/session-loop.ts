@@ -61,7 +61,7 @@ export function sessionLoop({ store, atomic, clock = systemClock, ...options }: 
       logger: { error: log, warn: log, log } as unknown as Logger,
       logOnce: log,
       options: resolved,
-      addPassportMethods: () => undefined,
+      equip: () => undefined,
       failLate: (error, _request, _response, next) => {
         next(error);
       },
