@@ -32,6 +32,7 @@ interface Reply {
   removeHeader(name: string): void;
   serializer(serialize: null): void;
   send(payload: unknown): void;
+  hijack: (this: Reply) => Reply;
 }
 
 interface Instance {
@@ -83,6 +84,7 @@ export function mountOnFastify(
   if (!extendExchanges(adapter.getHttpServer() as object, methods)) {
     prepareExchanges(adapter);
   }
+  keepWhereHijacked(instance, methods);
   mountBeforeOthers(instance, middleware);
   instance.addHook('onRegister', (child) => {
     mountBeforeOthers(child, middleware);
@@ -153,9 +155,28 @@ export function keepOnFastify(
   methods: PassportRequestMethods,
 ): void {
   if (replyTo(request) === undefined) {
-    Object.defineProperties(Object.assign(request, methods), SESSION_PROPERTIES);
-    keepPrepared(response);
+    keepExchange(request, response, methods);
   }
+}
+
+/** The same where a handler takes its response over, maybe for an Express application. */
+function keepWhereHijacked(instance: Instance, methods: PassportRequestMethods): void {
+  const prototype = internal<{ prototype: Reply }>(instance, 'fastify.Reply')?.prototype;
+  if (prototype !== undefined) {
+    const { hijack } = prototype;
+    prototype.hijack = function () {
+      keepExchange(this.request.raw, this.raw, methods);
+      return hijack.call(this);
+    };
+  }
+}
+
+function keepExchange(request: SessionRequest, response: SessionResponse, methods: PassportRequestMethods): void {
+  Object.assign(request, methods);
+  if (!Object.hasOwn(request, 'sessionID')) {
+    Object.defineProperties(request, SESSION_PROPERTIES); // Else another express-session has set its own.
+  }
+  keepPrepared(response);
 }
 
 /** Fastify's reply to a request of Node's, once Fastify has come to it. */

@@ -1,15 +1,25 @@
 import { createServer, request as sendRequest, type RequestListener, type Server } from 'node:http';
 import type { AddressInfo } from 'node:net';
-import { Controller, Get, Module, Req, RequestMethod, Version, VERSION_NEUTRAL, VersioningType } from '@nestjs/common';
+import {
+  Controller,
+  Get,
+  Module,
+  Req,
+  RequestMethod,
+  Res,
+  Version,
+  VERSION_NEUTRAL,
+  VersioningType,
+} from '@nestjs/common';
 import type { MiddlewareConsumer, NestModule, VersioningOptions } from '@nestjs/common';
 import type { AbstractHttpAdapter } from '@nestjs/core';
 import express, { type NextFunction, type Request, type Response } from 'express';
 import serverless from 'serverless-http';
-import { type RoutePattern, SessionMiddleware, type SessionRequest } from '../../lib/index.js';
+import { type RoutePattern, SessionAuthService, SessionMiddleware, type SessionRequest } from '../../lib/index.js';
 import { TestApplication, type TestApplicationOptions, type User } from '../support/application.js';
 import { Browser } from '../support/browser.js';
 import { sessionsIn } from '../support/devices.js';
-import { describePlatforms, type Platform } from '../support/platforms.js';
+import { describePlatforms, nodeRequest, type Platform, takeOver } from '../support/platforms.js';
 
 const ADA = { username: 'ada', password: 'lovelace' };
 const closers: (() => unknown)[] = [];
@@ -249,6 +259,26 @@ describePlatforms(() => {
     await browser.get('/express/count');
     expect((await browser.get('/express/count')).json()).toMatchObject({ count: 2 });
     expect((await browser.get('/session')).json()).toEqual({ count: 2 });
+  });
+
+  it('an Express application that a handler leaves its response to has the session saved, and the cookie sent', async () => {
+    @Controller('express')
+    class ExpressController {
+      private readonly application = ofExpress();
+      constructor(private readonly auth: SessionAuthService) {}
+      @Get('count')
+      async count(@Req() request: Request, @Res() response: Response) {
+        await this.auth.logIn(request, { id: '2', name: 'Grace' });
+        const raw = nodeRequest(request);
+        raw.url = '/count';
+        this.application(raw, takeOver(response) as Response);
+      }
+    }
+    const browser = (await started({ controllers: [ExpressController] })).browser();
+
+    expect((await browser.get('/express/count')).json()).toMatchObject({ count: 1, user: { name: 'Grace' } });
+    expect((await browser.get('/me')).json()).toMatchObject({ name: 'Grace' });
+    expect((await browser.get('/session')).json()).toEqual({ count: 1 });
   });
 });
 
