@@ -1,55 +1,26 @@
 import { IncomingMessage, ServerResponse } from 'node:http';
 import type { Socket } from 'node:net';
-import { HttpException, Logger } from '@nestjs/common';
 import type { AbstractHttpAdapter } from '@nestjs/core';
-import { describesContent } from '../http/discarded-response.js';
 import { keepPrepared, prepareResponse } from '../http/commit-gate.js';
 import { defineOwn, prepareRequest, SESSION_PROPERTIES } from '../http/request-properties.js';
 import type { SessionRequest, SessionResponse } from '../http/session-request.js';
 import type { PassportRequestMethods } from '../login/passport-request.js';
 import { SessionAuthConfigurationError } from '../session-auth.errors.js';
 import type { SessionMiddleware } from '../session/session.middleware.js';
+import {
+  type Instance,
+  internal,
+  internalKey,
+  REPLY,
+  type Replied,
+  type Reply,
+  replyTo,
+  type Request,
+} from './fastify-instance.js';
 import { prepareExchanges } from './prepared-exchanges.js';
-
-/* Fastify is an optional peer, so what is used of it is described here. */
-
-type Next = (error?: unknown) => void;
-
-interface Request {
-  readonly raw: SessionRequest;
-  readonly query: unknown;
-  readonly ip: string;
-  readonly protocol: string;
-}
-
-interface Reply {
-  readonly raw: SessionResponse;
-  readonly request: Request;
-  /** The application has taken the response over, or it has ended. */
-  readonly sent: boolean;
-  readonly server: Instance;
-  getHeaders(): object;
-  removeHeader(name: string): void;
-  serializer(serialize: null): void;
-  send(payload: unknown): void;
-  hijack: (this: Reply) => Reply;
-}
-
-interface Instance {
-  use?: (this: Instance, ...middleware: unknown[]) => Instance;
-  addHook(name: 'onRequest', hook: (request: Request, reply: Reply, next: Next) => void): void;
-  addHook(name: 'onRegister', hook: (instance: Instance) => void): void;
-  addHook(name: 'onError', hook: (request: Request, reply: Reply, error: unknown, next: Next) => void): void;
-  hasRequestDecorator(name: string): boolean;
-  decorateRequest: (this: Instance, name: string, value: unknown, ...rest: unknown[]) => Instance;
-  errorHandler(error: unknown, request: Request | SessionRequest, reply: Reply | SessionResponse): unknown;
-}
 
 /** The properties of Node's request that Fastify's has too. */
 const PROPERTIES = ['session', 'sessionID', 'sessionStore', 'user'];
-
-const REPLY = Symbol.for('nestjs-session-auth:reply');
-type Replied = SessionRequest & { [REPLY]?: Reply };
 
 /** What middie gives Node's requests, and so what Express's have: where middie has no middleware, too. */
 const REPLY_PROPERTIES: PropertyDescriptorMap = {
@@ -120,32 +91,6 @@ function mountBeforeOthers(instance: Instance, middleware: SessionMiddleware['us
 }
 
 /**
- * Has the application respond to an error after `next` was called: a commit that failed. By then middie may serve another
- * request with that same function. So the error goes to Fastify's reply. There is none yet where other middleware has
- * responded: then `next` still is this request's, but Nest drops its second call where `main.ts` mounted the session.
- */
-export function failLateOnFastify(
-  adapter: AbstractHttpAdapter,
-  error: unknown,
-  request: SessionRequest,
-  response: SessionResponse,
-  next: Next,
-): void {
-  const reply = replyTo(request);
-  if (reply !== undefined) {
-    sendError(reply, error);
-    return;
-  }
-  next(error);
-  if (replyTo(request) === undefined && !response.headersSent) {
-    if ('status' in response) {
-      Object.setPrototypeOf(response, ServerResponse.prototype); // Nest would take an Express application's for a reply.
-    }
-    handleRaw(adapter.getInstance<Instance>(), error, request, response);
-  }
-}
-
-/**
  * Makes a request's and a response's own what they have by their prototypes, where middie runs the session middleware. An
  * Express application that is mounted behind it gives them prototypes of its own.
  */
@@ -173,64 +118,11 @@ function keepWhereHijacked(instance: Instance, methods: PassportRequestMethods):
 
 function keepExchange(request: SessionRequest, response: SessionResponse, methods: PassportRequestMethods): void {
   Object.assign(request, methods);
+  // Another express-session may have set its own.
   if (!Object.hasOwn(request, 'sessionID')) {
-    Object.defineProperties(request, SESSION_PROPERTIES); // Else another express-session has set its own.
+    Object.defineProperties(request, SESSION_PROPERTIES);
   }
   keepPrepared(response);
-}
-
-/** Fastify's reply to a request of Node's, once Fastify has come to it. */
-function replyTo(request: Replied): Reply | undefined {
-  return request[REPLY];
-}
-
-/** Has Nest's exception filters respond, in place of a response that was discarded. */
-function sendError(reply: Reply, error: unknown): void {
-  try {
-    if (reply.sent) {
-      sendErrorPast(reply, error);
-      return;
-    }
-    for (const name of Object.keys(reply.getHeaders()).filter(describesContent)) {
-      reply.removeHeader(name);
-    }
-    reply.serializer(null);
-    reply.send(error);
-  } catch {
-    sendErrorPast(reply, error); // One of the reply's headers cannot be sent.
-  }
-}
-
-/** The same for a reply that cannot be used: the application has taken its response over (`hijack()`). */
-function sendErrorPast({ raw, request, server }: Reply, error: unknown): void {
-  handleRaw(server, error, request, raw);
-}
-
-/**
- * Has the error handler respond on Node's response. Nest's can, and an application's own (`setErrorHandler()`) may know
- * none but Fastify's reply: where it fails, nobody else would respond, and its error would end the process.
- */
-function handleRaw(
-  server: Instance,
-  error: unknown,
-  request: Request | SessionRequest,
-  response: SessionResponse,
-): void {
-  const respond = (failure: unknown): void => {
-    new Logger('SessionAuthModule').error('The error handler failed on a response without a reply.', failure);
-    if (!response.headersSent) {
-      response.statusCode = error instanceof HttpException ? error.getStatus() : 500;
-      response.setHeader('Content-Type', 'application/json; charset=utf-8');
-      const body =
-        error instanceof HttpException ? error.getResponse() : { statusCode: 500, message: 'Internal server error' };
-      response.end(JSON.stringify(body));
-    }
-  };
-  try {
-    Promise.resolve(server.errorHandler(error, request, response)).catch(respond);
-  } catch (failure) {
-    respond(failure);
-  }
 }
 
 /**
@@ -286,16 +178,6 @@ function extendExchanges(server: object, methods: PassportRequestMethods): boole
 function contextsOf(instance: Instance): Instance[] {
   const children = internal<Instance[]>(instance, 'fastify.children') ?? [];
   return [instance, ...children.flatMap(contextsOf)];
-}
-
-/** What Fastify has no public way to. */
-function internal<T>(instance: Instance, name: string): T | undefined {
-  const key = internalKey(instance, name);
-  return key && (instance as unknown as Record<symbol, T>)[key];
-}
-
-function internalKey(owner: object, name: string): symbol | undefined {
-  return Object.getOwnPropertySymbols(owner).find(({ description }) => description === name);
 }
 
 /** A property that is read from Fastify's reply, until it is set. */

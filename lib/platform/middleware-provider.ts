@@ -13,7 +13,8 @@ import { SessionMiddleware } from '../session/session.middleware.js';
 import { SessionRepository } from '../session/session-repository.js';
 import type { SessionRuntime } from '../session/session-runtime.js';
 import { SESSION_STORE } from '../store/session-store.js';
-import { failLateOnFastify, isFastify, keepOnFastify } from './fastify.js';
+import { isFastify, keepOnFastify } from './fastify.js';
+import { failLateOnFastify } from './fastify-late-errors.js';
 import { versionSegments } from './version-segments.js';
 
 /** Token of {@link PassportRequestMethods}, which all requests of the application share. */

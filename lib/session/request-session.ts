@@ -264,15 +264,12 @@ export class RequestSession implements AttachedSession, RequestParts {
     if (this.#opened === undefined || this.#cookie.isSent) {
       return committing;
     }
-    const endAbandoned = (): void => {
-      if (this.#cookie.isAbandoned) {
-        this.discard();
-      }
-    };
     if (committing === undefined) {
-      endAbandoned();
+      this.#endIfAbandoned();
     }
-    return committing?.then(endAbandoned);
+    return committing?.then(() => {
+      this.#endIfAbandoned();
+    });
   }
 
   /** Whether {@link writeHeaders} may set any. */
@@ -307,6 +304,12 @@ export class RequestSession implements AttachedSession, RequestParts {
     this.#cookie.issue(id, record);
     this.#opened = record;
     this.setUser(user);
+  }
+
+  #endIfAbandoned(): void {
+    if (this.#cookie.isAbandoned) {
+      this.discard();
+    }
   }
 
   #checkLogInPossible(): void {
