@@ -6,7 +6,7 @@ const RANKS = [
   ['store/'],
   ['redis/', 'memory/'],
   ['session/'],
-  ['passport/', 'serializer/', 'registry/', 'events/', 'access/', 'login/'],
+  ['passport/', 'serializer/', 'registry/', 'events/', 'access/', 'login/', 'connections/'],
   ['platform/'],
   ['session-auth[.]module[.]ts$'],
   ['index[.]ts$'],

@@ -2,6 +2,7 @@ export { SessionAuthModule } from './session-auth.module.js';
 export type { SessionAuthOptionsFactory } from './session-auth.module.js';
 export { SESSION_AUTH_OPTIONS } from './session-auth.options.js';
 export type {
+  ConnectionOptions,
   CookieOptions,
   Duration,
   LifetimeOptions,
@@ -33,6 +34,9 @@ export { UserSerializer } from './serializer/user-serializer.js';
 
 export { SessionRegistry } from './registry/session-registry.js';
 export type { RevokeOptions } from './registry/session-registry.js';
+
+export { SessionConnections } from './connections/session-connections.js';
+export type { ConnectionEnd } from './connections/session-connections.js';
 
 export { AuditLogger } from './events/audit-logger.js';
 export { SessionEvents } from './events/session-events.js';

@@ -10,6 +10,7 @@ import {
 } from '@nestjs/common';
 import { type AbstractHttpAdapter, DiscoveryModule, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import type { Store } from 'express-session';
+import { END_FEED, SessionConnections } from './connections/session-connections.js';
 import { SessionEvents } from './events/session-events.js';
 import { logStoreErrors } from './events/store-error-log.js';
 import type { PassportRequestMethods } from './login/passport-request.js';
@@ -117,6 +118,8 @@ const REDIS_CONNECTION = Symbol.for('nestjs-session-auth:redis-connection');
     { provide: STRATEGY_LOGIN, useClass: StrategyLogin },
     SessionAuthService,
     SessionRegistry,
+    { provide: END_FEED, useValue: null },
+    SessionConnections,
     passportMethodsProvider,
     middlewareProvider,
   ],
@@ -129,6 +132,7 @@ const REDIS_CONNECTION = Symbol.for('nestjs-session-auth:redis-connection');
     STRATEGY_LOGIN,
     SessionAuthService,
     SessionRegistry,
+    SessionConnections,
     SessionMiddleware,
   ],
 })

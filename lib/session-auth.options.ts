@@ -92,6 +92,23 @@ export interface MaxSessionsOptions {
   overflow?: 'evict-oldest' | 'reject';
 }
 
+/**
+ * How open connections (WebSockets, streams) follow their session.
+ *
+ * @example
+ * ```ts
+ * const connections: ConnectionOptions = { recheck: '10s' };
+ * ```
+ */
+export interface ConnectionOptions {
+  /**
+   * The longest that an open connection goes without asking the store whether its session lives. That catches what was
+   * not heard of at once: a session that expired, or an end during an outage. It costs one `GET` for each session that
+   * has a connection open. Default: `'30s'`, at most 24.8 days.
+   */
+  recheck?: Duration;
+}
+
 /** A route, as Nest's `MiddlewareConsumer.exclude()` takes it. */
 export type RoutePattern = string | { path: string; method: RequestMethod };
 
@@ -136,6 +153,8 @@ export interface SessionAuthOptions {
   lifetime?: LifetimeOptions | LifetimePreset;
   /** How many sessions a user may have at a time. Default: no limit. */
   maxSessions?: MaxSessionsOptions;
+  /** How open connections follow their session. */
+  connections?: ConnectionOptions;
   /**
    * What guarded routes respond while the store cannot be reached: 503 (`'fail'`, the default) or 401 (`'anonymous'`).
    * Other routes go on without `req.session` and `req.user`. Browsers keep their cookies.
@@ -171,6 +190,7 @@ export interface ResolvedSessionAuthOptions {
   /** `rotateEvery` is `Infinity` where secrets never change. */
   readonly lifetime: Readonly<Record<keyof LifetimeOptions, number>>;
   readonly maxSessions: Readonly<Required<MaxSessionsOptions>> | undefined;
+  readonly connections: Readonly<Record<keyof ConnectionOptions, number>>;
   readonly onStoreError: 'fail' | 'anonymous';
   readonly redisTimeout: number;
   readonly warnAtBytes: number;

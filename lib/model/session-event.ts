@@ -1,3 +1,5 @@
+import type { SignOutReason } from '../session-auth.errors.js';
+
 /** What every event says. The handle names the session; no event ever carries its secret. */
 interface EventBase {
   /** When it happened. */
@@ -61,6 +63,8 @@ export type SessionEvent = EventBase &
      * A request's session ended while the request ran, or just before, by a login. What it wanted to save was dropped.
      */
     | { readonly type: 'save-dropped'; readonly handle: string }
+    /** An open connection was closed because its session had ended. Each connection has an event of its own. */
+    | { readonly type: 'connection-closed'; readonly handle: string; readonly reason: SignOutReason }
     /** A session's data has grown past `warnAtBytes`. Each request has to load it. */
     | { readonly type: 'large-session'; readonly handle: string; readonly bytes: number }
     /** An operation of the store failed. */

@@ -43,8 +43,8 @@ export function requestSessionOf(request: unknown): RequestSession | undefined {
  * the loader's, then those of the services and guards, then the commit.
  */
 export class RequestSession implements AttachedSession, RequestParts {
-  readonly #session: ExposedSession;
-  readonly #cookie: ResponseCookie;
+  protected readonly exposed: ExposedSession;
+  protected readonly cookie: ResponseCookie;
   #user: unknown;
   #failure: HttpException | undefined;
   /** The session that a login on this request has opened. */
@@ -57,10 +57,10 @@ export class RequestSession implements AttachedSession, RequestParts {
   constructor(
     private readonly request: SessionRequest,
     readonly response: SessionResponse,
-    private readonly runtime: SessionRuntime,
+    protected readonly runtime: SessionRuntime,
   ) {
-    this.#cookie = new ResponseCookie(request, response, runtime);
-    this.#session = new ExposedSession(request, runtime, this.#cookie, this);
+    this.cookie = new ResponseCookie(request, response, runtime);
+    this.exposed = new ExposedSession(request, runtime, this.cookie, this);
     attach(request, this);
   }
 
@@ -78,7 +78,7 @@ export class RequestSession implements AttachedSession, RequestParts {
 
   /** `req.sessionID` and `req.session.id`: the session's public name, which is the same when its secret changes. */
   get handle(): string | undefined {
-    return this.#session.loaded?.id.handle;
+    return this.exposed.loaded?.id.handle;
   }
 
   /** `req.sessionStore`. */
@@ -88,22 +88,22 @@ export class RequestSession implements AttachedSession, RequestParts {
 
   /** Makes `req.session`, unless that has been done. */
   expressSession(): ExpressSession | undefined {
-    return this.#session.expressSession();
+    return this.exposed.expressSession();
   }
 
   /** The version in the store; `undefined` while the store has none. */
   get record(): SessionRecord | undefined {
-    return this.#session.record;
+    return this.exposed.record;
   }
 
   /** The value of `session.passport`: the user's payload. */
   get passport(): { readonly user?: unknown } | undefined {
-    return this.#session.loaded?.passport;
+    return this.exposed.loaded?.passport;
   }
 
   /** The user whose data the session has: who is logged in or, where the data was kept at a logout, who was. */
   get owner(): string | undefined {
-    return this.#session.loaded?.owner;
+    return this.exposed.loaded?.owner;
   }
 
   /** The user restored from this very session, or logged in on it. Never what other code has put at `req.user`. */
@@ -126,26 +126,26 @@ export class RequestSession implements AttachedSession, RequestParts {
   /** What a guarded route responds to a request without a user, if that is not 401. */
   get guardFailure(): HttpException | undefined {
     const { onStoreError } = this.runtime.options;
-    const isStoreFailure = this.#failure instanceof SessionStoreUnavailableException;
-    return isStoreFailure && onStoreError === 'anonymous' ? undefined : this.#failure;
+    const isStoreFailure = this.failure instanceof SessionStoreUnavailableException;
+    return isStoreFailure && onStoreError === 'anonymous' ? undefined : this.failure;
   }
 
   /** Why the session of the request's cookie is not live any more; `undefined` where it is, or nobody knows. */
   get signOutReason(): SignOutReason | undefined {
-    return this.#session.signOutReason;
+    return this.exposed.signOutReason;
   }
 
   // For the loader. ------------------------------------------------------------------------------------------------
 
   /** A new, empty session. */
   begin(): void {
-    this.#session.begin();
+    this.exposed.begin();
   }
 
   /** The session that the request's cookie names. */
   resume({ record, values }: FoundSession, id: SessionId, hasOlderSignature: boolean): void {
-    this.#cookie.leave();
-    this.#session.expose(new LoadedSession(id, record, values, hasOlderSignature));
+    this.cookie.leave();
+    this.exposed.expose(new LoadedSession(id, record, values, hasOlderSignature));
   }
 
   /** The request's user from now on; `undefined` for nobody, though the session stays as it is. */
@@ -155,12 +155,12 @@ export class RequestSession implements AttachedSession, RequestParts {
 
   /** The session that these ids of the request name is not live any more. */
   noteEnd(ids: readonly SessionId[], ended: EndedSession | undefined): void {
-    this.#session.noteEnd(ids, ended);
+    this.exposed.noteEnd(ids, ended);
   }
 
   /** A login has just replaced the request's anonymous session. */
   superseded(): void {
-    this.#cookie.supersede();
+    this.cookie.supersede();
   }
 
   /**
@@ -170,8 +170,8 @@ export class RequestSession implements AttachedSession, RequestParts {
   signedOut(reason: SignOutReason, wasLive: boolean): void {
     this.begin();
     if (wasLive) {
-      this.#session.noteSignOut(reason);
-      this.#cookie.clear();
+      this.exposed.noteSignOut(reason);
+      this.cookie.clear();
     }
   }
 
@@ -179,7 +179,7 @@ export class RequestSession implements AttachedSession, RequestParts {
   giveUp(error: unknown): void {
     const isKnown = error instanceof SessionStoreUnavailableException;
     this.#failure = isKnown ? error : new SessionStoreUnavailableException(error);
-    this.#session.remove();
+    this.exposed.remove();
   }
 
   /** The user could not be looked up: the request goes on without a user. */
@@ -191,12 +191,12 @@ export class RequestSession implements AttachedSession, RequestParts {
 
   /** The request does not count as activity. */
   markPassive(): void {
-    this.#session.markPassive();
+    this.exposed.markPassive();
   }
 
   /** Opens a session for this user under a new id. When it resolves, that is stored and the former one has ended. */
   logIn(newLogin: NewLogin, user: unknown): Promise<void> {
-    return this.#session.run(async () => {
+    return this.exposed.run(async () => {
       this.#checkLogInPossible();
       const { userId } = newLogin.login;
       const id = newUserSessionId(userId);
@@ -208,9 +208,9 @@ export class RequestSession implements AttachedSession, RequestParts {
 
   /** Gives the session a new id after a new proof of who the user is. It keeps its data and its limits. */
   reauthenticate(proof: Pick<LoginRecord, 'method' | 'stamp'>, user: unknown): Promise<void> {
-    return this.#session.run(async () => {
+    return this.exposed.run(async () => {
       this.#checkLogInPossible();
-      const { loaded } = this.#session;
+      const { loaded } = this.exposed;
       const former = loaded?.record;
       if (loaded === undefined || former?.login === undefined) {
         throw new UnauthenticatedException();
@@ -220,7 +220,7 @@ export class RequestSession implements AttachedSession, RequestParts {
         recordOfStepUp(id, data, replaced, proof, this.runtime.clock.now()),
       );
       if (result.outcome === 'ended') {
-        this.#session.lose(loaded, result);
+        this.exposed.lose(loaded, result);
         this.setUser(undefined);
         throw new UnauthenticatedException(this.signOutReason);
       }
@@ -230,27 +230,27 @@ export class RequestSession implements AttachedSession, RequestParts {
 
   /** Ends the session. When it resolves, the store has ended it, and the response clears the browser's cookie. */
   logOut(keep: Record<string, unknown> = {}): Promise<void> {
-    return this.#session.run(async () => {
-      if (this.#failure instanceof SessionStoreUnavailableException) {
-        throw this.#failure;
+    return this.exposed.run(async () => {
+      if (this.failure instanceof SessionStoreUnavailableException) {
+        throw this.failure;
       }
-      const { loaded } = this.#session;
+      const { loaded } = this.exposed;
       const owner = loaded?.owner;
-      const wasLive = loaded !== undefined && (await this.#session.end(loaded));
-      this.#session.begin().inherit(owner);
+      const wasLive = loaded !== undefined && (await this.exposed.end(loaded));
+      this.exposed.begin().inherit(owner);
       if (Object.keys(keep).length > 0) {
         Object.assign(this.request.session ?? {}, keep);
       }
       // A session that had ended before left the browser then, or a login in another tab has replaced its cookie.
       if (wasLive) {
-        this.#cookie.clear();
+        this.cookie.clear();
       }
     });
   }
 
   /** Changes what is stored beside the session's data. Returns false when nothing was changed. */
   amend(amendment: Amendment): Promise<boolean> {
-    return this.#session.amend(amendment);
+    return this.exposed.amend(amendment);
   }
 
   /** The executions that a proof of the login has been used up for: a request, each message, each GraphQL field. */
@@ -260,8 +260,8 @@ export class RequestSession implements AttachedSession, RequestParts {
 
   /** Stores what has to be stored before the response may go out; `undefined` when that is nothing. */
   commit(): Promise<void> | undefined {
-    const committing = this.#session.commit();
-    if (this.#opened === undefined || this.#cookie.isSent) {
+    const committing = this.exposed.commit();
+    if (this.#opened === undefined || this.cookie.isSent) {
       return committing;
     }
     if (committing === undefined) {
@@ -274,21 +274,21 @@ export class RequestSession implements AttachedSession, RequestParts {
 
   /** Whether {@link writeHeaders} may set any. */
   get hasHeaders(): boolean {
-    return this.response.statusCode === 503 || this.#cookie.hasHeader || this.#caching?.hasHeaders === true;
+    return this.response.statusCode === 503 || this.cookie.hasHeader || this.#caching?.hasHeaders === true;
   }
 
   /** Sets the response's headers: the cookie, what caches may do and, on a 503, when to try again. */
   writeHeaders(): void {
-    if (this.response.statusCode === 503 && (this.#session.hasFailed || this.#failure !== undefined)) {
+    if (this.response.statusCode === 503 && (this.exposed.hasFailed || this.#failure !== undefined)) {
       this.response.setHeader('Retry-After', RETRY_AFTER);
     }
-    this.#cookie.writeHeader(isSessionExposed(this.request));
+    this.cookie.writeHeader(isSessionExposed(this.request));
     this.#caching?.writeHeaders();
   }
 
   /** The response failed, or nobody waits for it. Its cookie is not sent, and a session that it opened ends. */
   discard(): void {
-    this.#cookie.leave();
+    this.cookie.leave();
     this.#caching?.discard();
     if (this.#opened !== undefined) {
       this.repository.logOut(this.#opened).catch(() => undefined); // Otherwise it expires unused.
@@ -296,27 +296,27 @@ export class RequestSession implements AttachedSession, RequestParts {
   }
 
   async #open(id: SessionId, record: SessionRecord, user: unknown): Promise<void> {
-    if (this.#cookie.isAbandoned || this.#cookie.isSent) {
+    if (this.cookie.isAbandoned || this.cookie.isSent) {
       await this.repository.logOut(record); // Meanwhile: no browser gets its id.
       throw new CookieNotSendableException('The client has hung up, or the response has begun.');
     }
-    this.#session.expose(new LoadedSession(id, record, parseData(record.data)));
-    this.#cookie.issue(id, record);
+    this.exposed.expose(new LoadedSession(id, record, parseData(record.data)));
+    this.cookie.issue(id, record);
     this.#opened = record;
     this.setUser(user);
   }
 
   #endIfAbandoned(): void {
-    if (this.#cookie.isAbandoned) {
+    if (this.cookie.isAbandoned) {
       this.discard();
     }
   }
 
   #checkLogInPossible(): void {
-    if (this.#failure instanceof SessionStoreUnavailableException) {
-      throw this.#failure;
+    if (this.failure instanceof SessionStoreUnavailableException) {
+      throw this.failure;
     }
     // Otherwise the login would end other sessions of this browser or user, for one whose id no browser gets.
-    this.#cookie.checkSendable();
+    this.cookie.checkSendable();
   }
 }

@@ -1,6 +1,9 @@
+import { IncomingMessage, ServerResponse } from 'node:http';
+import { Socket } from 'node:net';
 import { commitBeforeFirstByte } from '../http/commit-gate.js';
 import type { RouteMatcher } from '../http/route-matcher.js';
 import type { SessionRequest, SessionResponse } from '../http/session-request.js';
+import { ConnectedSession, type Refusal } from './connected-session.js';
 import { RequestSession, requestSessionOf } from './request-session.js';
 import { type Next, SessionCommit } from './session-commit.js';
 import { SessionLoader } from './session-loader.js';
@@ -26,6 +29,8 @@ import type { SessionRuntime } from './session-runtime.js';
  */
 export class SessionMiddleware {
   private readonly loader: SessionLoader;
+  /** Stands for the response to a request that opens a connection: nothing can be sent by it. */
+  private readonly noResponse = new ServerResponse(new IncomingMessage(new Socket()));
 
   /** @internal It needs nothing but a Node request and response. */
   constructor(
@@ -56,4 +61,26 @@ export class SessionMiddleware {
       next();
     }, next);
   };
+
+  /**
+   * Reads the session of a request that opens a connection, as that of any request. `undefined` where the path has no
+   * session.
+   *
+   * @internal
+   */
+  async connect(request: SessionRequest, refusal: Refusal): Promise<ConnectedSession | undefined> {
+    const { cookies, repository } = this.runtime;
+    if (this.isExcluded(request) || !cookies.covers(request)) {
+      return undefined;
+    }
+    const presented = cookies.read(request);
+    const session = new ConnectedSession(request, this.noResponse, this.runtime, refusal);
+    this.runtime.addPassportMethods(request);
+    if (presented.length === 0 && !repository.disconnected) {
+      session.begin();
+    } else {
+      await this.loader.load(request, session, presented);
+    }
+    return session;
+  }
 }

@@ -3,6 +3,7 @@ import { pathToRegexp } from 'path-to-regexp';
 import type { SessionRequest } from '../http/session-request.js';
 import type { Device } from '../model/session-info.js';
 import type {
+  ConnectionOptions,
   Duration,
   ResolvedSessionAuthOptions,
   RoutePattern,
@@ -23,6 +24,7 @@ const KNOWN_OPTIONS: Record<keyof SessionAuthOptions, true> = {
   cookie: true,
   lifetime: true,
   maxSessions: true,
+  connections: true,
   onStoreError: true,
   redisTimeout: true,
   warnAtBytes: true,
@@ -60,8 +62,9 @@ export function resolveOptions(
     cookie: resolveCookie(options.cookie ?? {}, production),
     lifetime: resolveLifetime(options.lifetime ?? {}, options.store !== undefined),
     maxSessions: resolveMaxSessions(options),
+    connections: resolveConnections(options.connections ?? {}),
     onStoreError: oneOf('onStoreError', options.onStoreError ?? 'fail', ['fail', 'anonymous']),
-    redisTimeout: resolveRedisTimeout(options.redisTimeout ?? 500),
+    redisTimeout: timerDuration('redisTimeout', options.redisTimeout ?? 500, 'what a request may wait, such as "2s"'),
     warnAtBytes: resolveWarnAtBytes(options.warnAtBytes ?? 65_536),
     device: resolveDevice(options.device),
     serializers: resolveSerializers(options.serializers),
@@ -127,13 +130,21 @@ function isCount(value: unknown): boolean {
   return Number.isSafeInteger(value) && Number(value) > 0;
 }
 
-function resolveRedisTimeout(timeout: Duration): number {
-  const value = milliseconds('redisTimeout', timeout);
+function resolveConnections(connections: ConnectionOptions): ResolvedSessionAuthOptions['connections'] {
+  demand(isObject(connections), 'connections', 'it is no object', 'As in { recheck: "30s" }.');
+  refuseUnknown(connections, { recheck: true }, 'connections.');
+  const remedy = 'how long a connection may outlive its session, such as "30s"';
+  return { recheck: timerDuration('connections.recheck', connections.recheck ?? '30s', remedy) };
+}
+
+/** A duration that a timer can run for. */
+function timerDuration(option: string, duration: Duration, remedy: string): number {
+  const value = milliseconds(option, duration);
   demand(
     value <= LONGEST_TIMER,
-    'redisTimeout',
-    `${JSON.stringify(timeout)} is longer than a timer can run (${LONGEST_TIMER} ms, 24.8 days)`,
-    'Give what a request may wait, such as "2s".',
+    option,
+    `${JSON.stringify(duration)} is longer than a timer can run (${LONGEST_TIMER} ms, 24.8 days)`,
+    `Give ${remedy}.`,
   );
   return value;
 }

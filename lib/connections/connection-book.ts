@@ -1,0 +1,59 @@
+import { type OpenConnection, WatchedSession } from './watched-session.js';
+
+/** The open connections of this process, by session. */
+export class ConnectionBook implements Iterable<WatchedSession> {
+  readonly #sessions = new Map<string, WatchedSession>();
+
+  /** How many sessions have connections open. */
+  get size(): number {
+    return this.#sessions.size;
+  }
+
+  /** The sessions, those first that the store was asked about longest ago. */
+  [Symbol.iterator](): Iterator<WatchedSession> {
+    return this.#sessions.values();
+  }
+
+  get(handle: string): WatchedSession | undefined {
+    return this.#sessions.get(handle);
+  }
+
+  has(session: WatchedSession): boolean {
+    return this.#sessions.get(session.handle) === session;
+  }
+
+  enter(connection: OpenConnection, handle: string): WatchedSession {
+    const session = this.#sessions.get(handle) ?? new WatchedSession(handle);
+    this.#sessions.set(handle, session);
+    session.connections.add(connection);
+    connection.session = session;
+    return session;
+  }
+
+  /** A connection is closed. Returns false when it was closed before. */
+  leave(connection: OpenConnection): boolean {
+    const { session } = connection;
+    connection.session = undefined;
+    session?.connections.delete(connection);
+    if (session?.connections.size === 0 && this.has(session)) {
+      this.#sessions.delete(session.handle);
+    }
+    return session !== undefined;
+  }
+
+  /** The store is asked about this session: the others come first from now on. */
+  asked(session: WatchedSession): void {
+    if (this.#sessions.delete(session.handle)) {
+      this.#sessions.set(session.handle, session);
+    }
+  }
+
+  /** The number of connections of the sessions whose handle is this one or begins so. */
+  count(handle: string): number {
+    if (this.#sessions.has(handle)) {
+      return this.#sessions.get(handle)?.connections.size ?? 0;
+    }
+    const sessions = [...this].filter((session) => session.handle.startsWith(handle));
+    return sessions.reduce((sum, { connections }) => sum + connections.size, 0);
+  }
+}

@@ -1,0 +1,126 @@
+import type { HttpException } from '@nestjs/common';
+import type { SessionRequest, SessionResponse } from '../http/session-request.js';
+import { isTouchDue } from '../model/lifetime.js';
+import { EMPTY, parseData } from '../model/session-data.js';
+import type { SessionRecord } from '../model/session-record.js';
+import { CookieNotSendableException, type SignOutReason } from '../session-auth.errors.js';
+import { LoadedSession } from './loaded-session.js';
+import { RequestSession } from './request-session.js';
+import type { SessionRuntime } from './session-runtime.js';
+
+/** What the request of an open connection needs to know of it. */
+export interface ConnectionLink {
+  /**
+   * Settles when the session is known to live, or has ended.
+   *
+   * @throws SessionStoreUnavailableException where that cannot be told now
+   */
+  confirm(): Promise<void>;
+}
+
+/** An error in the form in which a connection's transport reports one. */
+export type Refusal = (reason: HttpException) => Promise<Error>;
+
+const NO_COOKIE = 'An open connection cannot set the session cookie. Log in by an HTTP request, and connect again.';
+
+/**
+ * The session of a request that has opened a connection, for all messages of that. It is read as the session of any
+ * request, and followed from then on: a step-up gives it another handle, other requests change its data, and it may end.
+ */
+export class ConnectedSession extends RequestSession {
+  /** Tells the connections that can end with their session from others. */
+  link: ConnectionLink | undefined;
+  #failure: HttpException | undefined;
+
+  /** @param response stands for the response, which has been sent: no cookie is set */
+  constructor(
+    request: SessionRequest,
+    response: SessionResponse,
+    runtime: SessionRuntime,
+    private readonly refusal: Refusal,
+  ) {
+    super(request, response, runtime);
+    this.cookie.writeHeader(false);
+  }
+
+  /** Makes sure, before a message is handled, that the session lives. Never rejects: see {@link failure}. */
+  async confirm(): Promise<void> {
+    try {
+      await this.link?.confirm();
+      this.#failure = undefined;
+    } catch (error) {
+      this.#failure = error as HttpException;
+    }
+  }
+
+  /** The store could not be reached when the last message needed it, or when the connection was opened. */
+  override get failure(): HttpException | undefined {
+    return this.#failure ?? super.failure;
+  }
+
+  override get user(): unknown {
+    return this.#failure === undefined ? super.user : undefined;
+  }
+
+  /** The store has this version of the session, perhaps under another handle. */
+  follow(record: SessionRecord): void {
+    const { loaded } = this.exposed;
+    const known = loaded?.record;
+    if (loaded === undefined || known === undefined) {
+      return; // It has logged out by itself.
+    }
+    const isSame = known.handle === record.handle;
+    if (isSame && known.version === record.version) {
+      loaded.touched(Math.max(known.seenAt, record.seenAt));
+    } else if (!isSame || known.version < record.version) {
+      const id = isSame ? loaded.id : { handle: record.handle, secret: '' }; // Nobody here shows the new secret.
+      this.exposed.expose(new LoadedSession(id, record, parseData(record.data)));
+    }
+  }
+
+  /** The session has ended. */
+  lost(reason: SignOutReason): void {
+    this.exposed.noteSignOut(reason);
+    this.setUser(undefined);
+    this.exposed.begin();
+  }
+
+  /** A message counts as activity, which is written down now and then. */
+  touch(): void {
+    const { lifetime, clock } = this.runtime;
+    const { loaded } = this.exposed;
+    const now = clock.now();
+    if (loaded?.record !== undefined && isTouchDue(loaded.record, lifetime, now)) {
+      void this.repository.touch(loaded.record, now);
+      loaded.touched(now);
+    }
+  }
+
+  /** The session's data as last read, as a frozen copy: nothing that a handler would change in it could be saved. */
+  get frozenData(): object {
+    return frozen({ ...parseData(this.record?.data ?? EMPTY), id: this.handle });
+  }
+
+  /** Always fails, since no cookie can be set. */
+  override async logIn(): Promise<void> {
+    throw await this.refusal(new CookieNotSendableException(NO_COOKIE));
+  }
+
+  /** Likewise. */
+  override reauthenticate(): Promise<void> {
+    return this.logIn();
+  }
+}
+
+/** The session, if it is that of an open connection. Its class may have been loaded twice, in two module formats. */
+export function connectedSession(session: RequestSession | undefined): ConnectedSession | undefined {
+  return session !== undefined && 'frozenData' in session ? (session as ConnectedSession) : undefined;
+}
+
+function frozen<T>(value: T): T {
+  if (typeof value === 'object' && value !== null) {
+    Object.values(value).forEach(frozen);
+    Object.freeze(value);
+  }
+  return value;
+}

@@ -1,0 +1,202 @@
+import { ServerResponse, type Server } from 'node:http';
+import type { Socket } from 'node:net';
+import { WebSocketServer } from 'ws';
+import {
+  SessionAuthService,
+  SessionConnections,
+  SessionMiddleware,
+  SessionRegistry,
+  type SessionRequest,
+  SessionUnavailableException,
+  UserSerializer,
+} from '../../lib/index.js';
+import { LocalStrategy, TestApplication, type TestApplicationOptions, type User } from '../support/application.js';
+import type { Browser } from '../support/browser.js';
+import { cookieFor, cookieOf, idOf, responseTo, sessionsIn } from '../support/devices.js';
+import { eventually } from '../support/eventually.js';
+import { HOUR, DAY } from '../support/session-stores.js';
+import { TestSocket } from '../support/web-socket.js';
+
+const gone = new Set<string>();
+
+class VanishingSerializer extends UserSerializer<User, User> {
+  serializeUser(user: User) {
+    return user;
+  }
+  deserializeUser(user: User) {
+    return gone.has(user.id) ? null : user;
+  }
+}
+
+describe.each(['memory', 'redis'])('connections that are registered, with sessions in %s,', (where) => {
+  const open: TestSocket[] = [];
+  afterEach(() => {
+    for (const socket of open.splice(0)) socket.close();
+    gone.clear();
+  });
+  const home = sessionsIn(where);
+  let application: TestApplication;
+  let connections: SessionConnections;
+
+  /** An application whose bare WebSocket server registers each connection. */
+  async function start(options: TestApplicationOptions['options'] = {}): Promise<void> {
+    application = await home.start({ options, providers: [VanishingSerializer, LocalStrategy] });
+    connections = application.app.get(SessionConnections);
+    const { use } = application.app.get(SessionMiddleware);
+    const sockets = new WebSocketServer({ noServer: true });
+    const server = application.app.getHttpServer() as Server;
+    server.on('upgrade', (request: SessionRequest, socket: Socket, head: Buffer) => {
+      use(request, new ServerResponse(request), () => {
+        sockets.handleUpgrade(request, socket, head, (client) => {
+          const release = connections.register(request, ({ reason }) => {
+            client.close(4401, reason);
+          });
+          client.once('close', release);
+        });
+      });
+    });
+  }
+
+  const connect = async (visitor: Browser) => {
+    const socket = await TestSocket.open(application, visitor);
+    open.push(socket);
+    return socket;
+  };
+
+  type Visit = Awaited<ReturnType<typeof arrive>>;
+  const ENDS: [cause: string, reason: string, end: (visit: Visit) => Promise<unknown>, endsOthers?: true][] = [
+    ['a logout', 'logged_out', ({ browser }) => browser.post('/logout')],
+    ['a revocation', 'revoked', ({ registry, handle }) => registry.revoke('1', handle)],
+    ['a revocation of all', 'revoked', ({ registry }) => registry.revokeAll('1')],
+    ['a revocation of everyone', 'revoked', ({ registry }) => registry.revokeEveryone(), true],
+    ['new credentials', 'credentials_changed', ({ registry }) => registry.credentialsChanged('1')],
+    ['disabling the user', 'revoked', ({ registry }) => registry.userDisabled('1')],
+    ['a login on one device too many', 'limit', () => application.loggedIn()],
+    ['a copied cookie', 'reuse_detected', ({ handle }) => showCopyOf(handle)],
+    ['a login of another user in the browser', 'logged_out', ({ browser }) => logInGrace(browser), true],
+    [
+      'the loss of the user',
+      'revoked',
+      async ({ browser }) => {
+        gone.add('1');
+        await browser.get('/me');
+      },
+    ],
+    ['an hour without use', 'expired', () => Promise.resolve(application.clock.advance(HOUR)), true],
+    ['the absolute limit', 'expired', () => Promise.resolve(application.clock.advance(DAY)), true],
+  ];
+
+  async function arrive() {
+    const browser = await application.loggedIn();
+    const { handle } = idOf(browser);
+    return { browser, handle, registry: application.app.get(SessionRegistry) };
+  }
+  const logInGrace = (browser: Browser) => browser.post('/login', { json: { username: 'grace', password: 'hopper' } });
+  const showCopyOf = (handle: string) => responseTo(application, cookieFor({ handle, secret: 'x'.repeat(43) }));
+
+  it.each(ENDS)('are closed by %s, with the reason %s', async (_, reason, end, endsOthers = false) => {
+    await start({ maxSessions: { limit: 1 }, connections: { recheck: 200 } });
+    const grace = await application.loggedIn('grace', 'hopper');
+    const visit = await arrive();
+    const [socket, tab] = [await connect(visit.browser), await connect(visit.browser)];
+    const other = await connect(grace);
+    expect(connections.count({ handle: visit.handle })).toBe(2);
+
+    await end(visit);
+
+    expect([await socket.end(), await tab.end()]).toEqual([
+      { code: 4401, reason },
+      { code: 4401, reason },
+    ]);
+    expect(connections.count({ user: '1' })).toBe(0);
+    expect(other.isOpen || endsOthers).toBe(true);
+    const closed = application.events.filter(({ type, userId }) => type === 'connection-closed' && userId === '1');
+    expect(closed).toEqual([
+      { type: 'connection-closed', at: expect.any(Date), userId: '1', handle: visit.handle, reason },
+      { type: 'connection-closed', at: expect.any(Date), userId: '1', handle: visit.handle, reason },
+    ]);
+  });
+
+  it('go over to the new id at a step-up, and end with that', async () => {
+    await start();
+    const { browser, handle, registry } = await arrive();
+    const socket = await connect(browser);
+
+    await browser.post('/proof/step-up');
+    const { handle: next } = idOf(browser);
+
+    expect(next).not.toBe(handle);
+    expect([connections.count({ handle }), connections.count({ handle: next })]).toEqual([0, 1]);
+    expect(socket.isOpen).toBe(true);
+    await registry.revoke('1', next);
+    expect(await socket.end()).toEqual({ code: 4401, reason: 'revoked' });
+  });
+
+  it('stay open while the secret rotates', async () => {
+    await start({ lifetime: { rotateEvery: '15m', rotationGrace: '30s' }, connections: { recheck: 50 } });
+    const { browser, handle } = await arrive();
+    const socket = await connect(browser);
+
+    for (let round = 0; round < 3; round++) {
+      application.clock.advance(16 * 60_000);
+      await browser.get('/me'); // Offers the next secret.
+      await browser.get('/me'); // Shows it.
+    }
+
+    expect(application.events.filter(({ type }) => type === 'rotated')).toHaveLength(3);
+    expect([socket.isOpen, connections.count({ handle })]).toEqual([true, 1]);
+  });
+
+  it('are not those of visitors who are not logged in', async () => {
+    await start();
+    const socket = await connect(application.browser());
+
+    expect([socket.isOpen, connections.count()]).toEqual([true, 0]);
+  });
+
+  it('are counted for as long as they are open', async () => {
+    await start();
+    const [ada, phone, grace] = [
+      await application.loggedIn(),
+      await application.loggedIn(),
+      await application.loggedIn('grace', 'hopper'),
+    ];
+    const first = await connect(ada);
+    for (const browser of [ada, phone, grace]) await connect(browser);
+    const counts = () => [
+      connections.count(),
+      connections.count({ user: '1' }),
+      connections.count({ user: { id: '2', name: 'Grace' } }),
+      connections.count({ handle: idOf(ada).handle }),
+      connections.count({ handle: idOf(phone).handle }),
+    ];
+
+    expect(counts()).toEqual([4, 3, 1, 2, 1]);
+    first.close();
+    await eventually('the book to forget it', () => connections.count() === 3);
+    expect(counts()).toEqual([3, 2, 1, 1, 1]);
+  });
+
+  it('are closed first when the application closes, and go on elsewhere', async () => {
+    await start();
+    const { browser } = await arrive();
+    const socket = await connect(browser);
+    const cookie = cookieOf(browser);
+
+    await application.close();
+
+    expect(await socket.end()).toEqual({ code: 4401, reason: 'shutting_down' });
+    expect(application.events.filter(({ type }) => type === 'connection-closed')).toEqual([]);
+    if (where !== 'memory') {
+      await start();
+      expect(await responseTo(application, cookie)).toEqual({ status: 200 });
+    }
+  });
+
+  it('cannot be registered by what is no request of the application', async () => {
+    await start();
+
+    expect(() => connections.register({ req: {} }, () => undefined)).toThrow(SessionUnavailableException);
+    expect(() => application.app.get(SessionAuthService).current({ req: {} })).toThrow(SessionUnavailableException);
+  });
+});
