@@ -25,6 +25,7 @@ import { isFastify, mountOnFastify } from './platform/fastify.js';
 import { middlewareProvider, PASSPORT_METHODS, passportMethodsProvider } from './platform/middleware-provider.js';
 import { seesNoTls } from './platform/sees-no-tls.js';
 import { RedisConnection } from './redis/redis-connection.js';
+import { RedisEndFeed } from './redis/redis-end-feed.js';
 import { RedisSessionStore } from './redis/redis-session-store.js';
 import { SessionRegistry } from './registry/session-registry.js';
 import { UserSerializers } from './serializer/user-serializers.js';
@@ -37,6 +38,7 @@ import {
 import { SessionReporter } from './session/session-reporter.js';
 import { SessionRepository } from './session/session-repository.js';
 import { SessionMiddleware } from './session/session.middleware.js';
+import type { EndFeed } from './store/end-feed.js';
 import { ForeignStoreAdapter } from './store/foreign-store-adapter.js';
 import { type AtomicSessionStore, SESSION_STORE } from './store/session-store.js';
 import { resolveOptions } from './validation/options.js';
@@ -118,7 +120,7 @@ const REDIS_CONNECTION = Symbol.for('nestjs-session-auth:redis-connection');
     { provide: STRATEGY_LOGIN, useClass: StrategyLogin },
     SessionAuthService,
     SessionRegistry,
-    { provide: END_FEED, useValue: null },
+    { provide: END_FEED, inject: [SESSION_AUTH_OPTIONS, REDIS_CONNECTION], useFactory: createEndFeed },
     SessionConnections,
     passportMethodsProvider,
     middlewareProvider,
@@ -213,6 +215,14 @@ function createConnection(options: ResolvedSessionAuthOptions, boot: BootEnd): R
   const connection = new RedisConnection(options.redis, options.redisTimeout);
   boot.opens(connection);
   return connection;
+}
+
+/** Where ends in other processes are heard of; `null` where the sessions are this process's own. */
+function createEndFeed(
+  { redis, prefix }: ResolvedSessionAuthOptions,
+  connection: RedisConnection | null,
+): EndFeed | null {
+  return redis === undefined || connection === null ? null : new RedisEndFeed(connection, redis, prefix);
 }
 
 /** The store that the options choose. */

@@ -10,7 +10,7 @@ export interface SessionId {
 }
 
 /** Characters of the tag at the start of a user's handle: 96 bits of the hash of the user id. */
-const USER_TAG_LENGTH = 16;
+export const USER_TAG_LENGTH = 16;
 /** Characters of the random rest at the end of every handle: 72 bits. */
 const REST_LENGTH = 12;
 /**

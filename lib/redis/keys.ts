@@ -5,6 +5,7 @@ import { splitHandle } from '../model/session-id.js';
  *
  *     sess:{TAG}REST   a session, or what remains of one that was ended
  *     sess:{TAG}       a user's index: a sorted set of the RESTs of their sessions, scored by expiry in milliseconds
+ *     sess:ended       a channel, which the scripts publish the end of each user's session to
  */
 
 /** The keys of a session: its own, that of its user's index, which it starts with, and its member of that index. */
@@ -12,6 +13,11 @@ export function keysOf(prefix: string, handle: string): { session: string; index
   const { tag, rest } = splitHandle(handle);
   const index = `${prefix}{${tag}}`;
   return { session: index + rest, index, rest };
+}
+
+/** The channel that tells of sessions that end. The scripts know its name too. */
+export function endChannel(prefix: string): string {
+  return `${prefix}ended`;
 }
 
 /** The key of the index of the user with this tag. */

@@ -23,6 +23,9 @@ export const LONGEST_PAUSE = 250;
 const SENTINEL_PING = 500;
 const SENTINEL_SILENCE = 1_500;
 
+/** How often a subscription's server is pinged, in milliseconds. One that is silent for three times as long is given up. */
+const SUBSCRIBER_PING = 5_000;
+
 /** No command queues while the client is disconnected, and only the module's own deadline holds. */
 const NODE = {
   disableOfflineQueue: true,
@@ -76,6 +79,43 @@ export function createOwnedClient(options: OwnedRedisOptions, sockets: EndOfSock
     commandOptions: { ...NODE.commandOptions, ...options.commandOptions, ...TEXTS },
     socket: { ...SOCKET, ...options.socket, ...ended },
   });
+}
+
+/** A client of one server for a subscription. It does not connect again by itself, and replies to pings or ends. */
+export interface SubscriberClient extends OwnedClient {
+  subscribe(channel: string, listener: (message: string) => void): Promise<unknown>;
+}
+
+/** What a subscription takes of a client that commands are sent by: of each server's client, or of Sentinel's. */
+interface ServerClient {
+  readonly options?: { socket?: object };
+  duplicate?(overrides: object): SubscriberClient;
+  getMasterNode?(): object | undefined;
+}
+
+/**
+ * Creates a client for a subscription beside the client that commands are sent by. Any server of a cluster hears what is
+ * published by another. `undefined` for a client that tells nothing of its server, such as a given one of Sentinel.
+ *
+ * @param sockets closes its connection
+ */
+export async function createSubscriber(
+  client: RedisCommands,
+  { sentinel }: RedisOptions,
+  sockets: EndOfSockets,
+): Promise<SubscriberClient | undefined> {
+  const overrides = (socket: object | undefined) => ({
+    pingInterval: SUBSCRIBER_PING,
+    socket: { ...socket, reconnectStrategy: false, socketTimeout: 3 * SUBSCRIBER_PING, signal: sockets },
+  });
+  if (sentinel !== undefined) {
+    const node = sentinel.nodeClientOptions;
+    const master = (client as ServerClient).getMasterNode?.();
+    return createClient({ ...NODE, ...node, ...overrides({ ...node?.socket, ...master }) } as object);
+  }
+  const servers = serversOf<ServerClient>(client);
+  const server = await servers[Math.floor(Math.random() * servers.length)];
+  return server?.duplicate?.(overrides(server.options?.socket));
 }
 
 /** Every server that has keys of its own: a cluster's masters, or the only server. */

@@ -1,12 +1,7 @@
-import { ServerResponse, type Server } from 'node:http';
-import type { Socket } from 'node:net';
-import { WebSocketServer } from 'ws';
 import {
   SessionAuthService,
   SessionConnections,
-  SessionMiddleware,
   SessionRegistry,
-  type SessionRequest,
   SessionUnavailableException,
   UserSerializer,
 } from '../../lib/index.js';
@@ -15,6 +10,7 @@ import type { Browser } from '../support/browser.js';
 import { cookieFor, cookieOf, idOf, responseTo, sessionsIn } from '../support/devices.js';
 import { eventually } from '../support/eventually.js';
 import { HOUR, DAY } from '../support/session-stores.js';
+import { serveRegisteredSockets } from '../support/registered-sockets.js';
 import { TestSocket } from '../support/web-socket.js';
 
 const gone = new Set<string>();
@@ -42,19 +38,7 @@ describe.each(['memory', 'redis'])('connections that are registered, with sessio
   async function start(options: TestApplicationOptions['options'] = {}): Promise<void> {
     application = await home.start({ options, providers: [VanishingSerializer, LocalStrategy] });
     connections = application.app.get(SessionConnections);
-    const { use } = application.app.get(SessionMiddleware);
-    const sockets = new WebSocketServer({ noServer: true });
-    const server = application.app.getHttpServer() as Server;
-    server.on('upgrade', (request: SessionRequest, socket: Socket, head: Buffer) => {
-      use(request, new ServerResponse(request), () => {
-        sockets.handleUpgrade(request, socket, head, (client) => {
-          const release = connections.register(request, ({ reason }) => {
-            client.close(4401, reason);
-          });
-          client.once('close', release);
-        });
-      });
-    });
+    serveRegisteredSockets(application);
   }
 
   const connect = async (visitor: Browser) => {
@@ -64,7 +48,7 @@ describe.each(['memory', 'redis'])('connections that are registered, with sessio
   };
 
   type Visit = Awaited<ReturnType<typeof arrive>>;
-  const ENDS: [cause: string, reason: string, end: (visit: Visit) => Promise<unknown>, endsOthers?: true][] = [
+  const ENDS: [cause: string, reason: string, end: (visit: Visit) => Promise<unknown>, endsOthers?: boolean][] = [
     ['a logout', 'logged_out', ({ browser }) => browser.post('/logout')],
     ['a revocation', 'revoked', ({ registry, handle }) => registry.revoke('1', handle)],
     ['a revocation of all', 'revoked', ({ registry }) => registry.revokeAll('1')],

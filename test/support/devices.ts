@@ -162,6 +162,15 @@ export function sessionsIn(where: string) {
     refuseWrites(refused = true): Promise<void> {
       return redis!.refuseWrites(refused);
     },
+    /** How many clients listen to a channel. */
+    subscribers(channel: string): Promise<number> {
+      return redis!.subscribers(channel);
+    },
+    /** Cuts the lines of all who listen to channels, and works before they can listen again. */
+    async cutSubscribers(work: () => Promise<void>): Promise<void> {
+      await redis!.cutSubscribers();
+      await work();
+    },
     get client(): RedisClient {
       return redis!.client;
     },

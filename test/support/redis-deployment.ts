@@ -98,6 +98,17 @@ export class RedisDeployment {
     await this.#askAll('CONFIG', 'SET', 'min-replicas-to-write', refused ? '9' : '0');
   }
 
+  /** How many clients listen to a channel, by any server. */
+  async subscribers(channel: string): Promise<number> {
+    const replies = await this.#askAll('PUBSUB', 'NUMSUB', channel);
+    return replies.reduce((sum, reply) => sum + Number(/:(\d+)/.exec(reply)?.[1]), 0);
+  }
+
+  /** Cuts the lines of all who listen to channels. */
+  async cutSubscribers(): Promise<void> {
+    await this.#askAll('CLIENT', 'KILL', 'TYPE', 'PUBSUB');
+  }
+
   /** Calls per command, of all servers together. */
   commandStats(): Promise<Record<string, number>> {
     return this.servers.commandStats();

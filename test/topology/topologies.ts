@@ -36,7 +36,7 @@ export interface Masters {
 export const GLOB_PREFIX = 'a*b[c]?:';
 
 /** The rights that docs/operations.md tells to give; for another prefix, too, and for what walks over all keys. */
-function documentedRights(): string {
+export function documentedRights(): string {
   const operations = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
   const [, rights] = /^ACL SETUSER app on >password (.+)$/m.exec(operations) ?? [];
   if (rights === undefined) throw new Error('docs/operations.md has no ACL line');
