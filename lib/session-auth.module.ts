@@ -12,6 +12,9 @@ import { type AbstractHttpAdapter, DiscoveryModule, HttpAdapterHost, ModulesCont
 import type { Store } from 'express-session';
 import { END_FEED, SessionConnections } from './connections/session-connections.js';
 import { SessionEvents } from './events/session-events.js';
+import { GatewayAdapterHook } from './connections/gateway-adapter.js';
+import { GatewayGuards } from './connections/gateway-guards.js';
+import { GatewayHandshakes } from './connections/gateway-handshakes.js';
 import { logStoreErrors } from './events/store-error-log.js';
 import type { PassportRequestMethods } from './login/passport-request.js';
 import { SessionAuthService } from './login/session-auth.service.js';
@@ -124,6 +127,9 @@ const REDIS_CONNECTION = Symbol.for('nestjs-session-auth:redis-connection');
     SessionConnections,
     passportMethodsProvider,
     middlewareProvider,
+    GatewayGuards,
+    GatewayHandshakes,
+    GatewayAdapterHook,
   ],
   exports: [
     SESSION_AUTH_OPTIONS,

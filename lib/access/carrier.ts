@@ -14,7 +14,8 @@ const GRAPHQL_CONTEXT = 2;
 
 /**
  * Whatever leads to the request behind it: the request itself (Express's, Fastify's or Node's), a GraphQL context
- * (`{ req }`, `{ request }`, `{ reply }`, and graphql-ws's `{ extra }` and `{ req: { extra } }`), or a Socket.IO socket.
+ * (`{ req }`, `{ request }`, `{ reply }`, and graphql-ws's `{ extra }` and `{ req: { extra } }`), or a client of a gateway
+ * (a Socket.IO socket, a WebSocket of `ws`).
  *
  * @example
  * ```ts
@@ -37,7 +38,8 @@ export type Carrier =
   | { req: unknown }
   | { request: unknown }
   | { reply: unknown }
-  | { extra: unknown };
+  | { extra: unknown }
+  | { readonly readyState: number; send: (data: string) => unknown };
 
 /** The properties of carriers that lead to a request. What a sender says is at none of them. */
 interface Leads {
@@ -46,6 +48,15 @@ interface Leads {
   reply?: Leads | null;
   extra?: Leads | null;
   upgradeReq?: unknown;
+  [REQUEST]?: unknown;
+}
+
+/** Where a client that does not know its request keeps it: `ws` forgets it after the handshake. */
+const REQUEST = Symbol.for('nestjs-session-auth:request');
+
+/** Lets a client lead to the request that has opened its connection. */
+export function leadTo(request: SessionRequest, client: object): void {
+  Object.defineProperty(client, REQUEST, { value: request, configurable: true });
 }
 
 /**
@@ -93,8 +104,8 @@ export function responseOf(context: ExecutionContext): SessionResponse {
 
 /** The request behind a {@link Carrier}. */
 export function requestIn(carrier: unknown): SessionRequest | undefined {
-  const { req, request, reply, extra, upgradeReq } = (carrier ?? {}) as Leads;
-  return [carrier, req, request, reply?.request, extra?.request, req?.extra?.request, upgradeReq].find(isRequest);
+  const { req, request, reply, extra, upgradeReq, [REQUEST]: own } = (carrier ?? {}) as Leads;
+  return [carrier, own, req, request, reply?.request, extra?.request, req?.extra?.request, upgradeReq].find(isRequest);
 }
 
 /** Whether the server made this from a connection: Node's or Express's request, or one that has Node's at `raw`. */

@@ -7,6 +7,7 @@ import {
   type Type,
 } from '@nestjs/common';
 import { SessionUnavailableException } from '../session-auth.errors.js';
+import { connectedSession } from '../session/connected-session.js';
 import { requestSessionOf } from '../session/request-session.js';
 import { findRequest } from './carrier.js';
 import { refuse, requestOrRefuse } from './refusal.js';
@@ -79,7 +80,8 @@ export function CurrentUser(property?: string | Pipe, ...pipes: Pipe[]): Paramet
 }
 
 /**
- * Injects the live `request.session` into a handler: HTTP, GraphQL or WebSocket.
+ * Injects the live `request.session` into a handler: HTTP or GraphQL. For a message of an open connection it is a frozen
+ * copy of the session's data and its `id`: change the data by `SessionAuthService`.
  *
  * @throws SessionStoreUnavailableException (503) when the store could not be reached
  * @throws SessionUnavailableException (500) on a route without a session; a `WsException` or `RpcException` of the same
@@ -100,7 +102,15 @@ export function CurrentUser(property?: string | Pipe, ...pipes: Pipe[]): Paramet
 export const CurrentSession: () => ParameterDecorator = createParamDecorator(
   (_: unknown, context: ExecutionContext) => {
     const request = findRequest(context);
-    const { failure } = requestSessionOf(request) ?? {};
-    return request?.session ?? refuse(failure ?? new SessionUnavailableException(), context);
+    const session = requestSessionOf(request);
+    const connected = connectedSession(session);
+    const failure = session?.failure;
+    if (connected !== undefined && failure === undefined) {
+      return connected.frozenData;
+    }
+    return (
+      (connected === undefined ? request?.session : undefined) ??
+      refuse(failure ?? new SessionUnavailableException(), context)
+    );
   },
 );

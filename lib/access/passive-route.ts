@@ -1,4 +1,6 @@
 import { applyDecorators, type CanActivate, type ExecutionContext, Injectable, UseGuards } from '@nestjs/common';
+import { GUARDS_METADATA } from '@nestjs/common/constants.js';
+import { connectedSession } from '../session/connected-session.js';
 import { requestSessionOf } from '../session/request-session.js';
 import { findRequest } from './carrier.js';
 
@@ -6,9 +8,20 @@ import { findRequest } from './carrier.js';
 @Injectable()
 class PassiveRouteGuard implements CanActivate {
   canActivate(context: ExecutionContext): boolean {
-    requestSessionOf(findRequest(context))?.markPassive();
+    const session = requestSessionOf(findRequest(context));
+    if (connectedSession(session) === undefined) {
+      session?.markPassive(); // A message of an open connection is not its request: see isPassive().
+    }
     return true;
   }
+}
+
+/** Whether the route, or the handler of a message, is marked. Metadata tell, since its guard may come after others. */
+export function isPassive(context: ExecutionContext): boolean {
+  return [context.getHandler(), context.getClass()].some((target) => {
+    const guards: unknown = Reflect.getMetadata(GUARDS_METADATA, target);
+    return Array.isArray(guards) && guards.includes(PassiveRouteGuard);
+  });
 }
 
 /**

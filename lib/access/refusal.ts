@@ -10,10 +10,8 @@ import { findRequest } from './carrier.js';
  */
 export async function refuse(reason: HttpException, context: ExecutionContext): Promise<never> {
   switch (context.getType()) {
-    case 'ws': {
-      const { WsException } = await import('@nestjs/websockets');
-      throw new WsException(reason.getResponse());
-    }
+    case 'ws':
+      throw await wsException(reason);
     case 'rpc': {
       const { RpcException } = await import('@nestjs/microservices');
       throw new RpcException(reason.getResponse());
@@ -21,6 +19,14 @@ export async function refuse(reason: HttpException, context: ExecutionContext): 
     default:
       throw reason;
   }
+}
+
+/** The exception as a `WsException`. Its body is an object, so that Nest does not send the message back with it. */
+export async function wsException(reason: HttpException): Promise<Error> {
+  const { WsException } = await import('@nestjs/websockets');
+  const body = reason.getResponse();
+  const { code } = body as { code?: unknown };
+  return Object.assign(new WsException(body), { code });
 }
 
 /** The HTTP request behind a context. A context without one is refused, code `session_unavailable`. */

@@ -9,10 +9,12 @@ import {
 import { Reflector } from '@nestjs/core';
 import type { SessionRequest } from '../http/session-request.js';
 import { SessionUnavailableException, UnauthenticatedException } from '../session-auth.errors.js';
+import { connectedSession } from '../session/connected-session.js';
 import { type RequestSession, requestSessionOf } from '../session/request-session.js';
 import { findRequest } from './carrier.js';
 import { IS_PUBLIC } from './decorators.js';
 import { guardsOn, isMarked } from './marks.js';
+import { isPassive } from './passive-route.js';
 import { letsThrough, refuse } from './refusal.js';
 
 const OTHER_USER =
@@ -64,11 +66,16 @@ export class SessionGuard implements CanActivate {
       this.#logUnavailable(context);
       return letsThrough(await this.handleDenied(new SessionUnavailableException(), context));
     }
+    const connected = connectedSession(session);
+    await connected?.confirm();
     const isLoggedIn = session.user !== undefined && this.#isUserOf(session, request?.user);
     const reason = () => session.guardFailure ?? new UnauthenticatedException(session.signOutReason);
     const isAdmitted = isLoggedIn || letsThrough(await this.handleDenied(reason(), context));
     if (isAdmitted) {
       session.caching.admit();
+      if (connected !== undefined && !isPassive(context)) {
+        connected.touch();
+      }
     }
     return isAdmitted;
   }
@@ -126,7 +133,7 @@ export class SessionGuard implements CanActivate {
 }
 
 /** Whether an entry of `@UseGuards()`, a class or an object, is a `SessionGuard` or extends it. */
-function isSessionGuard(guard: unknown): boolean {
+export function isSessionGuard(guard: unknown): boolean {
   const prototype: unknown = typeof guard === 'function' ? guard.prototype : guard;
   return prototype === SessionGuard.prototype || prototype instanceof SessionGuard;
 }

@@ -71,13 +71,9 @@ export class RedisEndFeed implements EndFeed {
       const isLost = lossOf(client);
       await client.connect();
       await client.subscribe(this.#channel, (message) => {
-        if (!over.aborted) {
-          hear(message, listener);
-        }
+        hear(message, listener);
       });
-      if (!over.aborted) {
-        listener.onOpen();
-      }
+      listener.onOpen();
       await isLost;
     } finally {
       over.removeEventListener('abort', end);

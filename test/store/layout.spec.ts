@@ -280,8 +280,8 @@ function callsIn(commands: readonly RedisCommand[]): ScriptCall[] {
   for (const { name, args, inScript } of commands) {
     if (name === 'eval') {
       calls.push({ source: args[0]!, keys: args.slice(2, 2 + Number(args[1])), used: [] });
-    } else if (inScript && name !== 'time') {
-      calls.at(-1)!.used.push(args[0]!);
+    } else if (inScript && !['time', 'publish'].includes(name)) {
+      calls.at(-1)!.used.push(args[0]!); // A channel is no key.
     }
   }
   return calls;

@@ -65,6 +65,10 @@ export class TestSocket {
     return eventually('the socket to be closed', () => this.closed);
   }
 
+  async ended(): Promise<string> {
+    return (await this.end()).reason;
+  }
+
   close(): void {
     this.#socket.terminate();
   }

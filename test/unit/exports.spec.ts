@@ -30,6 +30,7 @@ describe('the public exports', () => {
        "SessionAuthModule",
        "SessionAuthService",
        "SessionConflictException",
+       "SessionConnections",
        "SessionEvents",
        "SessionGuard",
        "SessionMiddleware",
@@ -54,6 +55,8 @@ describe('the public exports', () => {
      [
        "Carrier",
        "Clock",
+       "ConnectionEnd",
+       "ConnectionOptions",
        "CookieOptions",
        "Device",
        "Duration",

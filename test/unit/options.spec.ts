@@ -57,6 +57,7 @@ describe('the defaults', () => {
         rotationGrace: MINUTE / 2,
       },
       maxSessions: undefined,
+      connections: { recheck: 30_000 },
       onStoreError: 'fail',
       redisTimeout: 500,
       warnAtBytes: 65_536,

@@ -1,0 +1,36 @@
+import { Inject, Injectable } from '@nestjs/common';
+import { wsException } from '../access/refusal.js';
+import { type ConnectionEnd, SessionConnections } from './session-connections.js';
+import type { SessionRequest } from '../http/session-request.js';
+import { requestSessionOf } from '../session/request-session.js';
+import { SessionMiddleware } from '../session/session.middleware.js';
+import { type ConnectionRefusal, type GatewayAddress, GatewayGuards } from './gateway-guards.js';
+
+/** How long a client may take to close its side, in milliseconds. Then it is cut off. */
+export const CLOSES_WITHIN = 1_000;
+
+/** What the servers of gateways need of the application, whatever they speak. */
+@Injectable()
+export class GatewayHandshakes {
+  constructor(
+    @Inject(SessionMiddleware) private readonly middleware: SessionMiddleware,
+    @Inject(SessionConnections) private readonly connections: SessionConnections,
+    @Inject(GatewayGuards) private readonly guards: GatewayGuards,
+  ) {}
+
+  /** Reads the session of the request that opens a connection. */
+  async read(request: SessionRequest): Promise<void> {
+    await this.middleware.connect(request, wsException);
+  }
+
+  /** Why a client is not let in there; `undefined` where it is. */
+  whyRefused(address: GatewayAddress, client: object): Promise<ConnectionRefusal | undefined> {
+    return this.guards.whyRefused(address, client);
+  }
+
+  /** Has an open connection closed with its session. Returns a function that releases it. */
+  register(request: SessionRequest, close: (end: ConnectionEnd) => void): () => void {
+    const hasSession = requestSessionOf(request) !== undefined; // A path may be excluded.
+    return hasSession ? this.connections.register(request, close) : () => undefined;
+  }
+}

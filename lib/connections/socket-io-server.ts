@@ -1,0 +1,154 @@
+import type { EventEmitter } from 'node:events';
+import type { ConnectionEnd } from './session-connections.js';
+import type { SessionRequest } from '../http/session-request.js';
+import type { ConnectionRefusal, GatewayAddress } from './gateway-guards.js';
+import { CLOSES_WITHIN, type GatewayHandshakes } from './gateway-handshakes.js';
+
+/* Socket.IO is an optional peer, so what is used of it is described here. */
+
+type AllowRequest = (
+  request: SessionRequest,
+  done: (error: string | null | undefined, isAllowed: boolean) => void,
+) => void;
+
+interface Engine extends EventEmitter {
+  readonly opts: { allowRequest?: AllowRequest };
+}
+
+/** A client's connection, which all its sockets share: one for each namespace. */
+interface EngineSocket extends EventEmitter {
+  readonly request: SessionRequest;
+  close(discard?: boolean): void;
+}
+
+interface Socket extends EventEmitter {
+  readonly conn: EngineSocket;
+  disconnect(): void;
+}
+
+interface Namespace extends EventEmitter {
+  readonly name: string;
+  use(middleware: (socket: Socket, next: (error?: Error) => void) => void): void;
+}
+
+/** A server of Socket.IO. */
+export interface SocketIoServer extends EventEmitter {
+  readonly engine?: Engine;
+  /** The namespace `/`. */
+  readonly sockets: Namespace;
+  bind(engine: Engine): SocketIoServer;
+  of(name: string): Namespace;
+}
+
+/** Has the clients of a Socket.IO server take part, in all its namespaces. */
+export class JoinedSocketIoServer {
+  readonly #sockets = new WeakMap<EngineSocket, Set<Socket>>();
+  /** Those that have been asked about. A recovered connection skips middleware. */
+  readonly #admitted = new WeakSet<Socket>();
+
+  constructor(
+    server: SocketIoServer,
+    private readonly address: Omit<GatewayAddress, 'namespace'>,
+    private readonly handshakes: GatewayHandshakes,
+  ) {
+    this.#joinNamespace(server.sockets);
+    server.on('new_namespace', (namespace: Namespace) => {
+      this.#joinNamespace(namespace);
+    });
+    if (server.engine !== undefined) {
+      this.#joinEngine(server.engine);
+    }
+    const bind = server.bind.bind(server);
+    server.bind = (engine) => {
+      this.#joinEngine(engine); // The server is attached to an HTTP server later, or to another one.
+      return bind(engine);
+    };
+  }
+
+  #joinEngine(engine: Engine): void {
+    const { allowRequest } = engine.opts;
+    engine.opts.allowRequest = (request, done) => {
+      const read = (): void => {
+        this.handshakes.read(request).then(
+          () => {
+            done(null, true);
+          },
+          () => {
+            done('Internal server error', false);
+          },
+        );
+      };
+      if (allowRequest === undefined) {
+        read();
+      } else {
+        allowRequest(request, (error, isAllowed) => {
+          if (isAllowed) {
+            read();
+          } else {
+            done(error, isAllowed);
+          }
+        });
+      }
+    };
+    engine.on('connection', (connection: EngineSocket) => {
+      const release = this.handshakes.register(connection.request, (end) => {
+        this.#close(connection, end);
+      });
+      connection.once('close', release);
+    });
+  }
+
+  #joinNamespace(namespace: Namespace): void {
+    const address = { ...this.address, namespace: namespace.name };
+    namespace.use((socket, next) => {
+      this.handshakes.whyRefused(address, socket).then((refusal) => {
+        this.#admitted.add(socket);
+        next(refusal && connectError(refusal));
+      }, next);
+    });
+    namespace.on('connection', (socket: Socket) => {
+      this.#connect(socket);
+      if (!this.#admitted.has(socket)) {
+        void this.handshakes.whyRefused(address, socket).then((refusal) => {
+          if (refusal !== undefined) {
+            turnAway(socket, refusal);
+          }
+        });
+      }
+    });
+  }
+
+  #connect(socket: Socket): void {
+    const sockets = this.#sockets.get(socket.conn) ?? new Set();
+    this.#sockets.set(socket.conn, sockets.add(socket));
+    socket.once('disconnect', () => {
+      sockets.delete(socket);
+    });
+  }
+
+  /** A client connects again by itself, unless it has been told in each namespace that it is disconnected. */
+  #close(connection: EngineSocket, { reason }: ConnectionEnd): void {
+    if (reason !== 'shutting_down') {
+      for (const socket of [...(this.#sockets.get(connection) ?? [])]) {
+        turnAway(socket, { code: 'unauthenticated', reason });
+      }
+    }
+    connection.close();
+    const timer = setTimeout(() => {
+      connection.close(true);
+    }, CLOSES_WITHIN).unref();
+    connection.once('close', () => {
+      clearTimeout(timer);
+    });
+  }
+}
+
+function turnAway(socket: Socket, refusal: ConnectionRefusal): void {
+  socket.emit('exception', refusal);
+  socket.disconnect();
+}
+
+/** The client hears of it as `connect_error`, with the refusal as the error's `data`. */
+function connectError(refusal: ConnectionRefusal): Error {
+  return Object.assign(new Error(refusal.message ?? refusal.code), { data: refusal });
+}

@@ -1,0 +1,106 @@
+import type { EventEmitter } from 'node:events';
+import { leadTo } from '../access/carrier.js';
+import type { ConnectionEnd } from './session-connections.js';
+import type { SessionRequest } from '../http/session-request.js';
+import type { ConnectionRefusal, GatewayAddress } from './gateway-guards.js';
+import { CLOSES_WITHIN, type GatewayHandshakes } from './gateway-handshakes.js';
+
+/* `ws` is an optional peer, so what is used of it is described here. */
+
+interface VerifyInfo {
+  readonly req: SessionRequest;
+}
+type Done = (isVerified: boolean, code?: number, message?: string, headers?: object) => void;
+type VerifyClient = ((info: VerifyInfo, done: Done) => void) | ((info: VerifyInfo) => boolean);
+
+/** A server of `ws`. */
+export interface WebSocketServer extends EventEmitter {
+  readonly options: { verifyClient?: VerifyClient | null };
+  handleUpgrade(...args: unknown[]): void;
+}
+
+interface WebSocketClient extends EventEmitter {
+  close(code: number, reason: string): void;
+  terminate(): void;
+}
+
+/** Close codes: RFC 6455, section 7.4, and one of the range that is the application's own, after HTTP's 401. */
+const GOING_AWAY = 1001;
+const TRY_AGAIN_LATER = 1013;
+const UNAUTHENTICATED = 4401;
+
+/** Has the clients of a `ws` server take part. */
+export class JoinedWebSocketServer {
+  /** By request: why its client is closed as soon as it is connected. Browsers learn no more of a refused handshake. */
+  readonly #refusals = new WeakMap<SessionRequest, ConnectionRefusal>();
+  readonly #refused = new WeakSet();
+
+  constructor(
+    { options }: WebSocketServer,
+    private readonly address: Omit<GatewayAddress, 'namespace'>,
+    private readonly handshakes: GatewayHandshakes,
+  ) {
+    const { verifyClient } = options;
+    options.verifyClient = (info: VerifyInfo, done: Done) => {
+      this.#verify(verifyClient ?? undefined, info, done).catch(() => {
+        done(false, 500);
+      });
+    };
+  }
+
+  /** The client was turned away, so no gateway hears of it. */
+  hasRefused(client: object): boolean {
+    return this.#refused.has(client);
+  }
+
+  /** A client is connected. Called before any gateway hears of it. */
+  connect(client: WebSocketClient, request: SessionRequest): void {
+    leadTo(request, client);
+    const refusal = this.#refusals.get(request);
+    if (refusal !== undefined) {
+      this.#refused.add(client);
+      const { statusCode = 401, code = 'unauthenticated', reason = code } = refusal;
+      close(client, statusCode >= 500 ? TRY_AGAIN_LATER : UNAUTHENTICATED, reason);
+      return;
+    }
+    const release = this.handshakes.register(request, ({ reason }: ConnectionEnd) => {
+      close(client, reason === 'shutting_down' ? GOING_AWAY : UNAUTHENTICATED, reason);
+    });
+    client.once('close', release);
+  }
+
+  async #verify(own: VerifyClient | undefined, info: VerifyInfo, done: Done): Promise<void> {
+    const verdict = await verdictOf(own, info);
+    if (verdict[0]) {
+      await this.handshakes.read(info.req);
+      const refusal = await this.handshakes.whyRefused({ ...this.address, namespace: '/' }, info.req);
+      if (refusal !== undefined) {
+        this.#refusals.set(info.req, refusal);
+      }
+    }
+    done(...verdict);
+  }
+}
+
+/** What the application's own `verifyClient` says, in either of its forms. */
+function verdictOf(own: VerifyClient | undefined, info: VerifyInfo): Promise<Parameters<Done>> {
+  return new Promise((resolve) => {
+    if (own === undefined || own.length < 2) {
+      resolve([own === undefined || (own as (info: VerifyInfo) => boolean)(info)]);
+    } else {
+      own(info, (...verdict) => {
+        resolve(verdict);
+      });
+    }
+  });
+}
+
+function close(client: WebSocketClient, code: number, reason: string): void {
+  client.close(code, reason);
+  const timer = setTimeout(() => {
+    client.terminate();
+  }, CLOSES_WITHIN).unref();
+  client.once('close', () => {
+    clearTimeout(timer);
+  });
+}
