@@ -34,6 +34,7 @@ interface Namespace extends EventEmitter {
 /** A server of Socket.IO. */
 export interface SocketIoServer extends EventEmitter {
   readonly engine?: Engine;
+  readonly opts: { connectionStateRecovery?: { skipMiddlewares?: boolean } };
   /** The namespace `/`. */
   readonly sockets: Namespace;
   bind(engine: Engine): SocketIoServer;
@@ -43,14 +44,16 @@ export interface SocketIoServer extends EventEmitter {
 /** Has the clients of a Socket.IO server take part, in all its namespaces. */
 export class JoinedSocketIoServer {
   readonly #sockets = new WeakMap<EngineSocket, Set<Socket>>();
-  /** Those that have been asked about. A recovered connection skips middleware. */
-  readonly #admitted = new WeakSet<Socket>();
 
   constructor(
     server: SocketIoServer,
     private readonly address: Omit<GatewayAddress, 'namespace'>,
     private readonly handshakes: GatewayHandshakes,
   ) {
+    const { connectionStateRecovery } = server.opts;
+    if (connectionStateRecovery !== undefined) {
+      connectionStateRecovery.skipMiddlewares = false; // The session may have ended meanwhile.
+    }
     this.#joinNamespace(server.sockets);
     server.on('new_namespace', (namespace: Namespace) => {
       this.#joinNamespace(namespace);
@@ -101,20 +104,12 @@ export class JoinedSocketIoServer {
   #joinNamespace(namespace: Namespace): void {
     const address = { ...this.address, namespace: namespace.name };
     namespace.use((socket, next) => {
-      this.handshakes.whyRefused(address, socket).then((refusal) => {
-        this.#admitted.add(socket);
+      void this.handshakes.whyRefused(address, socket).then((refusal) => {
         next(refusal && connectError(refusal));
-      }, next);
+      });
     });
     namespace.on('connection', (socket: Socket) => {
       this.#connect(socket);
-      if (!this.#admitted.has(socket)) {
-        void this.handshakes.whyRefused(address, socket).then((refusal) => {
-          if (refusal !== undefined) {
-            turnAway(socket, refusal);
-          }
-        });
-      }
     });
   }
 

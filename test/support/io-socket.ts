@@ -44,6 +44,18 @@ export class TestIoSocket {
     return socket;
   }
 
+  /** The same connection, in another namespace. */
+  async alsoIn(path: string): Promise<TestIoSocket> {
+    const socket = new TestIoSocket(this.socket.io.socket(path));
+    await eventually('the socket to open', () => socket.isOpen || socket.refused);
+    return socket;
+  }
+
+  /** Loses its connection, and comes again by itself. */
+  drop(): void {
+    this.socket.io.engine.close();
+  }
+
   get isOpen(): boolean {
     return this.socket.connected;
   }
