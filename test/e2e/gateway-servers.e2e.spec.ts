@@ -1,4 +1,4 @@
-import { type Type, UseGuards } from '@nestjs/common';
+import { type ExecutionContext, Inject, Injectable, type Type, UseGuards } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { IoAdapter } from '@nestjs/platform-socket.io';
 import { WsAdapter } from '@nestjs/platform-ws';
@@ -21,6 +21,7 @@ import {
 } from '../support/application.js';
 import { idOf, sessionsIn } from '../support/devices.js';
 import { eventually } from '../support/eventually.js';
+import { Gates } from '../support/gate.js';
 import { freePort } from '../support/free-port.js';
 import { ChatHandlers, LenientGuard, OpenGateway } from '../support/gateways.js';
 import { TestIoSocket } from '../support/io-socket.js';
@@ -42,6 +43,18 @@ function gateway(options: Options = {}, port = 0, ...decorators: ClassDecorator[
 }
 const guarded = (options: Options = {}, port = 0) => gateway(options, port, UseGuards(SessionGuard));
 const byWs: TestApplicationOptions['configure'] = (app) => app.useWebSocketAdapter(new WsAdapter(app));
+
+/** Waits at the gate before it lets a client connect. */
+@Injectable()
+class SlowGuard extends SessionGuard {
+  @Inject(Gates) private readonly gates!: Gates;
+
+  override async canActivate(context: ExecutionContext): Promise<boolean> {
+    const isAdmitted = await super.canActivate(context);
+    await this.gates.named('handshake').pass();
+    return isAdmitted;
+  }
+}
 
 const clients: { close(): void }[] = [];
 afterEach(() => {
@@ -209,6 +222,19 @@ describe('a gateway', () => {
     expect(await (await openWs(application)).ended()).toBe('unauthenticated');
   });
 
+  it('closes a connection whose session has ended during the handshake', async () => {
+    await start([gateway({}, 0, UseGuards(SlowGuard))], { configure: byWs, providers: [SlowGuard] });
+    const ada = await application.loggedIn();
+    const gate = application.app.get(Gates).named('handshake');
+
+    const opening = openWs(application, ada);
+    await gate.reached;
+    await application.app.get(SessionRegistry).revokeAll('1');
+    gate.open();
+
+    expect(await (await opening).end()).toEqual({ code: 4401, reason: 'revoked' });
+  });
+
   it('on a path that is excluded has no session', async () => {
     await start([OpenGateway], { configure: byWs, options: { exclude: ['/'] } });
     const client = await openWs(application, await application.loggedIn());
@@ -224,6 +250,7 @@ describe('a gateway', () => {
     expect(await client.ask('who')).toEqual(ADA);
 
     client.drop();
+    await eventually('the server to notice', () => application.app.get(SessionConnections).count() === 0);
     await application.app.get(SessionRegistry).revokeAll('1');
 
     expect(await client.ended()).toBe('revoked');

@@ -40,14 +40,14 @@ export class TestIoSocket {
     const cookie = typeof visitor === 'string' || visitor === undefined ? visitor : cookieOf(visitor);
     const extraHeaders = { ...(cookie !== undefined && { cookie }), ...headers };
     const socket = new TestIoSocket(io(url + path, { ...options, extraHeaders, forceNew: true }));
-    await eventually('the socket to open', () => socket.isOpen || socket.refused);
+    await eventually('the socket to open', () => socket.isOpen || socket.refused || socket.disconnected);
     return socket;
   }
 
   /** The same connection, in another namespace. */
   async alsoIn(path: string): Promise<TestIoSocket> {
     const socket = new TestIoSocket(this.socket.io.socket(path));
-    await eventually('the socket to open', () => socket.isOpen || socket.refused);
+    await eventually('the socket to open', () => socket.isOpen || socket.refused || socket.disconnected);
     return socket;
   }
 

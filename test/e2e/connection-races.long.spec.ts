@@ -1,0 +1,3 @@
+import { raceRevocationsWithHandshakes } from './connection-races.js';
+
+raceRevocationsWithHandshakes(1_000);
