@@ -8,7 +8,6 @@ import {
   FreshLoginGuard,
   Public,
   RequireFreshLogin,
-  SessionAuthService,
   SessionConnections,
   SessionGuard,
   SessionRegistry,
@@ -32,12 +31,7 @@ type Options = GatewayMetadata & Pick<Partial<ServerOptions>, 'connectionStateRe
 
 /** A gateway of its own, for these options. */
 function gateway(options: Options = {}, port = 0, ...decorators: ClassDecorator[]): Type<ChatHandlers> {
-  class Gateway extends ChatHandlers {
-    constructor(sessionAuth: SessionAuthService) {
-      super(sessionAuth);
-    }
-  }
-  Reflect.defineMetadata('design:paramtypes', [SessionAuthService], Gateway);
+  class Gateway extends ChatHandlers {}
   for (const decorate of [...decorators, WebSocketGateway(port, options)]) decorate(Gateway);
   return Gateway;
 }

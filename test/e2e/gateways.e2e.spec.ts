@@ -1,6 +1,4 @@
 import type { Type } from '@nestjs/common';
-import type { Server } from 'socket.io';
-import type { WebSocketServer } from 'ws';
 import { SessionConnections, SessionRegistry } from '../../lib/index.js';
 import { LocalStrategy, SnapshotSerializer, type TestApplication } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
@@ -35,9 +33,9 @@ describePlatforms(() => {
     const broadcast = (server: ChatHandlers['server']) => {
       const message = { event: 'news', data: 'for all' };
       if ('clients' in server) {
-        for (const client of (server as WebSocketServer).clients) client.send(JSON.stringify(message));
+        for (const client of server.clients) client.send(JSON.stringify(message));
       } else {
-        (server as Server).emit(message.event, message.data);
+        server.emit(message.event, message.data);
       }
     };
 

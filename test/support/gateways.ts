@@ -31,6 +31,7 @@ import { TestIoSocket } from './io-socket.js';
 import { TestSocket } from './web-socket.js';
 
 /** What most tests ask of a gateway. Each reply has the event of its message. */
+@Injectable()
 export abstract class ChatHandlers implements OnGatewayConnection {
   @WebSocketServer() server!: Server | WsServer;
   /** How many clients Nest has connected to this gateway. */
@@ -97,18 +98,10 @@ function reply<T>(event: string, data: T) {
 
 @WebSocketGateway()
 @UseGuards(SessionGuard)
-export class GuardedGateway extends ChatHandlers {
-  constructor(sessionAuth: SessionAuthService) {
-    super(sessionAuth);
-  }
-}
+export class GuardedGateway extends ChatHandlers {}
 
 @WebSocketGateway()
-export class OpenGateway extends ChatHandlers {
-  constructor(sessionAuth: SessionAuthService) {
-    super(sessionAuth);
-  }
-}
+export class OpenGateway extends ChatHandlers {}
 
 /** Lets visitors listen, too. */
 @Injectable()
