@@ -75,7 +75,7 @@ export class SessionMiddleware {
     }
     const presented = cookies.read(request);
     const session = new ConnectedSession(request, this.noResponse, this.runtime, refusal);
-    this.runtime.addPassportMethods(request);
+    this.runtime.equip(request, this.noResponse);
     if (presented.length === 0 && !repository.disconnected) {
       session.begin();
     } else {
