@@ -42,6 +42,7 @@ export { AuditLogger } from './events/audit-logger.js';
 export { SessionEvents } from './events/session-events.js';
 export type { RevocationReason, SessionEvent } from './model/session-event.js';
 export type { Device, SessionInfo } from './model/session-info.js';
+export type { SessionContents } from './http/session-contents.js';
 export type { SessionRequest } from './http/session-request.js';
 export type { FastifySessionRequest } from './platform/fastify-request.js';
 

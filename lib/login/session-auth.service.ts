@@ -1,6 +1,7 @@
 import { Inject, Injectable, InternalServerErrorException, Logger } from '@nestjs/common';
 import { type Carrier, requestIn } from '../access/carrier.js';
 import { dataOf, type ExpressSession } from '../http/express-session.js';
+import type { SessionContents } from '../http/session-contents.js';
 import { nodeRequest, type SessionRequest } from '../http/session-request.js';
 import { expiresAt } from '../model/lifetime.js';
 import type { Device, SessionInfo } from '../model/session-info.js';
@@ -193,6 +194,39 @@ export class SessionAuthService {
       throw new UserLookupFailedException(error);
     });
     return typeof restored === 'string' ? undefined : restored;
+  }
+
+  /**
+   * Changes the session's data, in one step. When it resolves, that is stored, and so is what the request has changed at
+   * `req.session` before. Changes of other requests are kept: where one was faster, `change` is called again, on the newer
+   * data, so that counting up never loses a count. Over an open connection this is the way to change the session.
+   *
+   * @param change changes the data in place, and at once: what it changes later is lost
+   * @throws UnauthenticatedException (401) when the session has ended meanwhile; then nothing is stored
+   * @throws SessionConflictException (503) when others kept being faster
+   * @throws SessionStoreUnavailableException (503) when the store does not reply
+   * @throws SessionNotSerializableException (500) when JSON cannot carry a value
+   * @throws CookieNotSendableException (500) for a visitor without a session whose browser no cookie can reach
+   *
+   * @example
+   * ```ts
+   * @WebSocketGateway()
+   * @UseGuards(SessionGuard)
+   * class ReadingGateway {
+   *   constructor(private readonly auth: SessionAuthService) {}
+   *
+   *   @SubscribeMessage('read')
+   *   async read(@ConnectedSocket() client: Carrier, @MessageBody() page: number) {
+   *     await this.auth.update(client, (data) => {
+   *       data['page'] = page;
+   *     });
+   *   }
+   * }
+   * ```
+   */
+  async update(at: Carrier, change: (data: SessionContents) => void): Promise<void> {
+    const [, session] = behind(at);
+    await session.update(change);
   }
 
   /**

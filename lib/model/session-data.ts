@@ -32,7 +32,7 @@ function isSerializable(value: unknown): boolean {
 }
 
 /** Top-level keys of `req.session` with their new values; `undefined` for a key that was deleted. */
-type SessionChanges = ReadonlyMap<string, unknown>;
+export type SessionChanges = ReadonlyMap<string, unknown>;
 
 /** The top-level keys in which `after` differs from `before`. A nested change counts as one of its top-level key. */
 export function changesBetween(before: string, after: string): SessionChanges {

@@ -1,12 +1,19 @@
-import type { HttpException } from '@nestjs/common';
+import { HttpException } from '@nestjs/common';
 import type { SessionRequest, SessionResponse } from '../http/session-request.js';
 import { isTouchDue } from '../model/lifetime.js';
 import { EMPTY, parseData } from '../model/session-data.js';
 import type { SessionRecord } from '../model/session-record.js';
-import { CookieNotSendableException, type SignOutReason } from '../session-auth.errors.js';
+import {
+  CookieNotSendableException,
+  SessionStoreUnavailableException,
+  type SignOutReason,
+  UnauthenticatedException,
+} from '../session-auth.errors.js';
+import { type DataChange, updateData } from './data-update.js';
 import { LoadedSession } from './loaded-session.js';
 import { RequestSession } from './request-session.js';
 import type { SessionRuntime } from './session-runtime.js';
+import { onLatest } from './succession.js';
 
 /** What the request of an open connection needs to know of it. */
 export interface ConnectionLink {
@@ -99,6 +106,40 @@ export class ConnectedSession extends RequestSession {
   /** The session's data as last read, as a frozen copy: nothing that a handler would change in it could be saved. */
   get frozenData(): object {
     return frozen({ ...parseData(this.record?.data ?? EMPTY), id: this.handle });
+  }
+
+  /** Changes the session's data in the store, after a step-up too: the connection goes on with the session. */
+  override async update(change: DataChange): Promise<void> {
+    await this.confirm();
+    try {
+      await this.exposed.run(() => this.#update(change));
+    } catch (error) {
+      throw error instanceof HttpException ? await this.refusal(error) : error;
+    }
+  }
+
+  async #update(change: DataChange): Promise<void> {
+    const { failure, record } = this;
+    let reason = this.signOutReason;
+    if (failure instanceof SessionStoreUnavailableException) {
+      throw failure;
+    }
+    if (record === undefined) {
+      throw reason === undefined ? new CookieNotSendableException(NO_COOKIE) : new UnauthenticatedException(reason);
+    }
+    const isStored = await onLatest(this.repository, record, async (latest) => {
+      const result = await updateData(this.repository, latest, change);
+      if (result.outcome === 'ended') {
+        const { ended } = result;
+        reason = ended?.replaced === false && ended.successor === undefined ? ended.reason : undefined;
+        return false;
+      }
+      this.follow(result.record);
+      return true;
+    });
+    if (!isStored) {
+      throw new UnauthenticatedException(reason);
+    }
   }
 
   /** Always fails, since no cookie can be set. */

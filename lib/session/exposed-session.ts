@@ -2,12 +2,14 @@ import { ExpressSession, type SessionOwner } from '../http/express-session.js';
 import { exposeSession, isSessionExposed, isSessionReplaced } from '../http/request-properties.js';
 import type { ResponseCookie } from '../http/response-cookie.js';
 import type { SessionRequest } from '../http/session-request.js';
+import { changesBetween, EMPTY } from '../model/session-data.js';
 import { type EndedSession, signOutReason, wasOpenedBy } from '../model/session-end.js';
 import type { SessionId } from '../model/session-id.js';
 import type { SessionRecord } from '../model/session-record.js';
 import type { SignOutReason } from '../session-auth.errors.js';
 import type { Amendment } from '../store/merged-save.js';
 import { type EndedResult, isLive } from '../store/session-store.js';
+import { changed, type DataChange, updateData } from './data-update.js';
 import { LoadedSession } from './loaded-session.js';
 import type { OtherSessions } from './other-sessions.js';
 import { SerialQueue } from './serial-queue.js';
@@ -196,6 +198,28 @@ export class ExposedSession implements SessionOwner {
     return true;
   }
 
+  /**
+   * Changes the session's data and stores that, with what the request has changed before. Returns false when the session
+   * has ended.
+   */
+  async update(change: DataChange): Promise<boolean> {
+    const loaded = this.#exposed();
+    if (loaded === undefined) {
+      return false;
+    }
+    const { data, record } = loaded;
+    if (record === undefined) {
+      return this.#createChanged(loaded, data, changed(data, change));
+    }
+    const result = await updateData(this.parts.repository, record, change, changesBetween(record.data, data));
+    if (result.outcome === 'ended') {
+      this.lose(loaded, result);
+      return false;
+    }
+    loaded.merge(result.record, data);
+    return true;
+  }
+
   /** Ends a session in the store, and the others that the request shows. Returns false when none was live. */
   async end(loaded: LoadedSession): Promise<boolean> {
     let wasLive = false;
@@ -218,6 +242,17 @@ export class ExposedSession implements SessionOwner {
   lose(loaded: LoadedSession, { ended }: EndedResult): void {
     loaded.end();
     this.noteEnd([loaded.id], ended);
+  }
+
+  /** @throws CookieNotSendableException when nobody would get the new session's id */
+  async #createChanged(loaded: LoadedSession, before: string, data: string): Promise<boolean> {
+    this.cookie.checkSendable();
+    await this.#ownWriter().create(loaded, data);
+    if (loaded.record === undefined) {
+      return data === EMPTY; // Otherwise a login in another tab has replaced it.
+    }
+    loaded.merge(loaded.record, before);
+    return true;
   }
 
   async #write(loaded: LoadedSession, data: string): Promise<void> {

@@ -24,6 +24,7 @@ import {
 } from '../session-auth.errors.js';
 import type { Amendment } from '../store/merged-save.js';
 import type { FoundSession } from '../store/session-store.js';
+import type { DataChange } from './data-update.js';
 import { ExposedSession, type RequestParts } from './exposed-session.js';
 import { LoadedSession } from './loaded-session.js';
 import { OtherSessions } from './other-sessions.js';
@@ -244,6 +245,18 @@ export class RequestSession implements AttachedSession, RequestParts {
       // A session that had ended before left the browser then, or a login in another tab has replaced its cookie.
       if (wasLive) {
         this.cookie.clear();
+      }
+    });
+  }
+
+  /** Changes the session's data. When it resolves, that is stored. */
+  update(change: DataChange): Promise<void> {
+    return this.exposed.run(async () => {
+      if (this.failure instanceof SessionStoreUnavailableException) {
+        throw this.failure;
+      }
+      if (!(await this.exposed.update(change))) {
+        throw new UnauthenticatedException(this.signOutReason);
       }
     });
   }

@@ -78,6 +78,7 @@ describe('the public exports', () => {
        "SessionAuthErrorCode",
        "SessionAuthOptions",
        "SessionAuthOptionsFactory",
+       "SessionContents",
        "SessionEvent",
        "SessionInfo",
        "SessionRequest",
