@@ -4,9 +4,16 @@ import { Injectable } from '@nestjs/common';
 export class Gate {
   readonly #arrival = deferred();
   readonly #opening = deferred();
+  #isReached = false;
+
+  /** Whether a handler has come to the gate. */
+  get isReached(): boolean {
+    return this.#isReached;
+  }
 
   /** For the handler: says that it is here, and waits. */
   pass(): Promise<void> {
+    this.#isReached = true;
     this.#arrival.resolve();
     return this.#opening.promise;
   }
