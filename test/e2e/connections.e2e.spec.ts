@@ -3,26 +3,14 @@ import {
   SessionConnections,
   SessionRegistry,
   SessionUnavailableException,
-  UserSerializer,
 } from '../../lib/index.js';
-import { LocalStrategy, type TestApplication, type TestApplicationOptions, type User } from '../support/application.js';
+import { LocalStrategy, type TestApplication, type TestApplicationOptions } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
-import { cookieFor, cookieOf, idOf, responseTo, sessionsIn } from '../support/devices.js';
+import { cookieOf, idOf, responseTo, sessionsIn } from '../support/devices.js';
 import { eventually } from '../support/eventually.js';
-import { HOUR, DAY } from '../support/session-stores.js';
 import { serveRegisteredSockets } from '../support/registered-sockets.js';
+import { gone, SESSION_ENDINGS, VanishingSerializer } from '../support/session-ends.js';
 import { TestSocket } from '../support/web-socket.js';
-
-const gone = new Set<string>();
-
-class VanishingSerializer extends UserSerializer<User, User> {
-  serializeUser(user: User) {
-    return user;
-  }
-  deserializeUser(user: User) {
-    return gone.has(user.id) ? null : user;
-  }
-}
 
 describe.each(['memory', 'redis'])('connections that are registered, with sessions in %s,', (where) => {
   const open: TestSocket[] = [];
@@ -47,42 +35,12 @@ describe.each(['memory', 'redis'])('connections that are registered, with sessio
     return socket;
   };
 
-  type Visit = Awaited<ReturnType<typeof arrive>>;
-  const ENDS: [cause: string, reason: string, end: (visit: Visit) => Promise<unknown>, endsOthers?: boolean][] = [
-    ['a logout', 'logged_out', ({ browser }) => browser.post('/logout')],
-    ['a revocation', 'revoked', ({ registry, handle }) => registry.revoke('1', handle)],
-    ['a revocation of all', 'revoked', ({ registry }) => registry.revokeAll('1')],
-    ['a revocation of everyone', 'revoked', ({ registry }) => registry.revokeEveryone(), true],
-    ['new credentials', 'credentials_changed', ({ registry }) => registry.credentialsChanged('1')],
-    ['disabling the user', 'revoked', ({ registry }) => registry.userDisabled('1')],
-    ['a login on one device too many', 'limit', () => application.loggedIn()],
-    ['a copied cookie', 'reuse_detected', ({ handle }) => showCopyOf(handle)],
-    ['a login of another user in the browser', 'logged_out', ({ browser }) => logInGrace(browser), true],
-    [
-      'the loss of the user',
-      'revoked',
-      async ({ browser }) => {
-        gone.add('1');
-        await browser.get('/me');
-      },
-    ],
-    ['an hour without use', 'expired', () => pass(HOUR), true],
-    ['the absolute limit', 'expired', () => pass(DAY), true],
-  ];
-
   async function arrive() {
     const browser = await application.loggedIn();
     const { handle } = idOf(browser);
     return { browser, handle, registry: application.app.get(SessionRegistry) };
   }
-  const pass = (time: number) => {
-    application.clock.advance(time);
-    return Promise.resolve();
-  };
-  const logInGrace = (browser: Browser) => browser.post('/login', { json: { username: 'grace', password: 'hopper' } });
-  const showCopyOf = (handle: string) => responseTo(application, cookieFor({ handle, secret: 'x'.repeat(43) }));
-
-  it.each(ENDS)('are closed by %s, with the reason %s', async (_, reason, end, endsOthers = false) => {
+  it.each(SESSION_ENDINGS)('are closed by $cause, with the reason $reason', async ({ reason, end, endsOthers }) => {
     await start({ maxSessions: { limit: 1 }, connections: { recheck: 200 } });
     const grace = await application.loggedIn('grace', 'hopper');
     const visit = await arrive();
@@ -90,7 +48,7 @@ describe.each(['memory', 'redis'])('connections that are registered, with sessio
     const other = await connect(grace);
     expect(connections.count({ handle: visit.handle })).toBe(2);
 
-    await end(visit);
+    await end({ application, ...visit });
 
     expect([await socket.end(), await tab.end()]).toEqual([
       { code: 4401, reason },
