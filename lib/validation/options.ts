@@ -62,7 +62,7 @@ export function resolveOptions(
     cookie: resolveCookie(options.cookie ?? {}, production),
     lifetime: resolveLifetime(options.lifetime ?? {}, options.store !== undefined),
     maxSessions: resolveMaxSessions(options),
-    connections: resolveConnections(options.connections ?? {}),
+    connections: resolveConnections(options.connections),
     onStoreError: oneOf('onStoreError', options.onStoreError ?? 'fail', ['fail', 'anonymous']),
     redisTimeout: timerDuration('redisTimeout', options.redisTimeout ?? 500, 'what a request may wait, such as "2s"'),
     warnAtBytes: resolveWarnAtBytes(options.warnAtBytes ?? 65_536),
@@ -130,7 +130,7 @@ function isCount(value: unknown): boolean {
   return Number.isSafeInteger(value) && Number(value) > 0;
 }
 
-function resolveConnections(connections: ConnectionOptions): ResolvedSessionAuthOptions['connections'] {
+function resolveConnections(connections: ConnectionOptions = {}): ResolvedSessionAuthOptions['connections'] {
   demand(isObject(connections), 'connections', 'it is no object', 'As in { recheck: "30s" }.');
   refuseUnknown(connections, { recheck: true }, 'connections.');
   const remedy = 'how long a connection may outlive its session, such as "30s"';

@@ -160,6 +160,11 @@ describe('resolveOptions', () => {
     ],
     [{ redisTimeout: '2s' }, { redisTimeout: 2000 }],
     [{ redisTimeout: 2 ** 31 - 1 }, { redisTimeout: 2 ** 31 - 1 }],
+    [{ connections: undefined }, { connections: { recheck: 30_000 } }],
+    [{ connections: {} }, { connections: { recheck: 30_000 } }],
+    [{ connections: { recheck: undefined } }, { connections: { recheck: 30_000 } }],
+    [{ connections: { recheck: '10s' } }, { connections: { recheck: 10_000 } }],
+    [{ connections: { recheck: 2 ** 31 - 1 } }, { connections: { recheck: 2 ** 31 - 1 } }],
     [{ warnAtBytes: 1 }, { warnAtBytes: 1 }],
     [{ warnAtBytes: Infinity }, { warnAtBytes: Infinity }],
     [{ device: false }, { device: false }],
@@ -249,6 +254,8 @@ describe('resolveOptions', () => {
   const SENTINELS = /As in \[\{ host: "localhost", port: 26379 \}\]/;
   const A_CLIENT = /Give a client of createClient\(\), createCluster\(\) or createSentinel\(\)/;
 
+  const RECHECK = /As in \{ recheck: "30s" \}/;
+
   /** Options; the option named; the problem; the remedy. */
   const cases: [Given, string, RegExp, RegExp][] = [
     [{ secret: undefined }, 'secret', /missing or empty/, OPENSSL],
@@ -313,6 +320,16 @@ describe('resolveOptions', () => {
     [{ redis: REDIS, store }, 'store', /beside "redis"/, /one of the two/],
     [{ store: null }, 'store', /no method "get"/, /an express-session Store/],
     [{ store: { get() {}, set() {} } }, 'store', /no method "destroy"/, /an express-session Store/],
+
+    [{ connections: null }, 'connections', /no object/, RECHECK],
+    [{ connections: '30s' }, 'connections', /no object/, RECHECK],
+    [{ connections: { interval: '30s' } }, 'connections.interval', /no such option/, /Known: recheck/],
+    [{ connections: { recheck: 0 } }, 'connections.recheck', NO_DURATION, MILLISECONDS],
+    [{ connections: { recheck: -1 } }, 'connections.recheck', NO_DURATION, MILLISECONDS],
+    [{ connections: { recheck: 'soon' } }, 'connections.recheck', NO_DURATION, MILLISECONDS],
+    [{ connections: { recheck: false } }, 'connections.recheck', NO_DURATION, MILLISECONDS],
+    [{ connections: { recheck: Infinity } }, 'connections.recheck', NO_DURATION, MILLISECONDS],
+    [{ connections: { recheck: '25d' } }, 'connections.recheck', /longer than a timer/, /such as "30s"/],
 
     [{ prefix: 5 }, 'prefix', /no string/, /As in "sess:"/],
     [{ prefix: 'app:{1}:' }, 'prefix', /brace.*hash tag/, /other characters/],
