@@ -1,5 +1,7 @@
 import { Body, Controller, Delete, Get, Injectable, Param, Put, UseGuards } from '@nestjs/common';
 import { PassportStrategy } from '@nestjs/passport';
+import { WsAdapter } from '@nestjs/platform-ws';
+import { SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 import type { Request, Response } from 'express';
 import { Strategy } from 'passport-local';
 import { CurrentSession, CurrentUser, SESSION_STORE, SessionGuard, SessionRegistry } from '../../lib/index.js';
@@ -9,6 +11,7 @@ import { TestClock } from '../support/test-clock.js';
 import type { Stage } from './stages.js';
 
 export const REDIS_TIMEOUT = 500;
+export const RECHECK = 1_000;
 
 /** The time there is. */
 class SystemClock extends TestClock {
@@ -66,6 +69,16 @@ class VisitorController {
   }
 }
 
+/** What visitors keep open. */
+@WebSocketGateway()
+@UseGuards(SessionGuard)
+class VisitorGateway {
+  @SubscribeMessage('who')
+  who(@CurrentUser('id') user: string) {
+    return { event: 'who', data: { user } };
+  }
+}
+
 /** How long a response took within the server, with the times of `performance.now()`. */
 export interface Served {
   readonly what: string;
@@ -79,12 +92,14 @@ export function startInstance({ redis, sabotage }: Stage, served: (response: Ser
     options: {
       redis,
       redisTimeout: REDIS_TIMEOUT,
+      connections: { recheck: RECHECK },
       lifetime: { idle: '1h', absolute: '24h', touchEvery: 1_000, rotateEvery: 2_000, rotationGrace: 1_500 },
     },
-    providers: [SnapshotSerializer, AnybodyStrategy],
+    providers: [SnapshotSerializer, AnybodyStrategy, VisitorGateway],
     controllers: [VisitorController],
     clock: new SystemClock(),
     configure: (app) => {
+      app.useWebSocketAdapter(new WsAdapter(app));
       sabotage?.(app.get<AtomicSessionStore>(SESSION_STORE));
       // A kept-alive connection that the server closes just as it is used again would look like a lost response.
       (app.getHttpServer() as { keepAliveTimeout: number }).keepAliveTimeout = 0;

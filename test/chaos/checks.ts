@@ -2,10 +2,11 @@ import { SESSION_STORE, SessionRegistry } from '../../lib/index.js';
 import { splitHandle, tagOfUser } from '../../lib/model/session-id.js';
 import type { TestApplication } from '../support/application.js';
 import type { RedisServer } from '../support/redis-server.js';
-import { REDIS_TIMEOUT, type Served } from './chaos-application.js';
+import { RECHECK, REDIS_TIMEOUT, type Served } from './chaos-application.js';
 import { type Episode, nameOf, RECOVERS_WITHIN } from './conductor.js';
-import type { Op } from './history.js';
+import type { Op, SocketLife } from './history.js';
 import type { Verdict } from './judge.js';
+import type { SessionModel } from './session-model.js';
 
 interface Listing {
   ids(): Promise<string[] | undefined>;
@@ -78,6 +79,40 @@ export function needless503s(ops: readonly Op[], episodes: readonly Episode[]): 
   return ops
     .filter((op) => op.status === 503 && quiet(op))
     .map(({ kind, app, start, why }) => `503 for nothing: ${kind} at app ${app} at ${start.toFixed()}: ${why}`);
+}
+
+/** The longest that a connection may outlive its session while the store can be reached, in milliseconds. */
+export const CLOSES_WITHIN = RECHECK + REDIS_TIMEOUT + 1_000;
+
+/** Connections that outlived their session, and those whose messages were somebody else's. */
+export function strayConnections(
+  sockets: readonly SocketLife[],
+  sessions: ReadonlyMap<string, SessionModel>,
+  episodes: readonly Episode[],
+  timeOf: (stretch: { start: number; end: number }) => number,
+): string[] {
+  return sockets.flatMap(({ handle, visitor, app, named, closed, left }) => {
+    const session = sessions.get(handle);
+    if (session === undefined) return [];
+    const who = `of visitor ${visitor} to app ${app}, session ${handle}`;
+    const strangers = named.filter((user) => user !== session.user);
+    const end = left ?? closed?.at ?? performance.now();
+    let since = session.life.since('dead', session.lossyFor({ start: end, end })) ?? end;
+    const ended = since;
+    // A store that is away closes nothing: the time counts from when it is back.
+    for (const episode of episodes) {
+      if (episode.start <= since + CLOSES_WITHIN && episode.end >= since) since = episode.end;
+    }
+    const late = since < end ? timeOf({ start: since, end }) : 0;
+    return [
+      ...strangers.map((user) => `another user's message: ${user} by a connection ${who}`),
+      ...(late > CLOSES_WITHIN
+        ? [
+            `outlived its session: a connection ${who}, by ${late.toFixed()} ms since ${since.toFixed()} (${ended.toFixed()})`,
+          ]
+        : []),
+    ];
+  });
 }
 
 /** Connections that the application has left behind, though it has closed. Those of Sentinels have a name. */

@@ -21,7 +21,7 @@ interface Asked {
 export type Op = Asked &
   (
     | { readonly kind: 'login'; readonly user: string; readonly given?: string }
-    | { readonly kind: 'logout' }
+    | { readonly kind: 'logout' | 'connect' }
     | { readonly kind: 'read'; readonly data?: Readonly<Record<string, unknown>> }
     | { readonly kind: 'write'; readonly key: string; readonly value: string }
     | { readonly kind: 'list'; readonly listed?: readonly string[] }
@@ -32,6 +32,20 @@ export type Op = Asked &
 export interface Reuse {
   readonly handle: string;
   readonly at: number;
+}
+
+/** A connection that was opened in a session's name, from its handshake on. Times are of `performance.now()`. */
+export interface SocketLife {
+  readonly visitor: number;
+  readonly app: number;
+  readonly handle: string;
+  readonly start: number;
+  /** Whom the replies to its messages named. */
+  readonly named: string[];
+  /** How and when the server closed it. */
+  closed?: { readonly at: number; readonly code: number; readonly reason: string };
+  /** When its visitor closed it. */
+  left?: number | undefined;
 }
 
 /** When Redis, by its asynchronous replication, may forget what it has acknowledged. */
@@ -52,5 +66,7 @@ export interface LossWindow {
 export interface History {
   readonly ops: readonly Op[];
   readonly reuses: readonly Reuse[];
+  /** Those that were accepted. */
+  readonly sockets: readonly SocketLife[];
   readonly losses: readonly LossWindow[];
 }

@@ -1,4 +1,5 @@
-import { type History, type LossWindow, type Op } from './history.js';
+import { CLOSES_WITHIN, strayConnections } from './checks.js';
+import { type History, type LossWindow, type Op, type SocketLife } from './history.js';
 import { judge } from './judge.js';
 
 const A = 'AAAAAAAAAAAAAAAAaaaaaaaaaaaa';
@@ -20,7 +21,7 @@ const read = (data = {}): Fields => ({ kind: 'read', data });
 const write = (value: string): Fields => ({ kind: 'write', key: 'k', value });
 
 function faultsOf(ops: Op[], rest: Partial<History> = {}): string[] {
-  return judge({ ops, reuses: [], losses: [], ...rest }).violations.map(({ fault }) => fault);
+  return judge({ ops, reuses: [], sockets: [], losses: [], ...rest }).violations.map(({ fault }) => fault);
 }
 
 describe('What visitors were told can be true when', () => {
@@ -131,6 +132,7 @@ describe('What Redis may have forgotten', () => {
     const { violations, excused } = judge({
       ops: history(login, write('1'), write('2'), read({ k: '1' }), { kind: 'logout' }, read({ k: '2' })),
       reuses: [],
+      sockets: [],
       losses: [lossAt(30), lossAt(50)],
     });
     expect(violations).toEqual([]);
@@ -158,5 +160,57 @@ describe('What Redis may have forgotten', () => {
     const reuses = [{ handle: A, at: 90 }];
     expect(faultsOf(ops, { reuses, losses: [lossAt(20)] })).toEqual([]);
     expect(faultsOf(ops, { reuses, losses: [lossAt(60)] })).toEqual(['signed out by rotation']);
+  });
+});
+
+describe('A connection', () => {
+  const socket = (rest: Partial<SocketLife>): SocketLife => ({
+    visitor: 1,
+    app: 0,
+    handle: A,
+    start: 15,
+    named: ['ada'],
+    ...rest,
+  });
+  const closedAt = (at: number, code = 4401) => socket({ closed: { at, code, reason: 'logged_out' } });
+  const ops = history(login, read(), { kind: 'logout', end: 41 }, { ...read(), status: 401 });
+
+  it.each<[string, SocketLife, string[]]>([
+    ['may be closed when its session has ended', closedAt(45), []],
+    ['may be closed while its session is being ended', closedAt(35), []],
+    ['may be left by its visitor', { ...closedAt(25), left: 24 }, []],
+    ['may not be closed before', closedAt(25), ['a connection was closed for nothing', 'a session was lost']],
+    ['may not be closed for another reason', closedAt(45, 1006), ['a wrong response']],
+  ])('%s', (_, one, faults) => {
+    const seen = faultsOf(ops, { sockets: [one] });
+    expect(seen).toEqual(expect.arrayContaining(faults.slice(0, 1)));
+    expect(seen.length === 0).toBe(faults.length === 0);
+  });
+
+  const LATE = CLOSES_WITHIN + 50;
+  const timeOf = ({ start, end }: { start: number; end: number }) => end - start;
+  it.each<[string, SocketLife, [number, number][], LossWindow[], number]>([
+    ['soon after its session has ended', closedAt(41 + CLOSES_WITHIN), [], [], 0],
+    ['too late', closedAt(LATE), [], [], 1],
+    ['never', socket({ left: LATE }), [], [], 1],
+    ['soon after Redis was back', closedAt(LATE), [[30, 500]], [], 0],
+    [
+      'soon after Redis was back for the second time',
+      closedAt(2 * LATE),
+      [
+        [30, 500],
+        [2_000, 3_000],
+      ],
+      [],
+      0,
+    ],
+    ['too late after Redis was back', closedAt(500 + LATE), [[30, 500]], [], 1],
+    ['late, where Redis may have forgotten the end', closedAt(LATE), [], [{ by: 'a crash', from: 40, until: LATE }], 0],
+    ['soon, but with replies for somebody else', { ...closedAt(45), named: ['grace'] }, [], [], 1],
+  ])('that ends %s', (_, one, episodes, losses, failures) => {
+    const { sessions } = judge({ ops, reuses: [], sockets: [], losses });
+    const troubles = episodes.map(([start, end]) => ({ name: 'trouble', start, end, recovered: [] }));
+
+    expect(strayConnections([one], sessions, troubles, timeOf)).toHaveLength(failures);
   });
 });

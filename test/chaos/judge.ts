@@ -1,4 +1,4 @@
-import type { History, Op, Reuse } from './history.js';
+import type { History, Op, Reuse, SocketLife } from './history.js';
 import type { Register, Reading, Write } from './register.js';
 import { SessionModel } from './session-model.js';
 
@@ -9,6 +9,7 @@ export type Fault =
   | 'a session was lost'
   | "another user's session"
   | 'signed out by rotation'
+  | 'a connection was closed for nothing'
   | 'the list of sessions is wrong'
   | 'a wrong response';
 
@@ -33,6 +34,9 @@ export function judge(history: History): Verdict {
       { at: op.end, take: () => model.end(op) },
     ]),
     ...history.reuses.map((reuse) => ({ at: reuse.at, take: () => model.reused(reuse) })),
+    ...history.sockets.flatMap(({ closed, left, ...socket }) =>
+      closed === undefined || left !== undefined ? [] : { at: closed.at, take: () => model.closed(socket, closed) },
+    ),
   ];
   for (const { take } of steps.sort((a, b) => a.at - b.at)) take();
   return model;
@@ -79,6 +83,15 @@ class Model implements Verdict {
     if (cause) this.#excuse('signed out by rotation', cause.by);
     else this.violations.push({ fault: 'signed out by rotation', detail: `${handle} at ${at.toFixed()}` });
     session?.life.write('dead', at);
+  }
+
+  /** By the server. What was asked of Redis before that may be a second old. */
+  closed({ visitor, app, handle, start }: SocketLife, { at, code, reason }: NonNullable<SocketLife['closed']>): void {
+    const times = { start: Math.max(start, at - 1_000), end: at };
+    const op: Op = { kind: 'connect', visitor, app, shown: handle, ...times, status: code, why: reason };
+    const session = this.sessions.get(handle);
+    if (code !== 4401) this.#broken('a wrong response', op, `the connection was closed: ${reason}`);
+    else if (session) this.#mustBeDead(op, session, 'a connection was closed for nothing');
   }
 
   #granted(op: Op, session: SessionModel | undefined): void {
@@ -165,10 +178,10 @@ class Model implements Verdict {
     if (session) this.#mustBeDead(op, session);
   }
 
-  #mustBeDead(op: Op, session: SessionModel): void {
+  #mustBeDead(op: Op, session: SessionModel, fault: Fault = 'a session was lost'): void {
     const holds = (reading: Reading) =>
       session.life.possible(reading).has('dead') || (reading.lossy && session.mayHaveLostItsSecret(reading.lossy));
-    this.#check(op, session, 'a session was lost', holds, () => op.why ?? '');
+    this.#check(op, session, fault, holds, () => op.why ?? '');
     session.life.write('dead', op.end);
   }
 

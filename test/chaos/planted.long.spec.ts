@@ -84,6 +84,13 @@ describe('A run', () => {
       instead('update', 1, async (update, record, expiry) => update({ ...record, rotation: undefined }, expiry)),
     ],
     ['loses sessions', 'a session was lost', instead('find', 0.02, () => Promise.resolve(undefined))],
+    [
+      'tells that sessions are gone, but only who asks for their connections',
+      'a connection was closed for nothing',
+      instead('find', 0.01, (find, handle, budget) =>
+        budget === undefined ? Promise.resolve(undefined) : find(handle, budget),
+      ),
+    ],
     ['fails for nothing', '503 for nothing', instead('find', 0.01, () => Promise.reject(new Error('broken')))],
   ])('notices a store that %s', async (_, failure, sabotage) => {
     expect(await failuresWith(sabotage)).toContain(failure);

@@ -39,6 +39,16 @@ export class Register<T> {
     return this.#writes.some(({ at }) => at !== undefined && lossy(at));
   }
 
+  /** Since when it certainly has this value; `undefined` where it may have another one. */
+  since(value: T, lossy: (at: number) => boolean): number | undefined {
+    let since: number | undefined;
+    for (const write of [...this.#writes].reverse()) {
+      if (write.value !== value) break;
+      if (write.at !== undefined && !lossy(write.at)) since = write.at;
+    }
+    return since;
+  }
+
   /** Every value that a read may see: the last certain one, and those of all writes after it. */
   possible({ since, lossy = () => false }: Reading): Set<T> {
     const values = new Set<T>();

@@ -3,9 +3,17 @@ import { SessionEvents } from '../../lib/index.js';
 import type { TestApplication } from '../support/application.js';
 import { ProcessWatch } from '../support/process-watch.js';
 import { type Served, startInstance } from './chaos-application.js';
-import { comparedWithStore, connectionsLeft, lateResponses, lateRecoveries, needless503s } from './checks.js';
+import {
+  CLOSES_WITHIN as SOCKETS_CLOSE_WITHIN,
+  comparedWithStore,
+  connectionsLeft,
+  lateResponses,
+  lateRecoveries,
+  needless503s,
+  strayConnections,
+} from './checks.js';
 import { conduct, type Episode, nameOf, probe } from './conductor.js';
-import type { Op, Reuse } from './history.js';
+import type { Op, Reuse, SocketLife } from './history.js';
 import { judge, type Verdict } from './judge.js';
 import { Random } from './random.js';
 import type { Stage } from './stages.js';
@@ -33,6 +41,7 @@ export interface Outcome {
   /** What must not have happened, in words. */
   readonly failures: string[];
   readonly ops: readonly Op[];
+  readonly sockets: readonly SocketLife[];
   readonly episodes: readonly Episode[];
   readonly excused: Verdict['excused'];
   /** Sessions that stand in the store though nobody was told of them: of logins that were answered by 503. */
@@ -52,7 +61,8 @@ export async function run(stage: Stage, options: RunOptions): Promise<Outcome> {
   const start = () => startInstance(stage, (response) => responses.push(response));
   const instances = await Promise.all(Array.from({ length: INSTANCES }, start));
   const { reuses, errors } = listenTo(instances);
-  const world: World = { urls: instances.map(({ url }) => url), users: usersOfRun, ops: [], ghosts: [], handles: [] };
+  const urls = instances.map(({ url }) => url);
+  const world: World = { urls, users: usersOfRun, ops: [], sockets: [], ghosts: [], handles: [] };
   let failures: string[];
   let rest: Omit<Outcome, 'failures'>;
   try {
@@ -60,6 +70,7 @@ export async function run(stage: Stage, options: RunOptions): Promise<Outcome> {
     const verdict = judge({
       ops: world.ops,
       reuses,
+      sockets: world.sockets,
       losses: stage.losses((from, until) => nameOf(episodes, from, until - from)),
     });
     const compared = await comparedWithStore(instances[0]!, usersOfRun, verdict);
@@ -74,10 +85,12 @@ export async function run(stage: Stage, options: RunOptions): Promise<Outcome> {
       ...lateResponses(times, episodes),
       ...needless503s(world.ops, episodes),
       ...lateRecoveries(episodes),
+      ...strayConnections(world.sockets, verdict.sessions, episodes, (stretch) => stalls.timeOf(stretch)),
     ];
     const { excused } = verdict;
     rest = {
       ops: world.ops,
+      sockets: world.sockets,
       episodes,
       excused,
       orphans: compared.orphans,
@@ -120,6 +133,7 @@ async function visits(
   const last = random.fork('last');
   await Promise.all(visitors.map((visitor) => visitor.lookAgain()));
   for (const ghost of last.shuffled(world.ghosts).slice(0, GHOSTS)) await haunt(world, ghost, -1, last);
+  await sleep(SOCKETS_CLOSE_WITHIN); // From then on, no connection of a session that has ended may be open.
   for (const visitor of visitors) visitor.close();
   return conducting;
 }

@@ -3,7 +3,7 @@ import type { Outcome } from './run.js';
 
 /** What came of a run, to be printed. */
 export function totals(title: string, outcome: Outcome): string {
-  const { ops, episodes, excused, errors, orphans, times, longestStall, failures } = outcome;
+  const { ops, sockets, episodes, excused, errors, orphans, times, longestStall, failures } = outcome;
   const rounded = episodes.map(
     ({ name, recovered }) => `${name} (${recovered.map((ms) => ms.toFixed()).join(', ')} ms)`,
   );
@@ -12,6 +12,7 @@ export function totals(title: string, outcome: Outcome): string {
   return [
     title,
     `  requests  ${ops.length}: ${listed(counted(ops.map(({ kind, status }) => `${kind} ${status}`)))}`,
+    `  sockets   ${sockets.length}: ${listed(counted(sockets.map(endOf)))}`,
     `  faults    ${episodes.length}, and the time to recovery: ${rounded.join('; ')}`,
     `  slowest   ${most(alone, 'net')} ms (${most(alone, 'gross')} with the process standing still, ${longestStall.toFixed()} at a time); where the application calls the registry ${most(calling, 'net')} ms`,
     `  forgiven  ${listed(excused) || 'nothing'}; sessions that nobody was told of: ${orphans}`,
@@ -19,6 +20,10 @@ export function totals(title: string, outcome: Outcome): string {
     `  failures  ${failures.length}`,
     '',
   ].join('\n');
+}
+
+function endOf({ closed, left }: Outcome['sockets'][number]): string {
+  return left === undefined && closed !== undefined ? `closed, ${closed.reason}` : 'left';
 }
 
 function most(times: Outcome['times'], kind: 'net' | 'gross'): string {

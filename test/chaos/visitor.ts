@@ -1,8 +1,9 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Browser, type BrowserResponse, type RequestOptions } from '../support/browser.js';
 import { CookieJar } from '../support/cookie-jar.js';
-import type { Op } from './history.js';
+import type { Op, SocketLife } from './history.js';
 import type { Random } from './random.js';
+import { VisitorSocket } from './visitor-socket.js';
 
 /** What visitors share. */
 export interface World {
@@ -10,6 +11,8 @@ export interface World {
   readonly urls: readonly string[];
   readonly users: readonly string[];
   readonly ops: Op[];
+  /** Connections that were accepted, of everybody. */
+  readonly sockets: SocketLife[];
   /** Cookies of sessions that have ended, of everybody. */
   readonly ghosts: string[];
   /** Handles that somebody has or had, of everybody. */
@@ -19,7 +22,20 @@ export interface World {
 /** Most pauses between two steps of a visitor, in milliseconds. */
 const PAUSE = { from: 20, to: 160 };
 const KEYS = ['a', 'b', 'c', 'd'];
-const STEPS = { read: 30, write: 28, burst: 14, revoke: 6, meddle: 1, logout: 6, relogin: 5, haunt: 10 };
+const STEPS = {
+  read: 30,
+  write: 28,
+  burst: 14,
+  revoke: 6,
+  meddle: 1,
+  logout: 6,
+  relogin: 5,
+  haunt: 10,
+  connect: 12,
+  say: 10,
+};
+/** Most connections that a visitor keeps open. */
+const SOCKETS = 3;
 
 interface Told {
   user?: string;
@@ -34,7 +50,7 @@ interface Told {
 /** What is known of a request before it is made. */
 type Question =
   | { kind: 'login'; user: string }
-  | { kind: 'logout' | 'read' | 'list' }
+  | { kind: 'logout' | 'read' | 'list' | 'connect' }
   | { kind: 'write'; key: string; value: string }
   | { kind: 'revoke'; target: string };
 
@@ -42,6 +58,7 @@ type Question =
 export class Visitor {
   readonly #tabs: Browser[];
   readonly #jar = new CookieJar('127.0.0.1');
+  #sockets: VisitorSocket[] = [];
   #written = 0;
 
   constructor(
@@ -66,6 +83,7 @@ export class Visitor {
 
   close(): void {
     for (const tab of this.#tabs) tab.close();
+    for (const socket of this.#sockets) socket.close();
   }
 
   async #step(): Promise<void> {
@@ -90,6 +108,10 @@ export class Visitor {
         return this.#login();
       case 'haunt':
         return this.#haunt();
+      case 'connect':
+        return this.#connect();
+      case 'say':
+        return this.#say();
     }
   }
 
@@ -128,6 +150,43 @@ export class Visitor {
 
   async #revoke(target: string): Promise<void> {
     await this.#guarded('DELETE', `/devices/${target}`, { kind: 'revoke', target });
+  }
+
+  /** Opens a connection, and sends a message by it. */
+  async #connect(): Promise<void> {
+    const cookie = this.#cookie;
+    const handle = handleIn(cookie);
+    if (cookie === undefined || handle === undefined) return;
+    const app = this.random.between(0, this.#tabs.length - 1);
+    const start = performance.now();
+    const socket = new VisitorSocket(this.world.urls[app]!, cookie, { visitor: this.number, app, handle });
+    await socket.opened();
+    const told = await socket.ask();
+    const op: Op = {
+      kind: 'connect',
+      visitor: this.number,
+      app,
+      shown: handle,
+      start,
+      end: performance.now(),
+      ...told,
+    };
+    this.world.ops.push(op);
+    if (told.status === 401) {
+      this.#bury(cookie);
+      if (handleIn(this.#cookie) === handle) this.#jar.delete('sid');
+    }
+    if (told.status !== 200 && !socket.isOpen) return;
+    this.world.sockets.push(socket.life);
+    this.#sockets.push(socket);
+    this.#sockets = this.#sockets.filter(({ isOpen }) => isOpen);
+    if (this.#sockets.length > SOCKETS) this.#sockets.shift()?.close();
+  }
+
+  /** Sends a message by a connection that is open, perhaps of a session before this one. */
+  async #say(): Promise<void> {
+    const open = this.#sockets.filter(({ isOpen }) => isOpen);
+    if (open.length > 0) await this.random.pick(open).ask();
   }
 
   /** Shows the cookie of a session that has ended. */
