@@ -48,6 +48,7 @@ export type { FastifySessionRequest } from './platform/fastify-request.js';
 
 export {
   CookieNotSendableException,
+  CrossSiteRequestException,
   FreshLoginRequiredException,
   InvalidOptionError,
   LoginFailedException,

@@ -1,5 +1,6 @@
 import {
   ConflictException,
+  ForbiddenException,
   HttpException,
   HttpStatus,
   InternalServerErrorException,
@@ -15,6 +16,7 @@ export type SessionAuthErrorCode =
   | 'no_serializer'
   | 'unknown_strategy'
   | 'unauthenticated'
+  | 'cross_site_request'
   | 'fresh_login_required'
   | 'login_failed'
   | 'too_many_sessions'
@@ -154,6 +156,25 @@ export class UnauthenticatedException extends withExtensions(UnauthorizedExcepti
   constructor(readonly reason?: SignOutReason) {
     const message = reason === undefined ? 'You are not logged in.' : SIGNED_OUT[reason];
     super(body('unauthenticated', message, reason && { reason }));
+  }
+}
+
+/**
+ * 403: a page of another site has sent this, with the session cookie of who is logged in. Code `cross_site_request`. The
+ * session is as it was. If the page is yours, name its origin in the option `trustedOrigins`.
+ *
+ * @example
+ * ```ts
+ * const response = await fetch('https://api.example.com/socket.io/?EIO=4&transport=polling', { credentials: 'include' });
+ * const { code } = (await response.json()) as { code?: SessionAuthErrorCode };
+ * const isFromElsewhere = code === new CrossSiteRequestException().code;
+ * ```
+ */
+export class CrossSiteRequestException extends withExtensions(ForbiddenException) {
+  readonly code: SessionAuthErrorCode = 'cross_site_request';
+
+  constructor() {
+    super(body('cross_site_request', 'This comes from another site, which is not in the option "trustedOrigins".'));
   }
 }
 

@@ -11,6 +11,7 @@ import {
 import { type AbstractHttpAdapter, DiscoveryModule, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import type { Store } from 'express-session';
 import { END_FEED, SessionConnections } from './connections/session-connections.js';
+import { CrossSiteRefusal } from './cross-site/cross-site-refusal.js';
 import { SessionEvents } from './events/session-events.js';
 import { GatewayAdapterHook } from './connections/gateway-adapter.js';
 import { GatewayGuards } from './connections/gateway-guards.js';
@@ -127,6 +128,7 @@ const REDIS_CONNECTION = Symbol.for('nestjs-session-auth:redis-connection');
     SessionConnections,
     passportMethodsProvider,
     middlewareProvider,
+    CrossSiteRefusal,
     GatewayGuards,
     GatewayHandshakes,
     GatewayAdapterHook,

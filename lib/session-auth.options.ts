@@ -156,6 +156,12 @@ export interface SessionAuthOptions {
   /** How open connections follow their session. */
   connections?: ConnectionOptions;
   /**
+   * Other origins whose pages may open connections in the name of who is logged in: as browsers write them
+   * (`'https://app.example.com'`), or a RegExp that matches all of one. Default: none. Handshakes from elsewhere that show
+   * a session cookie get a 403, code `cross_site_request`.
+   */
+  trustedOrigins?: (string | RegExp)[];
+  /**
    * What guarded routes respond while the store cannot be reached: 503 (`'fail'`, the default) or 401 (`'anonymous'`).
    * Other routes go on without `req.session` and `req.user`. Browsers keep their cookies.
    */
@@ -191,6 +197,8 @@ export interface ResolvedSessionAuthOptions {
   readonly lifetime: Readonly<Record<keyof LifetimeOptions, number>>;
   readonly maxSessions: Readonly<Required<MaxSessionsOptions>> | undefined;
   readonly connections: Readonly<Record<keyof ConnectionOptions, number>>;
+  /** The patterns match whole origins alone. */
+  readonly trustedOrigins: readonly (string | RegExp)[];
   readonly onStoreError: 'fail' | 'anonymous';
   readonly redisTimeout: number;
   readonly warnAtBytes: number;

@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { wsException } from '../access/refusal.js';
 import { type ConnectionEnd, SessionConnections } from './session-connections.js';
+import { CrossSiteRefusal } from '../cross-site/cross-site-refusal.js';
 import type { SessionRequest } from '../http/session-request.js';
 import { requestSessionOf } from '../session/request-session.js';
 import { SessionMiddleware } from '../session/session.middleware.js';
@@ -16,7 +17,14 @@ export class GatewayHandshakes {
     @Inject(SessionMiddleware) private readonly middleware: SessionMiddleware,
     @Inject(SessionConnections) private readonly connections: SessionConnections,
     @Inject(GatewayGuards) private readonly guards: GatewayGuards,
+    @Inject(CrossSiteRefusal) private readonly crossSite: CrossSiteRefusal,
   ) {}
+
+  /** The body of a 403, as JSON, where the request comes from another site and shows a session cookie. */
+  crossSiteRefusal(request: SessionRequest): string | undefined {
+    const refusal = this.crossSite.ofHandshake(request);
+    return refusal && JSON.stringify(refusal.getResponse());
+  }
 
   /** Reads the session of the request that opens a connection. */
   async read(request: SessionRequest): Promise<void> {

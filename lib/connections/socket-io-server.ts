@@ -1,6 +1,6 @@
 import type { EventEmitter } from 'node:events';
 import type { ConnectionEnd } from './session-connections.js';
-import type { SessionRequest } from '../http/session-request.js';
+import type { SessionRequest, SessionResponse } from '../http/session-request.js';
 import type { ConnectionRefusal, GatewayAddress } from './gateway-guards.js';
 import { CLOSES_WITHIN, type GatewayHandshakes } from './gateway-handshakes.js';
 
@@ -11,8 +11,11 @@ type AllowRequest = (
   done: (error: string | null | undefined, isAllowed: boolean) => void,
 ) => void;
 
+type Middleware = (request: SessionRequest & { res?: SessionResponse }, response: unknown, next: () => void) => void;
+
 interface Engine extends EventEmitter {
   readonly opts: { allowRequest?: AllowRequest };
+  use(middleware: Middleware): void;
 }
 
 /** A client's connection, which all its sockets share: one for each namespace. */
@@ -69,6 +72,14 @@ export class JoinedSocketIoServer {
   }
 
   #joinEngine(engine: Engine): void {
+    engine.use((request, _response, next) => {
+      const refusal = this.handshakes.crossSiteRefusal(request);
+      if (refusal === undefined) {
+        next();
+      } else {
+        forbid(request, request.res, refusal);
+      }
+    });
     const { allowRequest } = engine.opts;
     engine.opts.allowRequest = (request, done) => {
       const read = (): void => {
@@ -136,6 +147,19 @@ export class JoinedSocketIoServer {
       clearTimeout(timer);
     });
   }
+}
+
+/** @param response `undefined` where a WebSocket was asked for: Socket.IO has nothing there that could send a status */
+function forbid({ socket }: SessionRequest, response: SessionResponse | undefined, json: string): void {
+  const headers = { 'Content-Type': 'application/json', 'Content-Length': Buffer.byteLength(json) };
+  if (response !== undefined) {
+    response.writeHead(403, headers).end(json);
+    return;
+  }
+  const lines = Object.entries({ ...headers, Connection: 'close' }).map(([name, value]) => `${name}: ${value}`);
+  socket.on('error', () => socket.destroy());
+  socket.once('finish', () => socket.destroy());
+  socket.end(['HTTP/1.1 403 Forbidden', ...lines, '', json].join('\r\n'));
 }
 
 function turnAway(socket: Socket, refusal: ConnectionRefusal): void {

@@ -70,6 +70,11 @@ export class JoinedWebSocketServer {
   }
 
   async #verify(own: VerifyClient | undefined, info: VerifyInfo, done: Done): Promise<void> {
+    const crossSite = this.handshakes.crossSiteRefusal(info.req);
+    if (crossSite !== undefined) {
+      done(false, 403, crossSite, { 'Content-Type': 'application/json' });
+      return;
+    }
     const verdict = await verdictOf(own, info);
     if (verdict[0]) {
       await this.handshakes.read(info.req);

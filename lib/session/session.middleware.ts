@@ -63,6 +63,16 @@ export class SessionMiddleware {
   };
 
   /**
+   * Whether a request shows a session cookie whose signature holds, and its path has sessions.
+   *
+   * @internal
+   */
+  hasSignedCookie(request: SessionRequest): boolean {
+    const { cookies } = this.runtime;
+    return !this.isExcluded(request) && cookies.covers(request) && cookies.read(request).length > 0;
+  }
+
+  /**
    * Reads the session of a request that opens a connection, as that of any request. `undefined` where the path has no
    * session.
    *

@@ -14,6 +14,7 @@ import { resolveCookie } from './cookie.js';
 import { milliseconds } from './duration.js';
 import { resolveLifetime } from './lifetime.js';
 import { resolveStore } from './store.js';
+import { resolveTrustedOrigins } from './trusted-origins.js';
 import { warningsOf } from './warnings.js';
 
 const KNOWN_OPTIONS: Record<keyof SessionAuthOptions, true> = {
@@ -25,6 +26,7 @@ const KNOWN_OPTIONS: Record<keyof SessionAuthOptions, true> = {
   lifetime: true,
   maxSessions: true,
   connections: true,
+  trustedOrigins: true,
   onStoreError: true,
   redisTimeout: true,
   warnAtBytes: true,
@@ -63,6 +65,7 @@ export function resolveOptions(
     lifetime: resolveLifetime(options.lifetime ?? {}, options.store !== undefined),
     maxSessions: resolveMaxSessions(options),
     connections: resolveConnections(options.connections),
+    trustedOrigins: resolveTrustedOrigins(options.trustedOrigins ?? []),
     onStoreError: oneOf('onStoreError', options.onStoreError ?? 'fail', ['fail', 'anonymous']),
     redisTimeout: timerDuration('redisTimeout', options.redisTimeout ?? 500, 'what a request may wait, such as "2s"'),
     warnAtBytes: resolveWarnAtBytes(options.warnAtBytes ?? 65_536),

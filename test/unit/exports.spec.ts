@@ -11,6 +11,7 @@ describe('the public exports', () => {
      [
        "AuditLogger",
        "CookieNotSendableException",
+       "CrossSiteRequestException",
        "CurrentSession",
        "CurrentUser",
        "FreshLoginGuard",

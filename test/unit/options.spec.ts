@@ -58,6 +58,7 @@ describe('the defaults', () => {
       },
       maxSessions: undefined,
       connections: { recheck: 30_000 },
+      trustedOrigins: [],
       onStoreError: 'fail',
       redisTimeout: 500,
       warnAtBytes: 65_536,
@@ -128,6 +129,10 @@ describe('resolveOptions', () => {
   it.each<[Given, object]>([
     [{ secret: [SECRET, `old ${SECRET}`] }, { secrets: [SECRET, `old ${SECRET}`] }],
     [{ redis: REDIS }, { redis: REDIS }],
+    [
+      { trustedOrigins: ['https://app.example.com', 'http://localhost:5173', 'capacitor://localhost', /.*/gi] },
+      { trustedOrigins: ['https://app.example.com', 'http://localhost:5173', 'capacitor://localhost', /^(?:.*)$/i] },
+    ],
     [{ redis: { url: 'rediss://user:secret@redis.example.com:6380/1' } }, {}],
     [{ redis: { url: 'redis://localhost', cluster: undefined } }, { redis: { url: 'redis://localhost' } }],
     [{ redis: { url: 'redis://us%40er:p%25ss@localhost/' } }, {}],
@@ -244,6 +249,8 @@ describe('resolveOptions', () => {
   const OPENSSL = /openssl rand -base64 32/;
   const MILLISECONDS = /milliseconds or a string such as "15m"/;
   const NO_DURATION = /is no duration above zero/;
+  const NO_ORIGIN = /is no origin/;
+  const AS_BROWSERS = /scheme, host and port as browsers do.*, or a RegExp/;
   const NO_SIZE = /is no whole number above zero/;
   const OR_INFINITY = /number of bytes, or Infinity/;
   const SET_SECURE = /Set cookie\.secure to true/;
@@ -452,6 +459,15 @@ describe('resolveOptions', () => {
     [{ device: true }, 'device', /neither false nor a function/, /\(request\) =>/],
     [{ serializers: SnapshotSerializer }, 'serializers', /no list of classes/, /As in \[AppUserSerializer\]/],
     [{ serializers: [undefined] }, 'serializers', /no list of classes/, /As in \[AppUserSerializer\]/],
+    [{ trustedOrigins: 'https://app.example.com' }, 'trustedOrigins', /it is no list/, /As in \[/],
+    [{ trustedOrigins: ['https://app.example.com/'] }, 'trustedOrigins', NO_ORIGIN, AS_BROWSERS],
+    [{ trustedOrigins: ['https://App.example.com'] }, 'trustedOrigins', NO_ORIGIN, AS_BROWSERS],
+    [{ trustedOrigins: ['https://app.example.com:443'] }, 'trustedOrigins', NO_ORIGIN, AS_BROWSERS],
+    [{ trustedOrigins: ['https://*.example.com'] }, 'trustedOrigins', NO_ORIGIN, AS_BROWSERS],
+    [{ trustedOrigins: ['app.example.com'] }, 'trustedOrigins', NO_ORIGIN, AS_BROWSERS],
+    [{ trustedOrigins: ['*'] }, 'trustedOrigins', NO_ORIGIN, AS_BROWSERS],
+    [{ trustedOrigins: ['null'] }, 'trustedOrigins', NO_ORIGIN, AS_BROWSERS],
+    [{ trustedOrigins: [undefined] }, 'trustedOrigins', NO_ORIGIN, AS_BROWSERS],
     [{ exclude: [{ path: 'x', method: 'GET' }] }, 'exclude', /"GET" is no method/, /As in RequestMethod\.GET/],
     [{ exclude: [{ path: 'x', method: 99 }] }, 'exclude', /99 is no method/, /As in RequestMethod\.GET/],
     [{ exclude: 'x' }, 'exclude', /no list/, /As in \["health", "assets\/\{\*path\}"\]/],
