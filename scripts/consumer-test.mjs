@@ -69,13 +69,16 @@ try {
 }
 
 /**
- * What the README has one install beside the library, and what else the login of `test/consumer` needs.
+ * What the README has one install beside the library, and what else the login and the gateways of `test/consumer` need.
  *
  * @param {number} nest
  */
 function packages(nest) {
-  const ofNest = ['passport', 'terminus', 'websockets'].map((name) => `@nestjs/${name}@${nest}`);
-  const others = 'passport passport-local @types/passport-local express-session connect-redis@9 redis';
+  const ofNest = ['passport', 'terminus', 'websockets', 'platform-ws', 'platform-socket.io'].map(
+    (name) => `@nestjs/${name}@${nest}`,
+  );
+  const others =
+    'passport passport-local @types/passport-local express-session connect-redis@9 redis socket.io-client @types/ws';
   return [...ofNest, ...others.split(' ')];
 }
 
