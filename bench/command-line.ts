@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { VARIANTS } from './app/variant.js';
 import type { Profiled } from './profile.js';
+import { connections } from './scenarios/connections.js';
 import { hostileCookies } from './scenarios/cookies.js';
 import { delayed } from './scenarios/delayed.js';
 import { betterAuth, fastify } from './scenarios/fastify.js';
@@ -31,6 +32,7 @@ const SCENARIOS: Record<string, Scenario> = {
   'read-cache': readCache,
   'script-times': scriptTimes,
   outage,
+  connections,
 };
 
 const WHOLE: Settings = {
@@ -42,6 +44,7 @@ const WHOLE: Settings = {
   totals: [1_000, 10_000, 100_000, 1_000_000],
   scriptRounds: 5,
   outages: 20,
+  connections: { revoked: 1_000, ofOneUser: 5_000, idle: 10_000, idleSeconds: 30, messages: 1_000 },
 };
 
 /** Enough to see that the benchmark works, and the rough figures. */
@@ -54,6 +57,7 @@ const QUICK: Settings = {
   totals: [1_000, 100_000],
   scriptRounds: 2,
   outages: 3,
+  connections: { revoked: 200, ofOneUser: 500, idle: 1_000, idleSeconds: 10, messages: 1_000 },
 };
 
 const USAGE = `npm run bench -- [--quick] [--only <scenario>,... | --profile <variant> [--fastify]] [--against <folder>]

@@ -1,6 +1,7 @@
 import { Body, Controller, Get, HttpCode, Post, UnauthorizedException } from '@nestjs/common';
+import { LiveGateway } from './live.gateway.js';
 import { type User, userOf, verify } from './users.js';
-import { greeting, type Variant } from './variant.js';
+import { type Flag, greeting, type Variant } from './variant.js';
 
 const SOMEBODY = userOf(0);
 
@@ -33,6 +34,7 @@ class BareController {
   }
 }
 
-export function create(): Variant {
-  return { metadata: { controllers: [BareController] } };
+export function create(_redisUrl: string, flags: ReadonlySet<Flag>): Variant {
+  const providers = flags.has('connections') ? [LiveGateway] : [];
+  return { metadata: { controllers: [BareController], providers } };
 }

@@ -1,5 +1,6 @@
 import { Body, Controller, Delete, Get, HttpCode, Injectable, Param, Post, Put, Req, UseGuards } from '@nestjs/common';
 import type { Request } from 'express';
+import { WebSocketGateway } from '@nestjs/websockets';
 import { createClient } from 'redis';
 import {
   CurrentSession,
@@ -12,6 +13,7 @@ import {
   SessionRegistry,
   UserSerializer,
 } from 'nestjs-session-auth';
+import { LiveGateway } from './live.gateway.js';
 import { LocalStrategy, type User, userOf } from './users.js';
 import { type Flag, greeting, SECRET, type Variant } from './variant.js';
 
@@ -86,11 +88,20 @@ class DevicesController {
     return this.sessions.count(user);
   }
 
+  @Delete(':handle')
+  revoke(@Param('user') user: string, @Param('handle') handle: string): Promise<boolean> {
+    return this.sessions.revoke(user, handle);
+  }
+
   @Delete()
   revokeAll(@Param('user') user: string): Promise<number> {
     return this.sessions.revokeAll(user);
   }
 }
+
+@WebSocketGateway()
+@UseGuards(SessionGuard)
+class GuardedGateway extends LiveGateway {}
 
 /** A login that ends ten thousand sessions takes its time. */
 const LIMITED = { maxSessions: { limit: 3, overflow: 'evict-oldest' }, redisTimeout: '30s' } as const;
@@ -102,8 +113,12 @@ export async function create(redisUrl: string, flags: ReadonlySet<Flag>): Promis
   return {
     metadata: {
       imports: [SessionAuthModule.forRoot({ secret: SECRET, redis, ...device, ...limited })],
-      providers: [flags.has('production') ? UserIdSerializer : SnapshotSerializer, LocalStrategy],
-      controllers: [OurController, ...(limited ? [DevicesController] : [])],
+      providers: [
+        flags.has('production') ? UserIdSerializer : SnapshotSerializer,
+        LocalStrategy,
+        ...(flags.has('connections') ? [GuardedGateway] : []),
+      ],
+      controllers: [OurController, ...(limited || flags.has('connections') ? [DevicesController] : [])],
     },
   };
 }

@@ -6,6 +6,7 @@ import { type DynamicModule, type INestApplication, Module } from '@nestjs/commo
 import { NestFactory } from '@nestjs/core';
 import { FastifyAdapter, type NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { onRequestHookHandler } from 'fastify';
+import { serveGateways } from './live.gateway.js';
 import { Profiler } from './profiler.js';
 import type { Question, Reply } from './messages.js';
 import type { Flag, Variant, VariantFile } from './variant.js';
@@ -25,6 +26,9 @@ async function listen(): Promise<number> {
   const { create } = (await import(`./${name ?? ''}.app.js`)) as VariantFile;
   const variant = await create(redisUrl, new Set(flags as Flag[]));
   const app = await (flags.includes('fastify') ? onFastify(variant) : onExpress(variant));
+  if (flags.includes('connections')) {
+    serveGateways(app);
+  }
   await app.listen(0, '127.0.0.1');
   await age();
   return ((app.getHttpServer() as Server).address() as AddressInfo).port;
@@ -77,6 +81,11 @@ async function replyTo(question: Question): Promise<Reply> {
     case 'cpu': {
       const { user, system } = process.cpuUsage();
       return { cpu: user + system };
+    }
+    case 'memory': {
+      globalThis.gc?.();
+      const { heapUsed, external } = process.memoryUsage();
+      return { memory: heapUsed + external };
     }
     case 'start-profile':
       await profiler.start();

@@ -24,6 +24,7 @@ export function judge(measured: Measured): Bar[] {
     ...hostileCookies(measured),
     ...scripts(measured),
     ...outages(measured),
+    ...connections(measured),
   ].map((bar) => ({
     ...bar,
     met: isMet(bar),
@@ -144,4 +145,17 @@ function outages({ outages: figures = [] }: Measured): Judged[] {
       limit: 1_000,
     },
   ]);
+}
+
+/** Idle connections cost in proportion to their number, so the limit of fewer is lower. */
+function connections({ connections: figures }: Measured): Judged[] {
+  if (figures === undefined) return [];
+  const { idle, revoked, messages, close, bytes, idleCommands, messageCommands } = figures;
+  const bar = (name: string, value: number, limit: number): Judged => ({ name, value, relation: '<=', limit });
+  return [
+    bar(`open connections: ms from revoke in another process to close, p99 of ${revoked}`, close.p99, 100),
+    bar('open connections: bytes of an idle one, beyond bare', bytes.ours - bytes.bare, 2_500),
+    bar(`open connections: Redis commands per second for ${idle} idle ones`, idleCommands, (340 * idle) / 10_000),
+    bar(`open connections: Redis commands for ${messages} guarded messages in 10 s`, messageCommands, 2),
+  ];
 }

@@ -1,10 +1,12 @@
 import type { Series } from '../measure/race.js';
 import type { Commands } from '../scenarios/commands.js';
+import type { ConnectionFigures } from '../scenarios/connections.js';
 import type { MemoryFigures, MemorySubject } from '../scenarios/memory.js';
 import type { OutageFigures } from '../scenarios/outage.js';
 import type { RaceName } from '../scenarios/scenario.js';
 import type { ScriptFigures } from '../scenarios/script-times.js';
 import type { Bar } from './bars.js';
+import type { Percentiles } from '../measure/statistics.js';
 import type { Checkout, Results } from './results.js';
 import { callsOf, figureOf, memoryRatio, participants, ratioOf, spreadOf, sum } from './summary.js';
 
@@ -33,7 +35,18 @@ const TITLES: Record<RaceName, string> = {
 
 /** A run's results as a markdown page. */
 export function markdown(results: Results): string {
-  const { circumstances: at, races, commands, memory, roundTrip, staleness, scripts, outages, bars } = results;
+  const {
+    circumstances: at,
+    races,
+    commands,
+    memory,
+    roundTrip,
+    staleness,
+    scripts,
+    outages,
+    connections,
+    bars,
+  } = results;
   return [
     `${at.date}, ${commitOf(at)}, Node ${at.node}, ` +
       `Redis ${at.redis}, ${at.processors} x ${at.processor}, \`${at.commandLine}\`, ${at.took} s, load before ${at.load.toFixed(1)}`,
@@ -54,6 +67,7 @@ export function markdown(results: Results): string {
         ]),
     ...(scripts === undefined ? [] : [`## Scripts of a user with very many sessions\n\n${scriptTable(scripts)}`]),
     ...(outages === undefined ? [] : [`## Outages of Redis\n\n${outageTable(outages)}`]),
+    ...(connections === undefined ? [] : [`## Open connections\n\n${connectionTable(connections)}`]),
     `## Bars\n\n${barTable(bars)}`,
   ].join('\n\n');
 }
@@ -144,6 +158,20 @@ function outageTable(outages: OutageFigures[]): string {
     ].map(([what, { count, p50, p99, max }]) => [what, `${count}`, ...[p50, p99, max].map((ms) => ms.toFixed(1))]),
   );
   return table(['', 'number', 'p50 ms', 'p99 ms', 'max ms'], rows);
+}
+
+function connectionTable({ close, closeAll, bytes, ...figures }: ConnectionFigures): string {
+  const { revoked, ofOneUser, idle, messages, idleCommands, messageCommands } = figures;
+  const ms = ({ p50, p99, max }: Percentiles) => `${p50.toFixed(1)}, ${p99.toFixed(1)}, ${max.toFixed(1)}`;
+  const rows = [
+    [`revoke of one of ${revoked} sessions in another process, to close: p50, p99, max ms`, ms(close)],
+    [`revokeAll of ${ofOneUser} sessions in another process, to close: p50, p99, max ms`, ms(closeAll)],
+    ['bytes of an idle connection: bare', bytes.bare.toFixed(0)],
+    ['bytes of an idle connection: ours', bytes.ours.toFixed(0)],
+    [`Redis commands per second for ${idle} idle connections`, idleCommands.toFixed(1)],
+    [`Redis commands for ${messages} guarded messages in 10 s`, messageCommands.toFixed(0)],
+  ];
+  return table(['', 'value'], rows);
 }
 
 function barTable(bars: Bar[]): string {

@@ -2,7 +2,7 @@ import { setTimeout as sleep } from 'node:timers/promises';
 import { DelayProxy } from '../../test/support/delay-proxy.js';
 import { PASSWORD, userOf } from '../app/users.js';
 import { logInAll, times } from '../load/requests.js';
-import { quantile } from '../measure/statistics.js';
+import { type Percentiles, percentiles } from '../measure/statistics.js';
 import type { AppProcess } from '../stage/app-process.js';
 import type { Stage } from '../stage/stage.js';
 import type { Scenario } from './scenario.js';
@@ -17,13 +17,6 @@ export interface OutageFigures {
   responses: Percentiles;
   /** From the end of the outage until a request is served again. */
   recovery: Percentiles;
-}
-
-export interface Percentiles {
-  count: number;
-  p50: number;
-  p99: number;
-  max: number;
 }
 
 interface Outage {
@@ -114,13 +107,4 @@ async function timeUntilServed(app: AppProcess, [cookie = '']: readonly string[]
     if (response.status !== 503) return performance.now() - begun;
     await sleep(LOOK_EVERY);
   }
-}
-
-function percentiles(values: readonly number[]): Percentiles {
-  return {
-    count: values.length,
-    p50: quantile(values, 0.5),
-    p99: quantile(values, 0.99),
-    max: Math.max(...values),
-  };
 }

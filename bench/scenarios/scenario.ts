@@ -1,5 +1,6 @@
 import type { Pace, Series } from '../measure/race.js';
 import type { Stage } from '../stage/stage.js';
+import type { ConnectionAmounts, ConnectionFigures } from './connections.js';
 import type { MemoryFigures } from './memory.js';
 import type { OutageFigures } from './outage.js';
 import type { Staleness } from './read-cache.js';
@@ -23,6 +24,8 @@ export interface Settings {
   scriptRounds: number;
   /** Outages of each kind. */
   outages: number;
+  /** Of open connections. */
+  connections: ConnectionAmounts;
 }
 
 /** What a race is about. */
@@ -57,6 +60,7 @@ export interface Measured {
   staleness?: Staleness;
   scripts?: ScriptFigures[];
   outages?: OutageFigures[];
+  connections?: ConnectionFigures;
 }
 
 export type Scenario = (stage: Stage, settings: Settings) => Promise<Partial<Measured>>;

@@ -44,6 +44,11 @@ export class AppProcess {
     return (await this.#ask('cpu')).cpu ?? NaN;
   }
 
+  /** Bytes that the process uses of its heap and outside it, after a collection of garbage. */
+  async memory(): Promise<number> {
+    return (await this.#ask('memory')).memory ?? NaN;
+  }
+
   async startProfile(): Promise<void> {
     await this.#ask('start-profile');
   }
