@@ -41,13 +41,28 @@ export class ConnectedSession extends RequestSession {
 
   /** @param response stands for the response, which has been sent: no cookie is set */
   constructor(
-    request: SessionRequest,
+    private readonly handshake: SessionRequest,
     response: SessionResponse,
     runtime: SessionRuntime,
     private readonly refusal: Refusal,
   ) {
-    super(request, response, runtime);
+    super(handshake, response, runtime);
     this.cookie.writeHeader(false);
+  }
+
+  /**
+   * The connection is about to be opened. Lets go of what its request alone needed: connections are many, and last. Strings
+   * that were cut out of larger ones would keep those, so they are copied.
+   */
+  settle(): void {
+    const { record } = this;
+    if (record !== undefined) {
+      const copy = JSON.parse(JSON.stringify(record)) as SessionRecord;
+      this.exposed.expose(new LoadedSession({ handle: copy.handle, secret: '' }, copy, parseData(copy.data)));
+    }
+    this.renewTimeBudget();
+    this.handshake.rawHeaders = [];
+    this.handshake.rawTrailers = [];
   }
 
   /** Makes sure, before a message is handled, that the session lives. Never rejects: see {@link failure}. */

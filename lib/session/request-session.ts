@@ -69,6 +69,11 @@ export class RequestSession implements AttachedSession, RequestParts {
     return (this.#repository ??= this.runtime.repository.withTimeBudget());
   }
 
+  /** The request's time for the store begins anew. */
+  protected renewTimeBudget(): void {
+    this.#repository = undefined;
+  }
+
   get others(): OtherSessions {
     return (this.#others ??= new OtherSessions(this.repository, this.runtime.clock));
   }

@@ -90,6 +90,7 @@ export class SessionMiddleware {
       session.begin();
     } else {
       await this.loader.load(request, session, presented);
+      session.settle();
     }
     return session;
   }
