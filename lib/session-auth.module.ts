@@ -16,6 +16,7 @@ import { SessionEvents } from './events/session-events.js';
 import { GatewayAdapterHook } from './connections/gateway-adapter.js';
 import { GatewayGuards } from './connections/gateway-guards.js';
 import { GatewayHandshakes } from './connections/gateway-handshakes.js';
+import { GraphQLSubscriptionsHook } from './platform/graphql-subscriptions.js';
 import { logStoreErrors } from './events/store-error-log.js';
 import type { PassportRequestMethods } from './login/passport-request.js';
 import { SessionAuthService } from './login/session-auth.service.js';
@@ -132,6 +133,7 @@ const REDIS_CONNECTION = Symbol.for('nestjs-session-auth:redis-connection');
     GatewayGuards,
     GatewayHandshakes,
     GatewayAdapterHook,
+    GraphQLSubscriptionsHook,
   ],
   exports: [
     SESSION_AUTH_OPTIONS,

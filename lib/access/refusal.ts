@@ -29,6 +29,11 @@ export async function wsException(reason: HttpException): Promise<Error> {
   return Object.assign(new WsException(body), { code });
 }
 
+/** The exception itself, for GraphQL, which reports it as it does over HTTP. */
+export function unchanged(reason: HttpException): Promise<Error> {
+  return Promise.resolve(reason);
+}
+
 /** The HTTP request behind a context. A context without one is refused, code `session_unavailable`. */
 export async function requestOrRefuse(context: ExecutionContext): Promise<SessionRequest> {
   return findRequest(context) ?? refuse(new SessionUnavailableException(), context);

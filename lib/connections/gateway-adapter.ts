@@ -1,9 +1,8 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { ApplicationConfig } from '@nestjs/core';
-import type { SessionRequest } from '../http/session-request.js';
 import { GatewayHandshakes } from './gateway-handshakes.js';
 import { JoinedSocketIoServer, type SocketIoServer } from './socket-io-server.js';
-import { JoinedWebSocketServer, type WebSocketServer } from './web-socket-server.js';
+import { isWebSocketServer, JoinedWebSocketServer } from './web-socket-server.js';
 
 /** What is used of a `WebSocketAdapter`. Nest calls it for each server, and for each gateway. */
 interface Adapter {
@@ -62,19 +61,11 @@ export class GatewayAdapterHook {
     }
     const address = { port, path };
     if (isWebSocketServer(server)) {
-      const joined = new JoinedWebSocketServer(server, address, this.handshakes);
-      server.on('connection', (client: Parameters<JoinedWebSocketServer['connect']>[0], request: SessionRequest) => {
-        joined.connect(client, request);
-      });
-      this.#servers.set(server, joined);
+      this.#servers.set(server, new JoinedWebSocketServer(server, address, this.handshakes));
     } else if (isSocketIoServer(server)) {
       this.#servers.set(server, new JoinedSocketIoServer(server, address, this.handshakes));
     }
   }
-}
-
-function isWebSocketServer(server: object): server is WebSocketServer {
-  return 'handleUpgrade' in server && typeof (server as Partial<WebSocketServer>).options === 'object';
 }
 
 function isSocketIoServer(server: object): server is SocketIoServer {

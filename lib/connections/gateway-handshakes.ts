@@ -3,6 +3,7 @@ import { wsException } from '../access/refusal.js';
 import { type ConnectionEnd, SessionConnections } from './session-connections.js';
 import { CrossSiteRefusal } from '../cross-site/cross-site-refusal.js';
 import type { SessionRequest } from '../http/session-request.js';
+import type { Refusal } from '../session/connected-session.js';
 import { requestSessionOf } from '../session/request-session.js';
 import { SessionMiddleware } from '../session/session.middleware.js';
 import { type ConnectionRefusal, type GatewayAddress, GatewayGuards } from './gateway-guards.js';
@@ -27,8 +28,8 @@ export class GatewayHandshakes {
   }
 
   /** Reads the session of the request that opens a connection. */
-  async read(request: SessionRequest): Promise<void> {
-    await this.middleware.connect(request, wsException);
+  async read(request: SessionRequest, refusal: Refusal = wsException): Promise<void> {
+    await this.middleware.connect(request, refusal);
   }
 
   /** Why a client is not let in there; `undefined` where it is. */

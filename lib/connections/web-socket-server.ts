@@ -1,5 +1,6 @@
 import type { EventEmitter } from 'node:events';
 import { leadTo } from '../access/carrier.js';
+import { unchanged, wsException } from '../access/refusal.js';
 import type { ConnectionEnd } from './session-connections.js';
 import type { SessionRequest } from '../http/session-request.js';
 import type { ConnectionRefusal, GatewayAddress } from './gateway-guards.js';
@@ -35,17 +36,22 @@ export class JoinedWebSocketServer {
   readonly #refusals = new WeakMap<SessionRequest, ConnectionRefusal>();
   readonly #refused = new WeakSet();
 
+  /** @param address `undefined` where no gateways are served, but GraphQL */
   constructor(
-    { options }: WebSocketServer,
-    private readonly address: Omit<GatewayAddress, 'namespace'>,
+    server: WebSocketServer,
+    private readonly address: Omit<GatewayAddress, 'namespace'> | undefined,
     private readonly handshakes: GatewayHandshakes,
   ) {
+    const { options } = server;
     const { verifyClient } = options;
     options.verifyClient = (info: VerifyInfo, done: Done) => {
       this.#verify(verifyClient ?? undefined, info, done).catch(() => {
         done(false, 500);
       });
     };
+    server.prependListener('connection', (client: WebSocketClient, request: SessionRequest) => {
+      this.#connect(client, request);
+    });
   }
 
   /** The client was turned away, so no gateway hears of it. */
@@ -53,8 +59,8 @@ export class JoinedWebSocketServer {
     return this.#refused.has(client);
   }
 
-  /** A client is connected. Called before any gateway hears of it. */
-  connect(client: WebSocketClient, request: SessionRequest): void {
+  /** A client is connected. Called before anybody else hears of it. */
+  #connect(client: WebSocketClient, request: SessionRequest): void {
     leadTo(request, client);
     const refusal = this.#refusals.get(request);
     if (refusal !== undefined) {
@@ -77,8 +83,9 @@ export class JoinedWebSocketServer {
     }
     const verdict = await verdictOf(own, info);
     if (verdict[0]) {
-      await this.handshakes.read(info.req);
-      const refusal = await this.handshakes.whyRefused({ ...this.address, namespace: '/' }, info.req);
+      const { address } = this;
+      await this.handshakes.read(info.req, address === undefined ? unchanged : wsException);
+      const refusal = address && (await this.handshakes.whyRefused({ ...address, namespace: '/' }, info.req));
       if (refusal !== undefined) {
         this.#refusals.set(info.req, refusal);
       }
@@ -98,6 +105,11 @@ function verdictOf(own: VerifyClient | undefined, info: VerifyInfo): Promise<Par
       });
     }
   });
+}
+
+export function isWebSocketServer(server: unknown): server is WebSocketServer {
+  const { handleUpgrade, options } = (server ?? {}) as Partial<WebSocketServer>;
+  return typeof handleUpgrade === 'function' && typeof options === 'object';
 }
 
 function close(client: WebSocketClient, code: number, reason: string): void {

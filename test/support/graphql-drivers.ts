@@ -9,6 +9,8 @@ export interface GraphQLServer {
   name: string;
   platform: Platform;
   module(): DynamicModule;
+  /** The same, with subscriptions over graphql-ws. */
+  withSubscriptions(): DynamicModule;
   /** The response to an operation whose session could not be saved. */
   failedSave: { status: number; body: object };
 }
@@ -24,11 +26,24 @@ const asByMercurius = {
   body: { data: null, errors: [{ extensions: { code: 'SERVICE_UNAVAILABLE', sessionAuth: code } }] },
 };
 
-const apollo = () => GraphQLModule.forRoot<ApolloDriverConfig>({ driver: ApolloDriver, autoSchemaFile: true });
-const mercurius = () => GraphQLModule.forRoot<MercuriusDriverConfig>({ driver: MercuriusDriver, autoSchemaFile: true });
+const apolloWith = (options?: Partial<ApolloDriverConfig>) =>
+  GraphQLModule.forRoot<ApolloDriverConfig>({ driver: ApolloDriver, autoSchemaFile: true, ...options });
+const apollo = {
+  module: () => apolloWith(),
+  withSubscriptions: () => apolloWith({ subscriptions: { 'graphql-ws': true } }),
+  failedSave: asByHttp,
+};
+
+const mercuriusWith = (options?: Partial<MercuriusDriverConfig>) =>
+  GraphQLModule.forRoot<MercuriusDriverConfig>({ driver: MercuriusDriver, autoSchemaFile: true, ...options });
+const mercurius = {
+  module: () => mercuriusWith(),
+  withSubscriptions: () => mercuriusWith({ subscription: true }),
+  failedSave: asByMercurius,
+};
 
 export const graphqlServers: GraphQLServer[] = [
-  { name: 'Apollo on Express', platform: 'express', module: apollo, failedSave: asByHttp },
-  { name: 'Apollo on Fastify', platform: 'fastify', module: apollo, failedSave: asByHttp },
-  { name: 'Mercurius on Fastify', platform: 'fastify', module: mercurius, failedSave: asByMercurius },
+  { name: 'Apollo on Express', platform: 'express', ...apollo },
+  { name: 'Apollo on Fastify', platform: 'fastify', ...apollo },
+  { name: 'Mercurius on Fastify', platform: 'fastify', ...mercurius },
 ];
