@@ -35,6 +35,7 @@ export { UserSerializer } from './serializer/user-serializer.js';
 export { SessionRegistry } from './registry/session-registry.js';
 export type { RevokeOptions } from './registry/session-registry.js';
 
+export { EndsWithSession } from './connections/ends-with-session.js';
 export { SessionConnections } from './connections/session-connections.js';
 export type { ConnectionEnd } from './connections/session-connections.js';
 

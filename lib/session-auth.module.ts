@@ -17,6 +17,7 @@ import { GatewayAdapterHook } from './connections/gateway-adapter.js';
 import { GatewayGuards } from './connections/gateway-guards.js';
 import { GatewayHandshakes } from './connections/gateway-handshakes.js';
 import { GraphQLSubscriptionsHook } from './platform/graphql-subscriptions.js';
+import { ResponseEnds } from './connections/response-ends.js';
 import { logStoreErrors } from './events/store-error-log.js';
 import type { PassportRequestMethods } from './login/passport-request.js';
 import { SessionAuthService } from './login/session-auth.service.js';
@@ -134,6 +135,7 @@ const REDIS_CONNECTION = Symbol.for('nestjs-session-auth:redis-connection');
     GatewayHandshakes,
     GatewayAdapterHook,
     GraphQLSubscriptionsHook,
+    ResponseEnds,
   ],
   exports: [
     SESSION_AUTH_OPTIONS,

@@ -83,9 +83,22 @@ export function isHttp2(response: SessionResponse): boolean {
   return (response as { stream?: unknown }).stream !== undefined;
 }
 
+/** Error code: RFC 9113, section 7. Node's client takes half for the whole after CANCEL. */
+const HTTP2_INTERNAL_ERROR = 2;
+
 /** Whether the client has hung up. Node does not tell the responses of pipelined requests that still wait in line. */
 export function hasHungUp(response: SessionResponse): boolean {
   const { stream } = response as { stream?: { readonly destroyed: boolean } };
   const { req } = response as { req?: { readonly socket?: { readonly destroyed?: boolean } | null } };
   return stream?.destroyed ?? (response.destroyed || req?.socket?.destroyed === true);
+}
+
+/** Ends a response so that the client knows that it is not whole. Of HTTP/2, the other streams of the connection go on. */
+export function breakOff(response: SessionResponse): void {
+  const { stream } = response as { stream?: { close(code: number): void } };
+  if (stream === undefined) {
+    response.destroy();
+  } else {
+    stream.close(HTTP2_INTERNAL_ERROR);
+  }
 }

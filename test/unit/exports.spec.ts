@@ -14,6 +14,7 @@ describe('the public exports', () => {
        "CrossSiteRequestException",
        "CurrentSession",
        "CurrentUser",
+       "EndsWithSession",
        "FreshLoginGuard",
        "FreshLoginRequiredException",
        "InvalidOptionError",
