@@ -70,12 +70,9 @@ export class ResponseEnds implements NestInterceptor {
       return; // It would never be released.
     }
     const release = this.connections.register(request, () => {
-      // A request that logs out is told so. Its own session is another one by then.
-      setImmediate(() => {
-        if (session.user !== undefined) {
-          breakOff(response);
-        }
-      });
+      if (!session.isLeaving) {
+        breakOff(response); // Whoever logs out is told so.
+      }
     });
     response.once('close', release);
   }

@@ -54,6 +54,7 @@ export class RequestSession implements AttachedSession, RequestParts {
   #others: OtherSessions | undefined;
   #caching: ResponseCaching | undefined;
   #spentIn: WeakSet<object> | undefined;
+  #isLeaving = false;
 
   constructor(
     private readonly request: SessionRequest,
@@ -193,6 +194,11 @@ export class RequestSession implements AttachedSession, RequestParts {
     this.#failure = new UserLookupFailedException(error);
   }
 
+  /** The request ends its session by itself: it logs out, or in again. */
+  get isLeaving(): boolean {
+    return this.#isLeaving;
+  }
+
   // For services and guards. ---------------------------------------------------------------------------------------
 
   /** The request does not count as activity. */
@@ -204,6 +210,7 @@ export class RequestSession implements AttachedSession, RequestParts {
   logIn(newLogin: NewLogin, user: unknown): Promise<void> {
     return this.exposed.run(async () => {
       this.#checkLogInPossible();
+      this.#isLeaving = true;
       const { userId } = newLogin.login;
       const id = newUserSessionId(userId);
       const record = recordOfLogin(id, newLogin, this.runtime.clock.now());
@@ -240,6 +247,7 @@ export class RequestSession implements AttachedSession, RequestParts {
       if (this.failure instanceof SessionStoreUnavailableException) {
         throw this.failure;
       }
+      this.#isLeaving = true;
       const { loaded } = this.exposed;
       const owner = loaded?.owner;
       const wasLive = loaded !== undefined && (await this.exposed.end(loaded));

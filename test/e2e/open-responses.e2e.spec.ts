@@ -138,7 +138,15 @@ class StreamsController {
   @EndsWithSession()
   async logOut(@Req() request: SessionRequest) {
     await this.auth.logOut(request);
+    await this.gates.named('left').pass();
     return { name: null };
+  }
+  @Post('login')
+  @EndsWithSession()
+  async logIn(@Req() request: SessionRequest) {
+    await this.auth.logIn(request, { id: '2', name: 'Grace' });
+    await this.gates.named('left').pass();
+    return { name: 'Grace' };
   }
 }
 
@@ -359,14 +367,21 @@ describePlatforms(() => {
     gate.open();
   });
 
-  it('the response to a logout is sent, though its route is marked', async () => {
+  it.each([
+    ['a logout', 'logout', null],
+    ['a login of somebody else', 'login', 'Grace'],
+  ])('the response to %s is sent, though its route is marked', async (_, path, name) => {
     await start();
     const browser = await application.loggedIn();
+    const gate = application.app.get(Gates).named('left');
+    const sending = browser.post(`/streams/${path}`);
+    await gate.reached;
+    await eventually('the former session to end', () => connections().count() === 0);
+    await browser.tab().get('/public'); // Whatever is done at once has been done.
+    gate.open();
 
-    const response = await browser.post('/streams/logout');
-
-    expect([response.status, response.json()]).toEqual([201, { name: null }]);
-    expect(browser.cookies.has('sid')).toBe(false);
+    expect((await sending).json()).toEqual({ name });
+    expect((await browser.get('/public')).json()).toEqual({ name });
   });
 
   it('an event stream whose session ends while it is opened ends, too', async () => {
@@ -388,12 +403,13 @@ describePlatforms(() => {
     await eventually('the stream', () => news.observed);
     news.next('x'.repeat(32 * MB));
 
-    await browser.post('/logout');
+    const tab = browser.tab();
+    await tab.post('/logout');
+    tab.close();
 
     await eventually('the source to be unsubscribed', () => !news.observed);
     const server = application.app.getHttpServer() as Server;
     const count = () => new Promise<number>((resolve) => server.getConnections((_, many) => resolve(many)));
-    browser.close();
     await eventually('the connection to be closed', async () => (await count()) === 0);
     await expect(text(body)).rejects.toThrow('aborted');
   });
