@@ -1,13 +1,15 @@
 /** What the examples use without importing or declaring it: see `check-examples.mjs`. An export named here wins over a `*`. */
 export * from '@nestjs/common';
-export { Context, Mutation, Resolver } from '@nestjs/graphql';
+export { Context, Mutation, Resolver, Subscription } from '@nestjs/graphql';
 export { APP_FILTER, APP_GUARD, BaseExceptionFilter, NestFactory, Reflector } from '@nestjs/core';
 export { HealthCheck, HealthCheckService, TerminusModule } from '@nestjs/terminus';
 export { Test } from '@nestjs/testing';
 export { ConnectedSocket, MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
+export { createReadStream } from 'node:fs';
 export { ServerResponse } from 'node:http';
 export type { Socket } from 'node:net';
 export { WebSocketServer } from 'ws';
+export { interval, map } from 'rxjs';
 export type { NextFunction, Request, Response } from 'express';
 export { type Session, Store } from 'express-session';
 export { PassportStrategy } from '@nestjs/passport';
