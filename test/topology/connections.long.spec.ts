@@ -34,12 +34,22 @@ class StepUpController {
 }
 
 /** Two processes: one where a user logs in, and one that they are connected to. */
-async function twoOn({ redis }: Topology, connections: SessionAuthOptions['connections'], logger?: LogRecorder) {
+async function twoOn(
+  { redis }: Topology,
+  connections: SessionAuthOptions['connections'],
+  logger?: LogRecorder,
+  redisThere = redis,
+) {
   const options = { redis, connections };
   const providers = [SnapshotSerializer, LocalStrategy, GuardedGateway];
   const here = await TestApplication.start({ options, logger, controllers: [StepUpController] });
   closers.push(() => here.close());
-  const there = await TestApplication.start({ options, logger, configure, providers });
+  const there = await TestApplication.start({
+    options: { redis: redisThere, connections },
+    logger,
+    configure,
+    providers,
+  });
   closers.push(() => there.close());
   const arrive = async () => {
     const browser = await here.loggedIn();
@@ -82,6 +92,18 @@ for (const { name: title, start, missing, replaces } of TOPOLOGIES) {
 
       expect([await name(stays.client), connections.count()]).toEqual(['Ada', 1]);
       expect([...log.at('warn'), ...log.at('error')]).toEqual([]);
+    });
+
+    it('are closed by it too where the application has given its own client', async () => {
+      // Such a client of Sentinel does not tell where its master is.
+      const recheck = title.includes('Sentinel') ? 300 : NEVER;
+      const { arrive, revoke } = await twoOn(topology, { recheck }, undefined, { client: topology.client });
+      const [leaves, stays] = [await arrive(), await arrive()];
+
+      await revoke(leaves.handle);
+
+      expect(await leaves.client.ended()).toBe('revoked');
+      expect(await name(stays.client)).toBe('Ada');
     });
 
     if (!replaces) return;
