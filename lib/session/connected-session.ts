@@ -124,10 +124,20 @@ export class ConnectedSession extends RequestSession {
   }
 
   /** Changes the session's data in the store, after a step-up too: the connection goes on with the session. */
-  override async update(change: DataChange): Promise<void> {
+  override update(change: DataChange): Promise<void> {
+    return this.#carryOut(() => this.exposed.run(() => this.#update(change)));
+  }
+
+  /** Ends the session. The connection ends with it. */
+  override logOut(keep?: Record<string, unknown>): Promise<void> {
+    return this.#carryOut(() => super.logOut(keep));
+  }
+
+  /** A failure of a message before this one is over when the store replies again. */
+  async #carryOut(operation: () => Promise<void>): Promise<void> {
     await this.confirm();
     try {
-      await this.exposed.run(() => this.#update(change));
+      await operation();
     } catch (error) {
       throw error instanceof HttpException ? await this.refusal(error) : error;
     }

@@ -1,8 +1,9 @@
+import type { Type } from '@nestjs/common';
 import { SessionConnections, SessionRegistry } from '../../lib/index.js';
 import { LocalStrategy, SnapshotSerializer, TestApplication } from '../support/application.js';
 import { idOf } from '../support/devices.js';
 import { eventually } from '../support/eventually.js';
-import { GuardedGateway, type TestClient, TRANSPORTS } from '../support/gateways.js';
+import { type ChatHandlers, GuardedGateway, OpenGateway, type TestClient, TRANSPORTS } from '../support/gateways.js';
 import { RedisMonitor } from '../support/redis-monitor.js';
 import { RedisServer } from '../support/redis-server.js';
 
@@ -20,11 +21,11 @@ describe.each(TRANSPORTS.slice(0, 2))('over $name', ({ configure, open }) => {
     await server.stop();
   });
 
-  async function start(recheck: string | number) {
+  async function start(recheck: string | number, gateway: Type<ChatHandlers> = GuardedGateway) {
     application = await TestApplication.start({
       configure,
       options: { redis: { url: server.url }, redisTimeout: 500, connections: { recheck } },
-      providers: [SnapshotSerializer, LocalStrategy, GuardedGateway],
+      providers: [SnapshotSerializer, LocalStrategy, gateway],
     });
   }
 
@@ -59,6 +60,25 @@ describe.each(TRANSPORTS.slice(0, 2))('over $name', ({ configure, open }) => {
     expect([client.isOpen, silent.isOpen]).toEqual([true, true]);
     await application.app.get(SessionRegistry).revoke('1', handle);
     expect(await silent.ended()).toBe('revoked');
+  });
+
+  it('a logout by a message is told that Redis hangs, and works when it is back', async () => {
+    await start(100, OpenGateway);
+    const { client, browser } = await arrive();
+
+    server.pause();
+    await eventually('a message to be told', async () => {
+      const reply = (await client.ask('fresh')) as { code?: string };
+      return reply.code === 'session_store_unavailable';
+    });
+    expect(await client.ask('logout')).toMatchObject({ code: 'session_store_unavailable' });
+    expect(client.isOpen).toBe(true);
+
+    server.resume();
+    await eventually('Redis to be in use again', async () => (await browser.get('/me')).status === 200);
+    client.send('logout');
+    expect(await client.ended()).toBe('logged_out');
+    expect((await browser.get('/me')).status).toBe(401);
   });
 
   it('a Redis that is gone closes no connection', async () => {
