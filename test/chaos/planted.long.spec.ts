@@ -87,7 +87,7 @@ describe('A run', () => {
     [
       'tells that sessions are gone, but only who asks for their connections',
       'a connection was closed for nothing',
-      instead('find', 0.01, (find, handle, budget) =>
+      instead('find', 0.3, (find, handle, budget) =>
         budget === undefined ? Promise.resolve(undefined) : find(handle, budget),
       ),
     ],
