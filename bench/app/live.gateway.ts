@@ -11,6 +11,7 @@ export class LiveGateway {
   }
 }
 
-export function serveGateways(app: INestApplication): void {
-  app.useWebSocketAdapter(new WsAdapter(app));
+/** Over `ws`, or over Socket.IO, which Nest serves by itself. */
+export function serveGateways(app: INestApplication, flags: readonly string[]): void {
+  if (!flags.includes('socket.io')) app.useWebSocketAdapter(new WsAdapter(app));
 }

@@ -27,7 +27,7 @@ async function listen(): Promise<number> {
   const variant = await create(redisUrl, new Set(flags as Flag[]));
   const app = await (flags.includes('fastify') ? onFastify(variant) : onExpress(variant));
   if (flags.includes('connections')) {
-    serveGateways(app);
+    serveGateways(app, flags);
   }
   await app.listen(0, '127.0.0.1');
   await age();

@@ -154,7 +154,12 @@ function connections({ connections: figures }: Measured): Judged[] {
   const bar = (name: string, value: number, limit: number): Judged => ({ name, value, relation: '<=', limit });
   return [
     bar(`open connections: ms from revoke in another process to close, p99 of ${revoked}`, close.p99, 100),
-    bar('open connections: bytes of an idle one, beyond bare', bytes.ours - bytes.bare, 2_500),
+    bar('open connections: bytes of an idle one of ws, beyond bare', bytes.ws.ours - bytes.ws.bare, 2_500),
+    bar(
+      'open connections: bytes of an idle one of Socket.IO, beyond bare',
+      bytes['socket.io'].ours - bytes['socket.io'].bare,
+      2_500,
+    ),
     bar(`open connections: Redis commands per second for ${idle} idle ones`, idleCommands, (340 * idle) / 10_000),
     bar(`open connections: Redis commands for ${messages} guarded messages in 10 s`, messageCommands, 2),
   ];

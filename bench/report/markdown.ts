@@ -166,8 +166,10 @@ function connectionTable({ close, closeAll, bytes, ...figures }: ConnectionFigur
   const rows = [
     [`revoke of one of ${revoked} sessions in another process, to close: p50, p99, max ms`, ms(close)],
     [`revokeAll of ${ofOneUser} sessions in another process, to close: p50, p99, max ms`, ms(closeAll)],
-    ['bytes of an idle connection: bare', bytes.bare.toFixed(0)],
-    ['bytes of an idle connection: ours', bytes.ours.toFixed(0)],
+    ...Object.entries(bytes).map(([protocol, { bare, ours }]) => [
+      `bytes of an idle connection of ${protocol}: bare, ours, the difference`,
+      [bare, ours, ours - bare].map((one) => one.toFixed(0)).join(', '),
+    ]),
     [`Redis commands per second for ${idle} idle connections`, idleCommands.toFixed(1)],
     [`Redis commands for ${messages} guarded messages in 10 s`, messageCommands.toFixed(0)],
   ];

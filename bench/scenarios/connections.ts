@@ -1,7 +1,7 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { PASSWORD, userOf } from '../app/users.js';
 import { logInAll, times } from '../load/requests.js';
-import { LiveSocket } from '../load/sockets.js';
+import { LiveSocket, type Protocol } from '../load/sockets.js';
 import { type Percentiles, percentiles } from '../measure/statistics.js';
 import { sum } from '../report/summary.js';
 import type { AppProcess } from '../stage/app-process.js';
@@ -29,7 +29,7 @@ export interface ConnectionFigures extends ConnectionAmounts {
   /** The same, of all sockets of one user. */
   closeAll: Percentiles;
   /** Bytes of the process's heap, and outside it, for one idle socket. */
-  bytes: { bare: number; ours: number };
+  bytes: Record<Protocol, { bare: number; ours: number }>;
   /** Redis commands per second for all idle sockets. */
   idleCommands: number;
   /** Redis commands for all messages. */
@@ -39,6 +39,10 @@ export interface ConnectionFigures extends ConnectionAmounts {
 /** The first number of the users of each part. */
 const [IDLE_USERS, REVOKED_USERS, ONE_USER, TALKER] = [0, 50_000, 60_000, 60_001];
 const MESSAGES_TAKE = 10_000;
+/** Sockets that are opened and closed before memory is measured: code is compiled meanwhile. */
+const WARM_UP = 500;
+/** Sockets whose memory is compared. */
+const WEIGHED = 4_000;
 /** Milliseconds for what an application does after its response, and for sockets to be forgotten. */
 const CALM = 2_000;
 
@@ -52,12 +56,18 @@ export const connections: Scenario = async (stage, { connections: amounts }) => 
     ours.app,
     times(amounts.idle, (index) => IDLE_USERS + index),
   );
-  const { bytes: bareBytes } = await listen(bare, idlers, 0);
-  const { bytes: oursBytes, commands } = await listen(ours, idlers, amounts.idleSeconds);
+  const weighed = idlers.slice(0, WEIGHED);
+  const { bytes: bareBytes } = await listen(bare, weighed);
+  const { bytes: oursBytes } = await listen(ours, weighed);
+  const { commands } = await listen(ours, idlers, 'ws', amounts.idleSeconds);
+  const startIo = (variant: 'bare' | 'ours') =>
+    stage.anotherActor(variant, redis, { flags: ['connections', 'socket.io'] });
+  const { bytes: bareIoBytes } = await listen(await startIo('bare'), weighed, 'socket.io');
+  const { bytes: oursIoBytes } = await listen(await startIo('ours'), weighed, 'socket.io');
   return {
     connections: {
       ...amounts,
-      bytes: { bare: bareBytes, ours: oursBytes },
+      bytes: { ws: { bare: bareBytes, ours: oursBytes }, 'socket.io': { bare: bareIoBytes, ours: oursIoBytes } },
       idleCommands: commands / amounts.idleSeconds,
       messageCommands: await talk(ours, amounts.messages),
       close: await revokeEach(ours.app, other.app, amounts.revoked),
@@ -70,13 +80,14 @@ export const connections: Scenario = async (stage, { connections: amounts }) => 
 async function listen(
   { app, redis }: Actor,
   cookies: readonly string[],
-  seconds: number,
+  protocol: Protocol = 'ws',
+  seconds = 0,
 ): Promise<{ bytes: number; commands: number }> {
-  const [warmUp] = await LiveSocket.openAll(app, cookies.slice(0, 1));
-  warmUp?.close();
+  const warmUp = await LiveSocket.openAll(app, cookies.slice(0, WARM_UP), protocol);
+  for (const socket of warmUp) socket.close();
   await sleep(CALM);
   const empty = await app.memory();
-  const sockets = await LiveSocket.openAll(app, cookies);
+  const sockets = await LiveSocket.openAll(app, cookies, protocol);
   await sleep(CALM);
   const commands = await commandsWhile(redis, () => sleep(seconds * 1_000));
   const full = await app.memory();
