@@ -209,6 +209,15 @@ describe.each(graphqlServers)('GraphQL subscriptions by $name', ({ withSubscript
     expect(await socket.end()).toEqual({ code: 4401, reason: 'revoked' });
   });
 
+  it('are closed first when the application closes, and their session goes on', async () => {
+    const { socket } = await arrive();
+
+    await application.close();
+
+    expect(await socket.end()).toMatchObject({ code: 1001 }); // Apollo's driver comes first, with a text of its own.
+    expect(application.events.filter(({ type }) => type === 'connection-closed')).toEqual([]);
+  });
+
   it('count as activity when they begin', async () => {
     const { socket } = await arrive();
     const seenAt = async () => (await application.app.get(SessionRegistry).list('1'))[0]?.seenAt.getTime();
