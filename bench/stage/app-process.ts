@@ -30,7 +30,11 @@ export class AppProcess {
     const { redisUrl, flags, file = variant, folder = APPLICATIONS, execPath = process.execPath } = options;
     // Not production: there the library insists on Secure cookies, and this is plain HTTP. The same for all.
     const env = { ...process.env, NODE_ENV: 'development' };
-    const child = fork(join(folder, 'server.js'), [file, redisUrl, ...flags], { env, execPath, execArgv: ['--expose-gc'] });
+    const child = fork(join(folder, 'server.js'), [file, redisUrl, ...flags], {
+      env,
+      execPath,
+      execArgv: ['--expose-gc'],
+    });
     const { port } = await replyOf(child, variant);
     return new AppProcess(variant, port ?? 0, child);
   }
