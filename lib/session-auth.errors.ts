@@ -17,6 +17,7 @@ export type SessionAuthErrorCode =
   | 'unknown_strategy'
   | 'unauthenticated'
   | 'cross_site_request'
+  | 'login_incomplete'
   | 'fresh_login_required'
   | 'login_failed'
   | 'too_many_sessions'
@@ -175,6 +176,29 @@ export class CrossSiteRequestException extends withExtensions(ForbiddenException
 
   constructor() {
     super(body('cross_site_request', 'This comes from another site, which is not in the option "trustedOrigins".'));
+  }
+}
+
+/**
+ * 401: the login on the request's session is not complete. Code `login_incomplete`; the body's `pending` names the
+ * methods that are still to be proved.
+ *
+ * @example
+ * ```ts
+ * @Catch(LoginIncompleteException)
+ * class SecondFactorFilter implements ExceptionFilter<LoginIncompleteException> {
+ *   catch({ pending: [next] }: LoginIncompleteException, host: ArgumentsHost) {
+ *     host.switchToHttp().getResponse<Response>().redirect(303, `/login/${next}`);
+ *   }
+ * }
+ * ```
+ */
+export class LoginIncompleteException extends withExtensions(UnauthorizedException) {
+  readonly code: SessionAuthErrorCode = 'login_incomplete';
+
+  /** @param pending the methods that are still to be proved */
+  constructor(readonly pending: readonly string[]) {
+    super(body('login_incomplete', 'Your login is not complete.', { pending }));
   }
 }
 

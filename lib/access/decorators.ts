@@ -10,6 +10,7 @@ import { SessionUnavailableException } from '../session-auth.errors.js';
 import { connectedSession } from '../session/connected-session.js';
 import { requestSessionOf } from '../session/request-session.js';
 import { findRequest } from './carrier.js';
+import { pendingUserOf } from './pending-login.js';
 import { refuse, requestOrRefuse } from './refusal.js';
 
 type Pipe = Type<PipeTransform> | PipeTransform;
@@ -43,7 +44,9 @@ const currentUser = createParamDecorator((property: string | undefined, context:
   if (context.getType() === 'rpc') {
     return requestOrRefuse(context);
   }
-  const user = findRequest(context)?.user as Record<string, unknown> | null | undefined;
+  const request = findRequest(context);
+  const user = (request?.user ?? pendingUserOf(requestSessionOf(request), context)) as
+    Record<string, unknown> | null | undefined;
   return property === undefined ? (user ?? undefined) : user?.[property];
 });
 
@@ -53,7 +56,8 @@ const currentUser = createParamDecorator((property: string | undefined, context:
  * throws an `RpcException`, code `session_unavailable`.
  *
  * The user is `request.user` of the HTTP request: who was restored from the session or logged in by this request, or
- * whom a guard of yours has put there (a bearer token's, for example).
+ * whom a guard of yours has put there (a bearer token's, for example). On a route marked `@PendingLogin()` it may be the
+ * user whose login is not complete.
  *
  * @param property a property of the user, or the first pipe
  * @param pipes applied to the value

@@ -1,7 +1,7 @@
 import { applyDecorators, type ExecutionContext, Inject, Injectable, SetMetadata, UseGuards } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import { type Clock, SESSION_CLOCK } from '../model/clock.js';
-import { type FreshnessRequirement, isFresh } from '../model/freshness.js';
+import { type FreshnessRequirement, isFresh, spent } from '../model/freshness.js';
 import {
   type FreshLoginChallenge,
   FreshLoginRequiredException,
@@ -134,9 +134,10 @@ export class FreshLoginGuard extends SessionGuard {
     if (!fresh || requirement.once !== true) {
       return fresh;
     }
-    const isSpent = await session.amend(({ login: current }) =>
-      current && isFresh(current, requirement, this.clock.now()) ? { login: { ...current, spent: true } } : undefined,
-    );
+    const isSpent = await session.amend(({ login: current }) => {
+      const used = current && spent(current, requirement, this.clock.now());
+      return used && { login: used };
+    });
     if (isSpent) {
       session.spentIn.add(execution);
     }

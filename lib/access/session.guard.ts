@@ -8,13 +8,14 @@ import {
 } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
 import type { SessionRequest } from '../http/session-request.js';
-import { SessionUnavailableException, UnauthenticatedException } from '../session-auth.errors.js';
+import { SessionUnavailableException } from '../session-auth.errors.js';
 import { connectedSession } from '../session/connected-session.js';
 import { type RequestSession, requestSessionOf } from '../session/request-session.js';
 import { findRequest } from './carrier.js';
 import { IS_PUBLIC } from './decorators.js';
 import { guardsOn, isMarked } from './marks.js';
 import { isPassive } from './passive-route.js';
+import { pendingUserOf } from './pending-login.js';
 import { letsThrough, refuse } from './refusal.js';
 
 const OTHER_USER =
@@ -26,7 +27,7 @@ const OTHER_USER =
  * route as `{ provide: APP_GUARD, useClass: SessionGuard }`. Routes marked `@Public()` need no login.
  *
  * Without a login it responds 401, code `unauthenticated`, with the `reason` when the cookie is that of a session that
- * has ended. It responds 503 when that cannot be told: code `session_store_unavailable` or `user_lookup_failed`. On a
+ * has ended; code `login_incomplete`, with the methods that are missing, when the login is pending (see `@PendingLogin()`). It responds 503 when that cannot be told: code `session_store_unavailable` or `user_lookup_failed`. On a
  * route that cannot have a session (excluded, outside `cookie.path`, a message of a microservice) it responds 500, code
  * `session_unavailable`, and logs once what to do. For messages it throws the same as a `WsException` or an
  * `RpcException`.
@@ -69,8 +70,8 @@ export class SessionGuard implements CanActivate {
     const connected = connectedSession(session);
     await connected?.confirm();
     const isLoggedIn = session.user !== undefined && this.#isUserOf(session, request?.user);
-    const reason = () => session.guardFailure ?? new UnauthenticatedException(session.signOutReason);
-    const isAdmitted = isLoggedIn || letsThrough(await this.handleDenied(reason(), context));
+    const isExpected = isLoggedIn || pendingUserOf(session, context) !== undefined;
+    const isAdmitted = isExpected || letsThrough(await this.handleDenied(session.denial, context));
     if (isAdmitted) {
       session.caching.admit();
       if (connected !== undefined && !isPassive(context)) {
@@ -98,8 +99,8 @@ export class SessionGuard implements CanActivate {
    * Refuses a request. Override it to redirect or to respond in another form. It must throw, or return `true` to let
    * the request through after all.
    *
-   * @param reason an `UnauthenticatedException`, whose `reason` tells why the session has ended; the failure behind a
-   * 503; or a `SessionUnavailableException` (500)
+   * @param reason an `UnauthenticatedException`, whose `reason` tells why the session has ended; a
+   * `LoginIncompleteException`; the failure behind a 503; or a `SessionUnavailableException` (500)
    */
   protected async handleDenied(reason: HttpException, context: ExecutionContext): Promise<boolean> {
     return refuse(reason, context);

@@ -33,7 +33,7 @@ interface ValueForLogin<Value, User> {
  * }
  * ```
  */
-export interface LoginGuardOptions<User = Express.User> extends Omit<PassportLogInOptions, 'remember'> {
+export interface LoginGuardOptions<User = Express.User> extends Omit<PassportLogInOptions, 'remember' | 'pending'> {
   /**
    * Top-level keys of the present session to carry into the new one, besides `flash` and `messages`, which tell the user
    * something. Nothing is ever carried from one user's session into another's.
@@ -44,6 +44,11 @@ export interface LoginGuardOptions<User = Express.User> extends Omit<PassportLog
    * limits of `lifetime`.
    */
   remember?: PerLogin<Duration, User>;
+  /**
+   * The methods that the user has still to prove, such as `['totp']`, or a function that decides for each login. Default:
+   * none.
+   */
+  pending?: PerLogin<string[], User>;
   /** Redirects after a success, instead of going on to the handler. */
   successRedirect?: string;
   /**

@@ -8,6 +8,7 @@ import {
   type OnApplicationBootstrap,
 } from '@nestjs/common';
 import { responseOf } from '../access/carrier.js';
+import { admitsPending } from '../access/pending-login.js';
 import { letsThrough, requestOrRefuse } from '../access/refusal.js';
 import type { SessionRequest } from '../http/session-request.js';
 import { pathOfThisSite } from '../http/site-path.js';
@@ -54,7 +55,8 @@ export class StrategyLoginGuard implements CanActivate, OnApplicationBootstrap {
     const request = loginRequestOf(await requestOrRefuse(context), context);
     const computed = await this.getAuthenticateOptions(context);
     const options = { ...this.options, ...withRedirectsOnThisSite(computed ?? {}) };
-    const refusal = await this.strategyLogin.attempt(this.strategies, options, request, responseOf(context));
+    const isStep = admitsPending(context);
+    const refusal = await this.strategyLogin.attempt(this.strategies, options, request, responseOf(context), isStep);
     return refusal === undefined || this.#goesOnWithoutUser(refusal, request, context);
   }
 
@@ -106,9 +108,13 @@ export class StrategyLoginGuard implements CanActivate, OnApplicationBootstrap {
  * session store does not reply; 500 (code `session_unavailable`) on a route without a session. A strategy that passes
  * (anonymous, remember-me) lets the request go on as it is.
  *
+ * For a second factor, give the first guard `pending: ['totp']`, and put another with `method: 'totp'` on a route of its
+ * own that is marked `@PendingLogin()`. There the strategy finds the user at `request.user`. When it names the same user,
+ * that step is done; another user is refused (401, code `login_failed`), and so is a request whose login is not pending
+ * (401). For who is logged in already, it is a new proof, as by `SessionAuthService.reauthenticate()`.
+ *
  * Two of these guards on one route do not ask for both logins: the first one's session is open, and stays open, when the
- * second one refuses. The same holds for any guard after it. Put guards that may refuse before it. For a second factor,
- * log in by the first, then prove the second on a route of its own and call `SessionAuthService.reauthenticate()` there.
+ * second one refuses. The same holds for any guard after it. Put guards that may refuse before it.
  *
  * Over GraphQL, the field's arguments, and the fields of an argument `input`, are the `body` of the request that the
  * strategy and the options' functions are given.

@@ -9,7 +9,6 @@ import { sessionInfo } from '../model/session-record.js';
 import {
   CookieNotSendableException,
   SessionUnavailableException,
-  UnauthenticatedException,
   UserLookupFailedException,
 } from '../session-auth.errors.js';
 import { type Duration, type ResolvedSessionAuthOptions, SESSION_AUTH_OPTIONS } from '../session-auth.options.js';
@@ -44,6 +43,11 @@ export interface LogInOptions {
   remember?: Duration;
   /** How the user proved who they are, in a word of your own: `'password'`, `'webauthn'`. */
   method?: string;
+  /**
+   * The methods that the user has still to prove, such as `['totp']`. Until `completeLogin()` has been called for each,
+   * the session is nobody's: no guard lets it pass, and it counts for no limit. That may take ten minutes. Default: none.
+   */
+  pending?: string[];
 }
 
 /**
@@ -109,12 +113,13 @@ export class SessionAuthService {
 
   /**
    * Logs this user in on a new session under a new id. When it resolves, the session is stored, the former one has
-   * ended, and `request.user` is the user.
+   * ended, and `request.user` is the user. With `pending`, nobody is logged in yet: see {@link completeLogin}.
    *
    * @throws SessionStoreUnavailableException (503) when the store does not reply
    * @throws TooManySessionsException (409) when `maxSessions` is reached and `reject`s
    * @throws CookieNotSendableException (500) when the cookie could not reach the browser; then nothing is stored
    * @throws UserNotSerializableException (500) when no serializer takes the user
+   * @throws TypeError when `pending` is no list of words
    * @throws SessionUnavailableException (500) on a route without a session
    */
   async logIn(at: Carrier, user: unknown, options: LogInOptions = {}): Promise<void> {
@@ -143,7 +148,35 @@ export class SessionAuthService {
     };
     const data = { ...kept(request, session, userId, options.keep ?? []), passport };
     const remember = options.remember === undefined ? undefined : milliseconds('remember', options.remember);
-    await session.logIn({ login, data, remember }, user);
+    const missing = pendingMethods(options.pending);
+    if (missing.length > 0) {
+      await session.logInPending({ login, data, remember }, missing, user);
+    } else {
+      await session.logIn({ login, data, remember }, user);
+    }
+  }
+
+  /**
+   * One step of a login that began with `pending`: call it after the user has proved this method. With the last one the
+   * user is logged in, on a new session under a new id, with the data of this one; `remember` and `maxSessions` apply
+   * then. Of requests that prove it at the same time, one logs in, and the others are refused. For a user who is logged
+   * in already it is {@link reauthenticate}.
+   *
+   * @param method one of those that are pending
+   * @throws LoginIncompleteException (401) when the login does not wait for this method
+   * @throws UnauthenticatedException (401) when no login is pending (any more)
+   * @throws TooManySessionsException (409) when `maxSessions` is reached and `reject`s; the login has to begin anew
+   * @throws SessionStoreUnavailableException (503) when the store does not reply
+   */
+  async completeLogin(at: Carrier, method: string): Promise<void> {
+    const [, session] = behind(at);
+    if (session.user !== undefined) {
+      await this.reauthenticate(at, method);
+    } else if (session.pendingUser === undefined) {
+      throw session.denial;
+    } else {
+      await session.proveMethod(method);
+    }
   }
 
   /**
@@ -179,7 +212,7 @@ export class SessionAuthService {
     const [request, session] = behind(at);
     const restored = session.user === undefined ? undefined : await this.#restoreAnew(session, request);
     if (restored === undefined) {
-      throw session.failure ?? new UnauthenticatedException();
+      throw session.failure ?? session.denial;
     }
     const { user, stamp } = restored;
     const proof = { ...(method !== undefined && { method }), ...(stamp !== undefined && { stamp }) };
@@ -236,9 +269,10 @@ export class SessionAuthService {
    * @throws UnauthenticatedException (401) when the caller is not logged in
    */
   current(at: Carrier): SessionInfo {
-    const [, { record }] = behind(at);
+    const [, session] = behind(at);
+    const { record } = session;
     if (record?.login === undefined) {
-      throw new UnauthenticatedException();
+      throw session.denial;
     }
     return sessionInfo(record, record.login, expiresAt(record, this.options.lifetime));
   }
@@ -249,6 +283,14 @@ function onlyDevice({ ip, userAgent, label }: Device = {}): Device {
   return Object.fromEntries(
     Object.entries({ ip, userAgent, label }).filter(([, value]: [string, unknown]) => typeof value === 'string'),
   );
+}
+
+/** A text would count by its letters. */
+function pendingMethods(pending: unknown = []): string[] {
+  if (!Array.isArray(pending) || !pending.every((method) => typeof method === 'string' && method !== '')) {
+    throw new TypeError('The option "pending" is a list of methods: pending: [\'totp\'].');
+  }
+  return [...new Set<string>(pending)];
 }
 
 /** The request behind a carrier, and its session, which it must have. */

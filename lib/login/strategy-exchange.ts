@@ -40,6 +40,16 @@ export function strategyRequest(request: SessionRequest, response: SessionRespon
   return raw;
 }
 
+/** The request with this user, if any, for a strategy that asks who is to prove something. All else is the request's own. */
+export function withUser(request: SessionRequest, user: unknown): SessionRequest {
+  return user === undefined
+    ? request
+    : new Proxy(request, {
+        get: (target, property): unknown =>
+          property === 'user' ? (target.user ?? user) : Reflect.get(target, property),
+      });
+}
+
 /** Copies to Fastify's request what Passport has set on Node's, besides the user. */
 export function copyResults(from: SessionRequest, to: SessionRequest, { assignProperty }: LoginGuardOptions): void {
   const results = from as unknown as Record<string, unknown>;

@@ -15,9 +15,12 @@ import {
   TooManySessionsException,
 } from '../session-auth.errors.js';
 import { milliseconds } from '../validation/duration.js';
-import { copyResults, strategyRequest, strategyResponse } from './strategy-exchange.js';
+import { SessionAuthService } from './session-auth.service.js';
+import { copyResults, strategyRequest, strategyResponse, withUser } from './strategy-exchange.js';
 import type { LoginGuardOptions, PerLogin } from './login-guard-options.js';
 import type { PassportLogInOptions, PassportRequestMethods } from './passport-request.js';
+
+const OTHER_USER = 'That is another user than the one whose login is to be completed.';
 
 const UNAUTHORIZED: number = HttpStatus.UNAUTHORIZED;
 
@@ -34,37 +37,54 @@ export class StrategyLogin {
     @Inject(ApplicationPassport) private readonly passport: ApplicationPassport,
     @Inject(SessionEvents) private readonly events: SessionEvents,
     @Inject(SESSION_CLOCK) private readonly clock: Clock,
+    @Inject(SessionAuthService) private readonly auth: SessionAuthService,
   ) {}
 
   /** @throws SessionAuthConfigurationError for unknown strategies, and for options that cannot be meant */
-  check(strategies: readonly string[], { keep, remember }: LoginGuardOptions): void {
+  check(strategies: readonly string[], { keep, remember, pending }: LoginGuardOptions): void {
     this.passport.refuseUnknown(strategies);
     checkKeep(keep);
+    if (typeof pending !== 'function') {
+      checkWords('pending', pending, "methods that are still to be proved: pending: ['totp']");
+    }
     if (remember !== undefined && typeof remember !== 'function') {
       milliseconds('remember', remember);
     }
   }
 
-  /** Resolves when the request may go on, or to the refusal of the credentials. Never settles after a redirect. */
+  /**
+   * Resolves when the request may go on, or to the refusal of the credentials. Never settles after a redirect.
+   *
+   * @param isStep the route is one of a login's steps: it is for users whose login is pending, or who are logged in
+   */
   async attempt(
     strategies: readonly string[],
     options: LoginGuardOptions,
     given: SessionRequest,
     givenResponse: SessionResponse,
+    isStep: boolean,
   ): Promise<HttpException | undefined> {
     const response = strategyResponse(givenResponse);
-    const request = strategyRequest(given, response);
+    const session = requestSessionOf(given);
+    const pendingUser = isStep ? session?.pendingUser : undefined;
+    const request = withUser(strategyRequest(given, response), pendingUser);
     checkRequest(request, options);
+    if (isStep && session !== undefined && (session.user ?? pendingUser) === undefined) {
+      return session.denial;
+    }
     const report = (reason: string): void => {
       this.events.emit({ type: 'login-failed', strategy: strategies.join(', '), reason }, this.clock.now());
     };
     try {
       const result = await this.passport.authenticate(strategies, options, request, response, {
-        logIn: (user) => openSession(request, user, options),
+        logIn: (user) => this.logIn(request, user, options, isStep),
         onRefusal: (refusal) => {
           report(exceptionFor(refusal).message);
         },
       });
+      if (session?.pendingUser !== undefined && opensSession(options)) {
+        given.user = request.user = undefined; // Passport has set it. The login is not complete.
+      }
       copyResults(request, given, options);
       return result.outcome === 'refused' ? exceptionFor(result.refusal) : undefined;
     } catch (error) {
@@ -72,6 +92,27 @@ export class StrategyLogin {
         report(error.message);
       }
       throw error;
+    }
+  }
+
+  /** The strategy has named a user: a step of the pending login, or a login. */
+  private async logIn(
+    request: SessionRequest,
+    user: unknown,
+    options: LoginGuardOptions,
+    isStep: boolean,
+  ): Promise<void> {
+    const session = requestSessionOf(request);
+    if (session === undefined || !opensSession(options)) {
+      await openSession(request, user, options);
+    } else if (options.method !== undefined && session.waitsFor(options.method, user)) {
+      await this.auth.completeLogin(request, options.method);
+    } else if (!isStep) {
+      await openSession(request, user, options);
+    } else if (session.isUser(user)) {
+      await this.auth.reauthenticate(request, options.method);
+    } else {
+      throw session.isPendingUser(user) ? session.denial : new LoginFailedException(OTHER_USER);
     }
   }
 }
@@ -82,13 +123,18 @@ function opensSession({ session, assignProperty }: LoginGuardOptions): boolean {
 }
 
 /** A text would be taken for its letters, and nothing kept, silently. */
-function checkKeep(keep: unknown): void {
-  if (keep !== undefined && !(Array.isArray(keep) && keep.every((key) => typeof key === 'string'))) {
+/** A text would count by its letters. */
+function checkWords(option: string, value: unknown, remedy: string): void {
+  if (value !== undefined && !(Array.isArray(value) && value.every((word) => typeof word === 'string'))) {
     throw new SessionAuthConfigurationError(
       'invalid_option',
-      `LoginGuard: the option "keep" is ${inspect(keep)}. It must be an array of the keys to keep: keep: ['returnTo'].`,
+      `LoginGuard: the option "${option}" is ${inspect(value)}. It must be an array of ${remedy}.`,
     );
   }
+}
+
+function checkKeep(keep: unknown): void {
+  checkWords('keep', keep, "the keys to keep: keep: ['returnTo']");
 }
 
 function checkRequest(request: SessionRequest, options: LoginGuardOptions): void {
@@ -114,9 +160,10 @@ async function openSession(request: SessionRequest, user: unknown, options: Logi
   if (options.assignProperty !== undefined) {
     return; // Passport sets the user there.
   }
-  const remember = await valueFor(options.remember, user, request);
+  const remember = (await valueFor(options.remember, user, request)) || undefined;
+  const pending = (await valueFor(options.pending, user, request)) || undefined;
   const keep = [...(options.keep ?? []), ...MESSAGE_KEYS];
-  await logIn(request, user, { ...options, keep, remember: remember === false ? undefined : remember });
+  await logIn(request, user, { ...options, keep, remember, pending });
 }
 
 /** Logs in by the request's own method, which an application may have wrapped. */
@@ -133,7 +180,7 @@ function logIn(request: SessionRequest, user: unknown, options: PassportLogInOpt
 }
 
 /** The value of an option for this login. */
-async function valueFor<Value extends string | number>(
+async function valueFor<Value extends string | number | string[]>(
   option: PerLogin<Value> | undefined,
   user: unknown,
   request: SessionRequest,

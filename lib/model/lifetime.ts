@@ -5,8 +5,11 @@ import type { SessionRecord } from './session-record.js';
 /** The option `lifetime` with every default filled in, in milliseconds. */
 export type Lifetime = ResolvedSessionAuthOptions['lifetime'];
 
+/** How long a login may miss a step, in milliseconds. Activity does not postpone that. */
+const PENDING_FOR = 600_000;
+
 /** The part of a session that its end depends on. */
-export type Lived = Pick<SessionRecord, 'createdAt' | 'seenAt' | 'remember' | 'maxAge' | 'login'>;
+export type Lived = Pick<SessionRecord, 'createdAt' | 'seenAt' | 'remember' | 'maxAge' | 'login' | 'pending'>;
 
 /**
  * When a session expires: at the earlier of its idle and its absolute limit (NIST SP 800-63B-4, section 5.2). In whole
@@ -55,6 +58,6 @@ export function isRotationDue(
   return now - since >= rotateEvery && !grace.some(({ until }) => now < until);
 }
 
-function absoluteEnd({ createdAt, remember }: Lived, { absolute }: Lifetime): number {
-  return Math.ceil(createdAt + (remember ?? absolute));
+function absoluteEnd({ createdAt, remember, pending }: Lived, { absolute }: Lifetime): number {
+  return Math.ceil(createdAt + Math.min(remember ?? absolute, pending === undefined ? Infinity : PENDING_FOR));
 }

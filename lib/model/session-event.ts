@@ -34,8 +34,23 @@ export type MissingUser = 'user_gone' | 'user_mismatch';
  * ```
  */
 export type SessionEvent = EventBase &
+  /** `method` is the last one, where there were several steps; `methods` are all then, in order. */
   (
-    | { readonly type: 'logged-in'; readonly userId: string; readonly handle: string; readonly method?: string }
+    | {
+        readonly type: 'logged-in';
+        readonly userId: string;
+        readonly handle: string;
+        readonly method?: string;
+        readonly methods?: readonly string[];
+      }
+    /** A step of a login was done, and others are to follow. Nobody is logged in yet. */
+    | {
+        readonly type: 'login-pending';
+        readonly userId: string;
+        readonly handle: string;
+        readonly method?: string;
+        readonly pending: readonly string[];
+      }
     | { readonly type: 'logged-out'; readonly userId: string; readonly handle: string }
     /** The user proved again who they are. The session goes on under a new handle. */
     | {

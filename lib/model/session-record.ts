@@ -1,26 +1,7 @@
-import type { Device, SessionInfo } from './session-info.js';
+import { type LoginRecord, type PendingLogin, withProof } from './login-record.js';
 import { stringify } from './session-data.js';
 import { hashSecret, type SessionId } from './session-id.js';
-
-/** Who is logged in on a session. */
-export interface LoginRecord {
-  readonly userId: string;
-  /**
-   * The kind of user, which `userId` begins with. It is kept apart, since an id without a kind may begin like one with.
-   */
-  readonly kind?: string;
-  /** When the user proved who they are. */
-  readonly at: number;
-  /** How they did, in the application's own word. */
-  readonly method?: string;
-  readonly device?: Device;
-  /** A login by "remember me" is never fresh. */
-  readonly remembered?: true;
-  /** A route that asks for a proof `once` has used up this one. */
-  readonly spent?: true;
-  /** Hash of the credential stamp at the login. `null`: the next stamp seen is to be taken over. */
-  readonly stamp?: string | null;
-}
+import type { SessionInfo } from './session-info.js';
 
 /**
  * The secrets of a session beside its current one. From `rotateEvery` on, each response to the holder of the current
@@ -56,7 +37,12 @@ export interface SessionRecord {
    */
   readonly maxAge?: number | null;
   readonly login?: LoginRecord;
-  /** The user who logged out of the session before this one and kept its data. Another user's login may not take it. */
+  /** A login that has begun on this session, which is nobody's until it is complete. */
+  readonly pending?: PendingLogin;
+  /**
+   * The user whose login is pending, or who logged out of the session before this one and kept its data. Another user's
+   * login may not take it.
+   */
   readonly owner?: string;
   /** What the application keeps in `req.session`: a JSON object, as text. */
   readonly data: string;
@@ -85,6 +71,9 @@ export function recordOfLogin(id: SessionId, { login, data, remember }: NewLogin
   };
 }
 
+/** What a step-up adds: how the user proved who they are, and the hash of the credential stamp then. */
+export type NewProof = Partial<Pick<LoginRecord, 'method' | 'stamp'>>;
+
 /**
  * The record of a session after a step-up. It keeps its own limits, which count anew. If the user's credentials have
  * changed meanwhile and the session was to stay, that holds for it too.
@@ -93,22 +82,16 @@ export function recordOfStepUp(
   id: SessionId,
   data: string,
   { remember, maxAge, login }: SessionRecord,
-  proof: Pick<LoginRecord, 'method' | 'stamp'>,
+  { method, stamp }: NewProof,
   now: number,
 ): SessionRecord {
-  const { userId = '', kind, device, stamp } = login ?? {};
+  const { stamp: former, ...known } = login ?? { userId: '', at: now };
+  const kept = former === null ? null : stamp;
   return {
     ...newRecord(id, data, now),
     ...(remember !== undefined && { remember }),
     ...(maxAge !== undefined && { maxAge }),
-    login: {
-      userId,
-      ...(kind !== undefined && { kind }),
-      ...(device !== undefined && { device }),
-      ...proof,
-      ...(stamp === null && { stamp }),
-      at: now,
-    },
+    login: { ...withProof(known, method, now), ...(kept !== undefined && { stamp: kept }) },
   };
 }
 

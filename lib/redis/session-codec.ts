@@ -1,6 +1,7 @@
 import { type EndDetails, type EndedSession, type Ending, endedSession, type EndReason } from '../model/session-end.js';
+import type { LoginRecord, PendingLogin, Proof } from '../model/login-record.js';
 import { splitHandle } from '../model/session-id.js';
-import type { LoginRecord, Rotation, SessionRecord } from '../model/session-record.js';
+import type { Rotation, SessionRecord } from '../model/session-record.js';
 import type { Device } from '../model/session-info.js';
 import { type FoundSession, isLive, type UpdateResult } from '../store/session-store.js';
 
@@ -35,8 +36,14 @@ interface StoredSession extends StoredSecrets {
   label?: string | undefined;
   remembered?: true | undefined;
   spent?: true | undefined;
+  /** The earlier proofs: method, time, and 1 for one that is used up. */
+  proofs?: StoredProof[] | undefined;
   stamp?: string | null | undefined;
+  /** A login that is not complete, as JSON text: what an application keeps of a user may look like a part of this. */
+  pending?: string | undefined;
 }
+
+type StoredProof = [method: string, at: number, spent?: 1];
 
 interface StoredSecrets {
   secret: string;
@@ -59,7 +66,7 @@ const ENDED = '{"ended":"';
 
 export function encodeSession(record: SessionRecord): string {
   const { seenAt: seen, version: v, secretHash: secret, rotation, createdAt: created } = record;
-  const { remember, maxAge, owner, login } = record;
+  const { remember, maxAge, owner, login, pending } = record;
   const head: StoredSession = {
     seen,
     v,
@@ -70,6 +77,7 @@ export function encodeSession(record: SessionRecord): string {
     maxAge,
     owner,
     ...encodeLogin(login, created),
+    pending: pending && JSON.stringify(pending),
   };
   return `${JSON.stringify(head).slice(0, -1)}${DATA}${record.data}}`;
 }
@@ -78,10 +86,15 @@ function encodeLogin(login: LoginRecord | undefined, created: number): Partial<S
   if (login === undefined) {
     return {};
   }
-  const { userId: user, kind, at, method, device, remembered, spent, stamp } = login;
+  const { userId: user, kind, at, method, device, remembered, spent, earlier, stamp } = login;
   const { ip, userAgent: agent, label } = device ?? {};
   const loginAt = at === created ? undefined : at;
-  return { user, kind, loginAt, method, ip, agent, label, remembered, spent, stamp };
+  const proofs = earlier?.map(encodeProof);
+  return { user, kind, loginAt, method, ip, agent, label, remembered, spent, proofs, stamp };
+}
+
+function encodeProof({ method = '', at, spent }: Proof): StoredProof {
+  return spent === true ? [method, at, 1] : [method, at];
 }
 
 /** How the remains of a session begin that is ended so. The scripts append its secrets. */
@@ -126,6 +139,7 @@ export function decodeSession(handle: string, text: string): FoundSession | Ende
   if (maxAge !== undefined) record.maxAge = maxAge;
   if (owner !== undefined) record.owner = owner;
   if (head.user !== undefined) record.login = decodeLogin(head.user, head);
+  if (head.pending !== undefined) record.pending = parse(head.pending) as PendingLogin;
   return { record, values };
 }
 
@@ -148,8 +162,13 @@ function decodeLogin(userId: string, head: StoredSession): LoginRecord {
   }
   if (remembered !== undefined) login.remembered = remembered;
   if (spent !== undefined) login.spent = spent;
+  if (head.proofs !== undefined) login.earlier = head.proofs.map(decodeProof);
   if (stamp !== undefined) login.stamp = stamp;
   return login;
+}
+
+function decodeProof([method, at, used]: StoredProof): Proof {
+  return { method, at, ...(used === 1 && { spent: true }) };
 }
 
 function decodeRemains(handle: string, text: string): EndedSession | undefined {
@@ -182,6 +201,7 @@ function isStoredSession(value: unknown): value is StoredSession {
     return false;
   }
   const { seen, v, created, remember = 0, maxAge = null, user = '', kind = '', loginAt = 0, stamp = null } = value;
+  const { proofs = [], pending } = value;
   return (
     hasSecrets(value) &&
     Number.isSafeInteger(seen) &&
@@ -192,7 +212,27 @@ function isStoredSession(value: unknown): value is StoredSession {
     typeof user === 'string' &&
     typeof kind === 'string' &&
     Number.isSafeInteger(loginAt) &&
-    (stamp === null || typeof stamp === 'string')
+    (stamp === null || typeof stamp === 'string') &&
+    Array.isArray(proofs) &&
+    proofs.every(isStoredProof) &&
+    (pending === undefined || (typeof pending === 'string' && isPendingLogin(parse(pending))))
+  );
+}
+
+function isStoredProof(value: unknown): value is StoredProof {
+  return Array.isArray(value) && typeof value[0] === 'string' && Number.isSafeInteger(value[1]);
+}
+
+function isPendingLogin(value: unknown): value is PendingLogin {
+  const { login, passport, missing, remember = 0 }: Record<string, unknown> = isObject(value) ? value : {};
+  return (
+    isObject(login) &&
+    typeof login['userId'] === 'string' &&
+    Number.isSafeInteger(login['at']) &&
+    isObject(passport) &&
+    Array.isArray(missing) &&
+    missing.every((method) => typeof method === 'string') &&
+    Number.isFinite(remember)
   );
 }
 

@@ -3,7 +3,7 @@ import { DiscoveryService, ModuleRef } from '@nestjs/core';
 import { SessionAuthConfigurationError, UserNotSerializableException } from '../session-auth.errors.js';
 import type { SessionRequest } from '../http/session-request.js';
 import { hashSecret } from '../model/session-id.js';
-import type { LoginRecord } from '../model/session-record.js';
+import type { LoginRecord } from '../model/login-record.js';
 import type { MissingUser } from '../model/session-event.js';
 import { type ResolvedSessionAuthOptions, SESSION_AUTH_OPTIONS } from '../session-auth.options.js';
 import type { RestoredUser, UserRestorer } from '../session/session-runtime.js';

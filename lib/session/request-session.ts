@@ -7,16 +7,18 @@ import { ResponseCookie } from '../http/response-cookie.js';
 import type { SessionRequest, SessionResponse } from '../http/session-request.js';
 import { parseData } from '../model/session-data.js';
 import type { EndedSession } from '../model/session-end.js';
-import { newUserSessionId, type SessionId } from '../model/session-id.js';
+import { newAnonymousSessionId, newUserSessionId, type SessionId } from '../model/session-id.js';
+import { proved, recordOfCompletedLogin, recordOfPendingLogin } from '../model/pending-login.js';
 import {
-  type LoginRecord,
   type NewLogin,
+  type NewProof,
   recordOfLogin,
   recordOfStepUp,
   type SessionRecord,
 } from '../model/session-record.js';
 import {
   CookieNotSendableException,
+  LoginIncompleteException,
   SessionStoreUnavailableException,
   type SignOutReason,
   UnauthenticatedException,
@@ -47,6 +49,8 @@ export class RequestSession implements AttachedSession, RequestParts {
   protected readonly exposed: ExposedSession;
   protected readonly cookie: ResponseCookie;
   #user: unknown;
+  /** The user whose login is pending. */
+  #pendingUser: unknown;
   #failure: HttpException | undefined;
   /** The session that a login on this request has opened. */
   #opened: SessionRecord | undefined;
@@ -118,6 +122,22 @@ export class RequestSession implements AttachedSession, RequestParts {
     return this.record?.login === undefined ? undefined : this.#user;
   }
 
+  /** The user whose login on this session is not complete. The session is nobody's until it is. */
+  get pendingUser(): unknown {
+    return this.record?.pending === undefined ? undefined : this.#pendingUser;
+  }
+
+  /** Whether a value is that user. */
+  isPendingUser(value: unknown): boolean {
+    const { pending } = this.record ?? {};
+    return pending !== undefined && this.runtime.users.isUserOf(pending.login, value);
+  }
+
+  /** Whether the session's pending login is one of this user and waits for this method. */
+  waitsFor(method: string, user: unknown): boolean {
+    return this.isPendingUser(user) && this.record?.pending?.missing.includes(method) === true;
+  }
+
   /** Whether a value is that user. Other code may have replaced `req.user` by a copy, or by somebody else. */
   isUser(value: unknown): boolean {
     const login = this.record?.login;
@@ -130,11 +150,11 @@ export class RequestSession implements AttachedSession, RequestParts {
     return this.#failure;
   }
 
-  /** What a guarded route responds to a request without a user, if that is not 401. */
-  get guardFailure(): HttpException | undefined {
+  /** What a guarded route responds to a request without a user. */
+  get denial(): HttpException {
     const { onStoreError } = this.runtime.options;
     const isStoreFailure = this.failure instanceof SessionStoreUnavailableException;
-    return isStoreFailure && onStoreError === 'anonymous' ? undefined : this.failure;
+    return (isStoreFailure && onStoreError === 'anonymous' ? undefined : this.failure) ?? this.#unauthenticated;
   }
 
   /** Why the session of the request's cookie is not live any more; `undefined` where it is, or nobody knows. */
@@ -158,6 +178,11 @@ export class RequestSession implements AttachedSession, RequestParts {
   /** The request's user from now on; `undefined` for nobody, though the session stays as it is. */
   setUser(user: unknown): void {
     this.#user = this.request.user = user;
+  }
+
+  /** The user whose login is pending. */
+  setPendingUser(user: unknown): void {
+    this.#pendingUser = user;
   }
 
   /** The session that these ids of the request name is not live any more. */
@@ -219,8 +244,56 @@ export class RequestSession implements AttachedSession, RequestParts {
     });
   }
 
+  /** Opens a session for a login of which these methods are missing. It is nobody's until they are proved. */
+  logInPending(newLogin: NewLogin, missing: readonly string[], user: unknown): Promise<void> {
+    return this.exposed.run(async () => {
+      this.#checkLogInPossible();
+      const id = newAnonymousSessionId();
+      const record = recordOfPendingLogin(id, newLogin, missing, this.runtime.clock.now());
+      await this.repository.logInPending(record, [this.record ?? [], await this.others.take()].flat());
+      await this.#open(id, record, undefined);
+      this.#pendingUser = user;
+    });
+  }
+
+  /**
+   * One of the missing methods was proved. With the last one the user is logged in, under a new id: of requests that
+   * prove it at the same time, one logs in.
+   */
+  proveMethod(method: string): Promise<void> {
+    return this.exposed.run(async () => {
+      this.#checkLogInPossible();
+      const { clock } = this.runtime;
+      const hasProved = await this.amend(({ pending }) => {
+        const next = pending && proved(pending, method, clock.now());
+        return next && { pending: next };
+      });
+      const { record, pendingUser } = this;
+      if (!hasProved || record?.pending === undefined) {
+        throw this.denial;
+      }
+      if (record.pending.missing.length > 0) {
+        this.repository.reporter.loginPending(record);
+        return;
+      }
+      const { userId } = record.pending.login;
+      const id = newUserSessionId(userId);
+      const completed = recordOfCompletedLogin(
+        id,
+        this.exposed.loaded?.data ?? record.data,
+        record.pending,
+        clock.now(),
+      );
+      if (!(await this.repository.replace(record))) {
+        throw this.denial; // It was logged out of meanwhile.
+      }
+      await this.repository.logIn(completed, userId, await this.others.take());
+      await this.#open(id, completed, pendingUser);
+    });
+  }
+
   /** Gives the session a new id after a new proof of who the user is. It keeps its data and its limits. */
-  reauthenticate(proof: Pick<LoginRecord, 'method' | 'stamp'>, user: unknown): Promise<void> {
+  reauthenticate(proof: NewProof, user: unknown): Promise<void> {
     return this.exposed.run(async () => {
       this.#checkLogInPossible();
       const { loaded } = this.exposed;
@@ -319,6 +392,13 @@ export class RequestSession implements AttachedSession, RequestParts {
     if (this.#opened !== undefined) {
       this.repository.logOut(this.#opened).catch(() => undefined); // Otherwise it expires unused.
     }
+  }
+
+  get #unauthenticated(): HttpException {
+    const { pending } = this.record ?? {};
+    return pending === undefined
+      ? new UnauthenticatedException(this.signOutReason)
+      : new LoginIncompleteException(pending.missing);
   }
 
   async #open(id: SessionId, record: SessionRecord, user: unknown): Promise<void> {

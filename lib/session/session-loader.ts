@@ -2,9 +2,10 @@ import { setTimeout } from 'node:timers/promises';
 import type { PresentedId } from '../http/session-cookies.js';
 import type { SessionRequest } from '../http/session-request.js';
 import { type SecretStatus, secretStatus } from '../model/rotation.js';
+import type { LoginRecord } from '../model/login-record.js';
 import type { MissingUser } from '../model/session-event.js';
 import { isUserHandle, sameHash } from '../model/session-id.js';
-import type { LoginRecord, SessionRecord } from '../model/session-record.js';
+import type { SessionRecord } from '../model/session-record.js';
 import { SessionStoreUnavailableException } from '../session-auth.errors.js';
 import { type FoundSession, isLive } from '../store/session-store.js';
 import type { RequestSession } from './request-session.js';
@@ -38,8 +39,8 @@ export class SessionLoader {
       const found = await this.resume(session, presented);
       if (found === undefined) {
         session.begin();
-      } else if (found.record.login !== undefined) {
-        await this.restoreUser(request, session, found.record, found.record.login, found.values);
+      } else {
+        await this.restoreUser(request, session, found);
       }
     } catch (error) {
       if (!(error instanceof SessionStoreUnavailableException)) {
@@ -88,19 +89,19 @@ export class SessionLoader {
   }
 
   /**
-   * Restores the user, once per request. Without a user the session ends; if the lookup fails, guarded routes respond
-   * 503.
+   * Restores the user who is logged in, or whose login is pending, once per request. Without a user the session ends; if
+   * the lookup fails, guarded routes respond 503.
    */
   private async restoreUser(
     request: SessionRequest,
     session: RequestSession,
-    record: SessionRecord,
-    login: LoginRecord,
-    { passport }: FoundSession['values'],
+    { record, values }: FoundSession,
   ): Promise<void> {
     const { users, logger } = this.runtime;
     const { repository } = session;
-    if ((passport as { user?: unknown } | undefined)?.user === undefined) {
+    const { pending, login = pending?.login } = record;
+    const passport = (pending ?? values).passport as { user?: unknown } | undefined;
+    if (login === undefined || passport?.user === undefined) {
       return;
     }
     let restored: RestoredUser | MissingUser;
@@ -116,11 +117,13 @@ export class SessionLoader {
     }
     if (typeof restored === 'string') {
       session.signedOut('revoked', await repository.endWithoutUser(record, restored));
-    } else if (await this.hasValidCredentials(session, record, restored.stamp)) {
-      session.setUser(restored.user);
-    } else {
+    } else if (!(await this.hasValidCredentials(session, record.handle, login.stamp, restored.stamp))) {
       const wasLive = await repository.revoke(record, 'credentials_changed', 'credentials_changed');
       session.signedOut('credentials_changed', wasLive);
+    } else if (pending === undefined) {
+      session.setUser(restored.user);
+    } else {
+      session.setPendingUser(restored.user);
     }
   }
 
@@ -131,16 +134,17 @@ export class SessionLoader {
    */
   private async hasValidCredentials(
     session: RequestSession,
-    { handle, login }: SessionRecord,
+    handle: string,
+    former: LoginRecord['stamp'],
     present: string | undefined,
   ): Promise<boolean> {
     const matches = (stamp: string | null | undefined): boolean =>
       present === undefined || stamp === null || (stamp !== undefined && sameHash(stamp, present));
-    let stamp = login?.stamp;
+    let stamp = former;
     if (!matches(stamp)) {
       await setTimeout(KEEP_WITHIN);
       const found = await session.repository.find(handle);
-      stamp = isLive(found) ? found.record.login?.stamp : undefined;
+      stamp = isLive(found) ? (found.record.login ?? found.record.pending?.login)?.stamp : undefined;
     }
     if (stamp === null && present !== undefined) {
       await session.amend(({ login: current }) =>

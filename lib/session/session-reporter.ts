@@ -1,4 +1,5 @@
 import type { MissingUser, NewSessionEvent, RevocationReason } from '../model/session-event.js';
+import { proofsOf } from '../model/login-record.js';
 import type { SessionRecord } from '../model/session-record.js';
 
 /** Reports what happens to sessions, as events. */
@@ -13,7 +14,15 @@ export class SessionReporter {
   ) {}
 
   loggedIn({ handle, login }: SessionRecord, userId: string): void {
-    this.report({ type: 'logged-in', userId, handle, ...methodOf(login) });
+    const methods = login?.earlier && proofsOf(login).map(({ method = '' }) => method);
+    this.report({ type: 'logged-in', userId, handle, ...methodOf(login), ...(methods && { methods }) });
+  }
+
+  loginPending({ handle, pending }: SessionRecord): void {
+    if (pending !== undefined) {
+      const { login, missing } = pending;
+      this.report({ type: 'login-pending', userId: login.userId, handle, ...methodOf(login), pending: missing });
+    }
   }
 
   /** An anonymous session that ends is no event. */

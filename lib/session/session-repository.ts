@@ -173,6 +173,21 @@ export class SessionRepository {
     this.reporter.saved(record, 0);
   }
 
+  /** Opens a session that keeps a login of which steps are missing, in the place of others. */
+  async logInPending(record: SessionRecord, replaced: readonly SessionRecord[]): Promise<void> {
+    await this.ask('insert', this.store.insert(record, this.#expiresAt(record), this.budget));
+    try {
+      for (const one of replaced) {
+        await this.logOut(one, 'replaced');
+      }
+    } catch (error) {
+      this.store.end(record, 'logged_out').catch(() => undefined); // As a login that fails.
+      throw error;
+    }
+    this.reporter.loginPending(record);
+    this.reporter.saved(record, 0);
+  }
+
   /** The session under a new id, with its data as this request leaves it and as others have written it meanwhile. */
   async reauthenticate(
     loaded: SessionRecord,
@@ -199,6 +214,11 @@ export class SessionRepository {
       }
       return wasLive;
     });
+  }
+
+  /** Ends a session in whose place its own request opens another. Returns false when it had ended before. */
+  replace(record: SessionRecord): Promise<boolean> {
+    return this.#end(record, 'replaced');
   }
 
   /** Ends a session whose user does not exist any more, or is another one. Returns false when it had ended before. */

@@ -2,7 +2,7 @@ import type { Logger } from '@nestjs/common';
 import type { Store } from 'express-session';
 import type { CookieRuntime } from '../http/response-cookie.js';
 import type { SessionRequest, SessionResponse } from '../http/session-request.js';
-import type { LoginRecord } from '../model/session-record.js';
+import type { LoginRecord } from '../model/login-record.js';
 import type { RotationKeys } from '../model/rotation.js';
 import type { MissingUser } from '../model/session-event.js';
 import type { ResolvedSessionAuthOptions } from '../session-auth.options.js';
