@@ -77,7 +77,17 @@ describe.each(PLACES)('%s', (_, start) => {
           device: { ip: '::1', userAgent: 'x","data":{"evil":1}', label: 'Ada\'s "phone"\n' },
           remembered: true,
           spent: true,
+          earlier: [
+            { method: 'pin ,"data":', at: clock.now() - 3 },
+            { method: 'totp', at: clock.now() - 2, spent: true },
+          ],
           stamp: hashSecret('stamp'),
+        },
+        pending: {
+          login: { userId: '8 ,"data":', at: clock.now() - 4, method: 'password', stamp: hashSecret('stamp') },
+          passport: { user: { id: 8, data: {}, secret: 'x', created: 1, list: [] } },
+          missing: ['totp', ',"data":'],
+          remember: MINUTE,
         },
       });
 
