@@ -31,6 +31,7 @@ export declare class UsersService {
   findById(id: number): Promise<User | null>;
   findByLoginToken(token: string): Promise<User>;
   verify(username: string, password: string): Promise<User | null>;
+  verifyCode(id: number, code: string): Promise<boolean>;
   changePassword(id: number, password: string): Promise<void>;
 }
 

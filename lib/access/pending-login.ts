@@ -17,7 +17,7 @@ const ADMITS_PENDING = 'nestjs-session-auth:pending-login';
  * class LoginController {
  *   constructor(
  *     private readonly auth: SessionAuthService,
- *     private readonly codes: CodesService,
+ *     private readonly users: UsersService,
  *   ) {}
  *
  *   @Post()
@@ -28,7 +28,7 @@ const ADMITS_PENDING = 'nestjs-session-auth:pending-login';
  *   @PendingLogin()
  *   @UseGuards(SessionGuard)
  *   async complete(@Req() request: Request, @CurrentUser() user: User, @Body('code') code: string) {
- *     await this.codes.check(user, code); // Throws when it is wrong.
+ *     if (!(await this.users.verifyCode(user.id, code))) throw new UnauthorizedException();
  *     await this.auth.completeLogin(request, 'totp');
  *   }
  * }
