@@ -191,10 +191,10 @@ export class SessionAuthModule
 
   /** Warns of a Secure cookie without TLS in sight, which keeps everybody from logging in (expressjs/session#281). */
   onApplicationBootstrap(): void {
-    // Undefined in an application context, which serves nothing.
-    const httpAdapter = this.host.httpAdapter as AbstractHttpAdapter | undefined;
+    // An application context, which serves nothing, has none.
+    const httpAdapter = this.host.httpAdapter as AbstractHttpAdapter | null | undefined;
     const isSecure = this.options.cookie.secure === true;
-    if (isSecure && httpAdapter !== undefined && seesNoTls(httpAdapter)) {
+    if (isSecure && httpAdapter && seesNoTls(httpAdapter)) {
       this.logger.warn(
         'The session cookie is Secure, but this server speaks plain HTTP and trusts no proxy: logins will fail with ' +
           'cookie_not_sendable. Behind a proxy that ends TLS: app.set("trust proxy", 1) on Express, the option ' +

@@ -35,8 +35,8 @@ export class BootEnd implements OnApplicationBootstrap {
   }
 
   async onApplicationBootstrap(): Promise<void> {
-    // Undefined in an application context, which serves nothing.
-    const adapter = this.host.httpAdapter as AbstractHttpAdapter | undefined;
+    // An application context, which serves nothing, has none.
+    const adapter = this.host.httpAdapter as AbstractHttpAdapter | null | undefined;
     const server = adapter?.getHttpServer() as (EventEmitter & { listening: boolean }) | undefined;
     server?.on('listening', () => void this.#open());
     server?.on(errorMonitor, () => {

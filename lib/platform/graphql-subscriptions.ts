@@ -1,5 +1,5 @@
 import { Inject, Injectable, type OnApplicationBootstrap } from '@nestjs/common';
-import { HttpAdapterHost, ModulesContainer } from '@nestjs/core';
+import { type AbstractHttpAdapter, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import { GatewayHandshakes } from '../connections/gateway-handshakes.js';
 import { isWebSocketServer, JoinedWebSocketServer } from '../connections/web-socket-server.js';
 import { isFastify } from './fastify.js';
@@ -27,7 +27,7 @@ interface MercuriusInstance extends Instance {
 export class GraphQLSubscriptionsHook implements OnApplicationBootstrap {
   constructor(
     @Inject(ModulesContainer) private readonly modules: ModulesContainer,
-    @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost | undefined,
+    @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
     @Inject(GatewayHandshakes) private readonly handshakes: GatewayHandshakes,
   ) {}
 
@@ -50,8 +50,9 @@ export class GraphQLSubscriptionsHook implements OnApplicationBootstrap {
   }
 
   #ofMercurius(): unknown[] {
-    const adapter = this.host?.httpAdapter;
-    const instances = adapter !== undefined && isFastify(adapter) ? withParts(adapter.getInstance()) : [];
+    // An application context, which serves nothing, has none.
+    const adapter = this.host.httpAdapter as AbstractHttpAdapter | null | undefined;
+    const instances = adapter && isFastify(adapter) ? withParts(adapter.getInstance()) : [];
     return instances.map(({ graphql, websocketServer }) => graphql && websocketServer);
   }
 }

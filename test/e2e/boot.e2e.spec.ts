@@ -300,6 +300,16 @@ it.each(['onModuleInit', 'onApplicationBootstrap'])(
   },
 );
 
+it('an application context, which serves nothing, boots with a Secure cookie', async () => {
+  const module = SessionAuthModule.forRoot({ secret: SECRET, cookie: { secure: true } });
+  class AppModule {}
+  Module({ imports: [module], providers: [SnapshotSerializer] })(AppModule);
+  const context = await NestFactory.createApplicationContext(AppModule, NEST);
+
+  expect(await context.get(SessionRegistry).count('1')).toBe(0);
+  await context.close();
+});
+
 // Before the hooks onApplicationBootstrap, no platform has opened anything: one is enough.
 it.each(['factory', 'onModuleInit'])('a process whose boot fails at %s ends by itself', (stage) =>
   expectEnd(stage, PLANNED, 'express'),

@@ -57,11 +57,13 @@ describe('The live sample', () => {
 
   it('lists the devices, and which of them are online', async () => {
     const [laptop, phone] = [await loggedIn(FIREFOX), await loggedIn(IPHONE)];
+    await loggedIn('curl/8');
     await chatting(phone);
 
     expect((await devicesOf(laptop)).map(({ name, isOnline }) => [name, isOnline]).sort()).toEqual([
-      ['Firefox on Linux', false],
+      ['Firefox on Linux', true], // By the feed itself.
       ['Safari on iOS', true],
+      ['curl', false],
     ]);
     expect((await new Browser(sample.url).get('/devices')).status).toBe(401);
   });
