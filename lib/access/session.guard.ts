@@ -73,8 +73,9 @@ export class SessionGuard implements CanActivate {
     const isExpected = isLoggedIn || pendingUserOf(session, context) !== undefined;
     const isAdmitted = isExpected || letsThrough(await this.handleDenied(session.denial, context));
     if (isAdmitted) {
-      session.caching.admit();
-      if (connected !== undefined && !isPassive(context)) {
+      if (connected === undefined) {
+        session.caching.admit();
+      } else if (!isPassive(context)) {
         connected.touch();
       }
     }

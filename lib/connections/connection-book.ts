@@ -1,4 +1,5 @@
-import { type OpenConnection, WatchedSession } from './watched-session.js';
+import type { OpenConnection } from './open-connection.js';
+import { WatchedSession } from './watched-session.js';
 
 /** The open connections of this process, by session. */
 export class ConnectionBook implements Iterable<WatchedSession> {
@@ -25,7 +26,7 @@ export class ConnectionBook implements Iterable<WatchedSession> {
   enter(connection: OpenConnection, handle: string): WatchedSession {
     const session = this.#sessions.get(handle) ?? new WatchedSession(handle);
     this.#sessions.set(handle, session);
-    session.connections.add(connection);
+    session.connections = [...session.connections, connection];
     connection.session = session;
     return session;
   }
@@ -34,11 +35,14 @@ export class ConnectionBook implements Iterable<WatchedSession> {
   leave(connection: OpenConnection): boolean {
     const { session } = connection;
     connection.session = undefined;
-    session?.connections.delete(connection);
-    if (session?.connections.size === 0 && this.has(session)) {
+    if (session === undefined) {
+      return false;
+    }
+    session.connections = session.connections.filter((one) => one !== connection);
+    if (session.connections.length === 0 && this.has(session)) {
       this.#sessions.delete(session.handle);
     }
-    return session !== undefined;
+    return true;
   }
 
   /** The store is asked about this session: the others come first from now on. */
@@ -51,9 +55,9 @@ export class ConnectionBook implements Iterable<WatchedSession> {
   /** The number of connections of the sessions whose handle is this one or begins so. */
   count(handle: string): number {
     if (this.#sessions.has(handle)) {
-      return this.#sessions.get(handle)?.connections.size ?? 0;
+      return this.#sessions.get(handle)?.connections.length ?? 0;
     }
     const sessions = [...this].filter((session) => session.handle.startsWith(handle));
-    return sessions.reduce((sum, { connections }) => sum + connections.size, 0);
+    return sessions.reduce((sum, { connections }) => sum + connections.length, 0);
   }
 }

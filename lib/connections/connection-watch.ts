@@ -8,7 +8,8 @@ import type { EndFeed, EndListener, HeardEnd } from '../store/end-feed.js';
 import { MOST_ATTEMPTS } from '../store/merged-save.js';
 import { isLive } from '../store/session-store.js';
 import { ConnectionBook } from './connection-book.js';
-import type { CloseReason, OpenConnection, WatchedSession } from './watched-session.js';
+import type { CloseReason, OpenConnection } from './open-connection.js';
+import type { WatchedSession } from './watched-session.js';
 
 /** In how many steps all sessions are asked about once, so that Redis is not asked about all of them at a time. */
 const STEPS = 30;
@@ -135,12 +136,12 @@ export class ConnectionWatch implements EndListener {
     this.settings.onClosed(connection, handle, reason);
   }
 
-  #call({ close }: OpenConnection, reason: CloseReason): void {
+  #call(connection: OpenConnection, reason: CloseReason): void {
     const report = (error: unknown): void => {
       this.#logger.error('A connection could not be closed.', error);
     };
     try {
-      Promise.resolve(close(reason)).catch(report);
+      Promise.resolve(connection.close(reason)).catch(report);
     } catch (error) {
       report(error);
     }

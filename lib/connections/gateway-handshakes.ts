@@ -1,6 +1,7 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { wsException } from '../access/refusal.js';
-import { type ConnectionEnd, SessionConnections } from './session-connections.js';
+import type { ConnectionEnd } from './open-connection.js';
+import { SessionConnections } from './session-connections.js';
 import { CrossSiteRefusal } from '../cross-site/cross-site-refusal.js';
 import type { SessionRequest } from '../http/session-request.js';
 import type { Refusal } from '../session/connected-session.js';
@@ -27,9 +28,9 @@ export class GatewayHandshakes {
     return refusal && JSON.stringify(refusal.getResponse());
   }
 
-  /** Reads the session of the request that opens a connection. */
-  async read(request: SessionRequest, refusal: Refusal = wsException): Promise<void> {
-    await this.middleware.connect(request, refusal);
+  /** Reads the session of the request that opens a connection. Resolves with false where the path has no sessions. */
+  async read(request: SessionRequest, refusal: Refusal = wsException): Promise<boolean> {
+    return (await this.middleware.connect(request, refusal)) !== undefined;
   }
 
   /** Why a client is not let in there; `undefined` where it is. */

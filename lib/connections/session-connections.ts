@@ -13,25 +13,10 @@ import { requestSessionOf } from '../session/request-session.js';
 import { SessionRepository } from '../session/session-repository.js';
 import type { EndFeed, HeardEnd } from '../store/end-feed.js';
 import { ConnectionWatch } from './connection-watch.js';
-import type { CloseReason, OpenConnection } from './watched-session.js';
+import { type ConnectionEnd, OpenConnection } from './open-connection.js';
 
 /** Token of the {@link EndFeed}; `null` where the sessions are this process's own. */
 export const END_FEED = Symbol.for('nestjs-session-auth:end-feed');
-
-/**
- * What a registered connection is closed with.
- *
- * @example
- * ```ts
- * function closeText({ reason }: ConnectionEnd): string {
- *   return reason === 'shutting_down' ? 'Connect again.' : `You are signed out: ${reason}`;
- * }
- * ```
- */
-export interface ConnectionEnd {
-  /** Why the session has ended; `shutting_down` where the application closes, and the session goes on. */
-  readonly reason: CloseReason;
-}
 
 /**
  * The open connections of this process that end with their session. Gateways take part by themselves. Anything else that
@@ -112,14 +97,9 @@ export class SessionConnections implements BeforeApplicationShutdown {
       return () => undefined;
     }
     const request = connectedSession(session);
-    const connection: OpenConnection = {
-      userId: record.login.userId,
-      request,
-      close: (reason) => close({ reason }),
-      session: undefined,
-    };
+    const connection = new OpenConnection(record.login.userId, request, close, this.#watch);
     if (request !== undefined) {
-      request.link = { confirm: () => this.#watch.confirm(connection) };
+      request.link = connection;
     }
     this.#watch.open(connection, record);
     return () => {

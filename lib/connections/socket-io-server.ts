@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events';
-import type { ConnectionEnd } from './session-connections.js';
+import type { ConnectionEnd } from './open-connection.js';
 import type { SessionRequest, SessionResponse } from '../http/session-request.js';
 import type { ConnectionRefusal, GatewayAddress } from './gateway-guards.js';
 import { CLOSES_WITHIN, type GatewayHandshakes } from './gateway-handshakes.js';
@@ -24,8 +24,15 @@ interface EngineSocket extends EventEmitter {
   close(discard?: boolean): void;
 }
 
+/** What Socket.IO keeps of a connection. */
+interface Client {
+  /** By their ids, those of all namespaces. */
+  readonly sockets: ReadonlyMap<string, Socket>;
+}
+
 interface Socket extends EventEmitter {
   readonly conn: EngineSocket;
+  readonly client: Client;
   disconnect(): void;
 }
 
@@ -46,7 +53,7 @@ export interface SocketIoServer extends EventEmitter {
 
 /** Has the clients of a Socket.IO server take part, in all its namespaces. */
 export class JoinedSocketIoServer {
-  readonly #sockets = new WeakMap<EngineSocket, Set<Socket>>();
+  readonly #clients = new WeakMap<EngineSocket, Client>();
 
   constructor(
     server: SocketIoServer,
@@ -83,8 +90,10 @@ export class JoinedSocketIoServer {
     const { allowRequest } = engine.opts;
     engine.opts.allowRequest = (request, done) => {
       const read = (): void => {
+        const putBack = takeOut(request);
         this.handshakes.read(request).then(
           () => {
+            putBack();
             done(null, true);
           },
           () => {
@@ -108,7 +117,7 @@ export class JoinedSocketIoServer {
       const release = this.handshakes.register(connection.request, (end) => {
         this.#close(connection, end);
       });
-      connection.once('close', release);
+      connection.on('close', release);
     });
   }
 
@@ -119,23 +128,15 @@ export class JoinedSocketIoServer {
         next(refusal && connectError(refusal));
       });
     });
-    namespace.on('connection', (socket: Socket) => {
-      this.#connect(socket);
-    });
-  }
-
-  #connect(socket: Socket): void {
-    const sockets = this.#sockets.get(socket.conn) ?? new Set();
-    this.#sockets.set(socket.conn, sockets.add(socket));
-    socket.once('disconnect', () => {
-      sockets.delete(socket);
+    namespace.on('connection', ({ conn, client }: Socket) => {
+      this.#clients.set(conn, client);
     });
   }
 
   /** A client connects again by itself, unless it has been told in each namespace that it is disconnected. */
   #close(connection: EngineSocket, { reason }: ConnectionEnd): void {
     if (reason !== 'shutting_down') {
-      for (const socket of [...(this.#sockets.get(connection) ?? [])]) {
+      for (const socket of [...(this.#clients.get(connection)?.sockets.values() ?? [])]) {
         turnAway(socket, { code: 'unauthenticated', reason });
       }
     }
@@ -147,6 +148,25 @@ export class JoinedSocketIoServer {
       clearTimeout(timer);
     });
   }
+}
+
+/**
+ * Takes out what Engine.IO will delete from the request after the handshake. Put back, it is the last property again: V8
+ * makes a dictionary of an object that another one is deleted from, of 1.6 kB for as long as the connection lasts.
+ *
+ * @returns a function that puts it back
+ */
+function takeOut(request: SessionRequest): () => void {
+  const key = Object.getOwnPropertySymbols(request).find(({ description }) => description === 'responseHeaders');
+  const holder = request as unknown as Record<symbol, unknown>;
+  if (key === undefined) {
+    return () => undefined; // It is no WebSocket that is asked for.
+  }
+  const { [key]: headers } = holder;
+  Reflect.deleteProperty(holder, key);
+  return () => {
+    holder[key] = headers;
+  };
 }
 
 /** @param response `undefined` where a WebSocket was asked for: Socket.IO has nothing there that could send a status */

@@ -1,26 +1,10 @@
 import type { SessionRecord } from '../model/session-record.js';
-import type { SignOutReason } from '../session-auth.errors.js';
-import type { ConnectedSession } from '../session/connected-session.js';
-
-/**
- * Why a connection is closed: the reason for which its session has ended, or `shutting_down` where the application
- * closes and the session goes on.
- */
-export type CloseReason = SignOutReason | 'shutting_down';
-
-/** A connection that was opened in a session's name. */
-export interface OpenConnection {
-  readonly userId: string;
-  /** What the connection's messages know of the session; `undefined` where there are no messages. */
-  readonly request: ConnectedSession | undefined;
-  readonly close: (reason: CloseReason) => unknown;
-  /** `undefined` once the connection is closed. */
-  session: WatchedSession | undefined;
-}
+import type { OpenConnection } from './open-connection.js';
 
 /** A session that has connections open in this process, and what is known of it. */
 export class WatchedSession {
-  readonly connections = new Set<OpenConnection>();
+  /** Mostly one, so that a set would be larger than all that it holds. */
+  connections: readonly OpenConnection[] = [];
   /** The store's reply that is under way. Messages that come meanwhile wait for the same one. */
   asking: Promise<void> | undefined;
   /** When the store was asked that last said that the session lives, by `performance.now()`. */

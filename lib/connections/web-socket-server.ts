@@ -1,8 +1,9 @@
 import type { EventEmitter } from 'node:events';
 import { leadTo } from '../access/carrier.js';
 import { unchanged, wsException } from '../access/refusal.js';
-import type { ConnectionEnd } from './session-connections.js';
+import type { ConnectionEnd } from './open-connection.js';
 import type { SessionRequest } from '../http/session-request.js';
+import { forgetCookies, showOn, standInFor } from '../http/stand-in-request.js';
 import type { ConnectionRefusal, GatewayAddress } from './gateway-guards.js';
 import { CLOSES_WITHIN, type GatewayHandshakes } from './gateway-handshakes.js';
 
@@ -35,6 +36,8 @@ export class JoinedWebSocketServer {
   /** By request: why its client is closed as soon as it is connected. Browsers learn no more of a refused handshake. */
   readonly #refusals = new WeakMap<SessionRequest, ConnectionRefusal>();
   readonly #refused = new WeakSet();
+  /** By request: what stands for it once its client is connected. `ws` forgets the request then. */
+  readonly #standIns = new WeakMap<SessionRequest, SessionRequest>();
 
   /** @param address `undefined` where no gateways are served, but GraphQL */
   constructor(
@@ -61,7 +64,7 @@ export class JoinedWebSocketServer {
 
   /** A client is connected. Called before anybody else hears of it. */
   #connect(client: WebSocketClient, request: SessionRequest): void {
-    leadTo(request, client);
+    leadTo(this.#standIns.get(request) ?? request, client);
     const refusal = this.#refusals.get(request);
     if (refusal !== undefined) {
       this.#refused.add(client);
@@ -72,7 +75,7 @@ export class JoinedWebSocketServer {
     const release = this.handshakes.register(request, ({ reason }: ConnectionEnd) => {
       close(client, reason === 'shutting_down' ? GOING_AWAY : UNAUTHENTICATED, reason);
     });
-    client.once('close', release);
+    client.on('close', release);
   }
 
   async #verify(own: VerifyClient | undefined, info: VerifyInfo, done: Done): Promise<void> {
@@ -83,14 +86,24 @@ export class JoinedWebSocketServer {
     }
     const verdict = await verdictOf(own, info);
     if (verdict[0]) {
-      const { address } = this;
-      await this.handshakes.read(info.req, address === undefined ? unchanged : wsException);
-      const refusal = address && (await this.handshakes.whyRefused({ ...address, namespace: '/' }, info.req));
-      if (refusal !== undefined) {
-        this.#refusals.set(info.req, refusal);
-      }
+      await (this.address === undefined
+        ? this.handshakes.read(info.req, unchanged) // GraphQL's context keeps the request itself.
+        : this.#readForGateways(info.req, { ...this.address, namespace: '/' }));
     }
     done(...verdict);
+  }
+
+  async #readForGateways(request: SessionRequest, address: GatewayAddress): Promise<void> {
+    const standIn = standInFor(request);
+    if (await this.handshakes.read(standIn, wsException)) {
+      forgetCookies(standIn);
+      showOn(request, standIn);
+      this.#standIns.set(request, standIn);
+    }
+    const refusal = await this.handshakes.whyRefused(address, standIn);
+    if (refusal !== undefined) {
+      this.#refusals.set(request, refusal);
+    }
   }
 }
 

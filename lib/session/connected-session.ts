@@ -41,7 +41,7 @@ export class ConnectedSession extends RequestSession {
 
   /** @param response stands for the response, which has been sent: no cookie is set */
   constructor(
-    private readonly handshake: SessionRequest,
+    handshake: SessionRequest,
     response: SessionResponse,
     runtime: SessionRuntime,
     private readonly refusal: Refusal,
@@ -58,11 +58,11 @@ export class ConnectedSession extends RequestSession {
     const { record } = this;
     if (record !== undefined) {
       const copy = JSON.parse(JSON.stringify(record)) as SessionRecord;
-      this.exposed.expose(new LoadedSession({ handle: copy.handle, secret: '' }, copy, parseData(copy.data)));
+      this.exposed.expose(new LoadedSession({ handle: copy.handle, secret: '' }, copy, undefined));
     }
     this.renewTimeBudget();
-    this.handshake.rawHeaders = [];
-    this.handshake.rawTrailers = [];
+    this.request.rawHeaders = [];
+    this.request.rawTrailers = [];
   }
 
   /** Makes sure, before a message is handled, that the session lives. Never rejects: see {@link failure}. */
@@ -96,7 +96,7 @@ export class ConnectedSession extends RequestSession {
       loaded.touched(Math.max(known.seenAt, record.seenAt));
     } else if (!isSame || known.version < record.version) {
       const id = isSame ? loaded.id : { handle: record.handle, secret: '' }; // Nobody here shows the new secret.
-      this.exposed.expose(new LoadedSession(id, record, parseData(record.data)));
+      this.exposed.expose(new LoadedSession(id, record, undefined));
     }
   }
 

@@ -36,7 +36,7 @@ export interface RequestParts {
 export class ExposedSession implements SessionOwner {
   #loaded: LoadedSession | undefined;
   #signOutReason: SignOutReason | undefined;
-  readonly #queue = new SerialQueue();
+  #queue: SerialQueue | undefined;
   #writer: SessionWriter | undefined;
 
   constructor(
@@ -62,7 +62,7 @@ export class ExposedSession implements SessionOwner {
 
   /** Whether something that the request wanted to write or to end could not be. */
   get hasFailed(): boolean {
-    return this.#queue.hasFailed;
+    return this.#queue?.hasFailed === true;
   }
 
   /** Exposes this session at `req.session`. */
@@ -107,7 +107,7 @@ export class ExposedSession implements SessionOwner {
 
   /** Runs an operation on the session after those that this request has begun before. */
   run(operation: () => Promise<void>): Promise<void> {
-    return this.#queue.run(operation);
+    return (this.#queue ??= new SerialQueue()).run(operation);
   }
 
   // `req.session` and its methods. ---------------------------------------------------------------------------------
@@ -163,7 +163,7 @@ export class ExposedSession implements SessionOwner {
 
   /** Stores what has to be stored before the response may go out; `undefined` when that is nothing. */
   commit(): Promise<void> | undefined {
-    const { underWay } = this.#queue;
+    const underWay = this.#queue?.underWay;
     if (underWay !== undefined) {
       return underWay.then(() => this.commit()); // A save or a logout that the handler did not wait for.
     }

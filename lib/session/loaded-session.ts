@@ -1,5 +1,5 @@
 import { type Cookie, CookieClass, dataOf, type ExpressSession } from '../http/express-session.js';
-import { changesBetween, EMPTY, stringify } from '../model/session-data.js';
+import { changesBetween, EMPTY, parseData, stringify } from '../model/session-data.js';
 import { hashSecret, newAnonymousSessionId, type SessionId } from '../model/session-id.js';
 import type { SessionRecord } from '../model/session-record.js';
 
@@ -13,6 +13,7 @@ const TICKS = 5;
 export class LoadedSession {
   #id: SessionId | undefined;
   #record: SessionRecord | undefined;
+  #values: Record<string, unknown> | undefined;
   #express: ExpressSession | undefined;
   #hasEnded = false;
   /** The user whose data the session had before they logged out. */
@@ -23,17 +24,22 @@ export class LoadedSession {
   /**
    * @param id left out for a new anonymous session: it gets one when that is first asked for
    * @param record the version in the store; `undefined` while the store has none
-   * @param values the record's data, parsed
+   * @param values the record's data, parsed; `undefined` to parse them when somebody asks
    * @param hasOlderSignature the cookie was signed by an older value of the option `secret`
    */
   constructor(
     id: SessionId | undefined,
     record: SessionRecord | undefined,
-    private readonly values: Record<string, unknown>,
+    values: Record<string, unknown> | undefined,
     readonly hasOlderSignature = false,
   ) {
     this.#id = id;
     this.#record = record;
+    this.#values = values;
+  }
+
+  private get values(): Record<string, unknown> {
+    return (this.#values ??= parseData(this.#record?.data ?? EMPTY));
   }
 
   get id(): SessionId {

@@ -1,6 +1,6 @@
 import { jest } from '@jest/globals';
 import { ConnectionWatch, type WatchSettings } from '../../lib/connections/connection-watch.js';
-import type { OpenConnection } from '../../lib/connections/watched-session.js';
+import { OpenConnection } from '../../lib/connections/open-connection.js';
 import { newUserSessionId } from '../../lib/model/session-id.js';
 import { newRecord, type SessionRecord } from '../../lib/model/session-record.js';
 import type { SessionRepository } from '../../lib/session/session-repository.js';
@@ -68,7 +68,7 @@ async function openSessions(watch: ConnectionWatch, count: number): Promise<Open
 
 function open(watch: ConnectionWatch, record: SessionRecord): OpenConnection {
   records.set(record.handle, record);
-  const connection = { userId: '1', request: undefined, close: () => undefined, session: undefined };
+  const connection = new OpenConnection('1', undefined, () => undefined, watch);
   watch.open(connection, record);
   return connection;
 }
