@@ -90,8 +90,8 @@ export class GatewayGuards {
 
   /** What Nest would send of this error: of a `WsException` its object, of an `HttpException` its body. */
   #bodyOf(error: unknown): ConnectionRefusal {
-    const { getError, getResponse } = error as { getError?: () => unknown } & Partial<HttpException>;
-    const body = getError?.call(error) ?? getResponse?.call(error);
+    const { getError, getResponse } = (error ?? {}) as { getError?: () => unknown } & Partial<HttpException>;
+    const body = getError?.call(error) ?? getResponse?.call(error) ?? undefined;
     if (body === undefined) {
       this.#logger.error('A guard failed, so a client was not connected.', error);
       return FAILED;

@@ -99,7 +99,8 @@ export class SessionConnections implements BeforeApplicationShutdown {
     const request = connectedSession(session);
     const connection = new OpenConnection(record.login.userId, request, close, this.#watch);
     if (request !== undefined) {
-      request.link = connection;
+      // The first one is the connection itself, which outlives all that its handlers register.
+      request.link ??= connection;
     }
     this.#watch.open(connection, record);
     return () => {

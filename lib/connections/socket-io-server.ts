@@ -6,12 +6,15 @@ import { CLOSES_WITHIN, type GatewayHandshakes } from './gateway-handshakes.js';
 
 /* Socket.IO is an optional peer, so what is used of it is described here. */
 
+/** @property res `undefined` where a WebSocket was asked for */
+type EngineRequest = SessionRequest & { res?: SessionResponse };
+
 type AllowRequest = (
-  request: SessionRequest,
+  request: EngineRequest,
   done: (error: string | null | undefined, isAllowed: boolean) => void,
 ) => void;
 
-type Middleware = (request: SessionRequest & { res?: SessionResponse }, response: unknown, next: () => void) => void;
+type Middleware = (request: EngineRequest, response: unknown, next: () => void) => void;
 
 interface Engine extends EventEmitter {
   readonly opts: { allowRequest?: AllowRequest };
@@ -45,8 +48,8 @@ interface Namespace extends EventEmitter {
 export interface SocketIoServer extends EventEmitter {
   readonly engine?: Engine;
   readonly opts: { connectionStateRecovery?: { skipMiddlewares?: boolean } };
-  /** The namespace `/`. */
-  readonly sockets: Namespace;
+  /** Its namespaces, by name. It has no other list of them. */
+  readonly _nsps: ReadonlyMap<string, Namespace>;
   bind(engine: Engine): SocketIoServer;
   of(name: string): Namespace;
 }
@@ -64,7 +67,9 @@ export class JoinedSocketIoServer {
     if (connectionStateRecovery !== undefined) {
       connectionStateRecovery.skipMiddlewares = false; // The session may have ended meanwhile.
     }
-    this.#joinNamespace(server.sockets);
+    for (const namespace of server._nsps.values()) {
+      this.#joinNamespace(namespace); // An adapter may have made some besides `/`.
+    }
     server.on('new_namespace', (namespace: Namespace) => {
       this.#joinNamespace(namespace);
     });
@@ -89,6 +94,9 @@ export class JoinedSocketIoServer {
     });
     const { allowRequest } = engine.opts;
     engine.opts.allowRequest = (request, done) => {
+      if (request.res === undefined) {
+        request.socket.on('error', ignore); // Nobody else listens yet: a client that resets would end the process.
+      }
       const read = (): void => {
         const putBack = takeOut(request);
         this.handshakes.read(request).then(
@@ -180,6 +188,10 @@ function forbid({ socket }: SessionRequest, response: SessionResponse | undefine
   socket.on('error', () => socket.destroy());
   socket.once('finish', () => socket.destroy());
   socket.end(['HTTP/1.1 403 Forbidden', ...lines, '', json].join('\r\n'));
+}
+
+function ignore(): void {
+  // The socket is destroyed by itself.
 }
 
 function turnAway(socket: Socket, refusal: ConnectionRefusal): void {

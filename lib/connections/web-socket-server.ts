@@ -31,6 +31,9 @@ const GOING_AWAY = 1001;
 const TRY_AGAIN_LATER = 1013;
 const UNAUTHENTICATED = 4401;
 
+/** Bytes of the text that a close frame has room for: RFC 6455, section 5.5. */
+const MOST_TEXT = 123;
+
 /** Has the clients of a `ws` server take part. */
 export class JoinedWebSocketServer {
   /** By request: why its client is closed as soon as it is connected. Browsers learn no more of a refused handshake. */
@@ -69,7 +72,9 @@ export class JoinedWebSocketServer {
     if (refusal !== undefined) {
       this.#refused.add(client);
       const { statusCode = 401, code = 'unauthenticated', reason = code } = refusal;
-      close(client, statusCode >= 500 ? TRY_AGAIN_LATER : UNAUTHENTICATED, reason);
+      // A guard of the application's own may have given any.
+      const text = [reason, code].map(String).find((one) => Buffer.byteLength(one) <= MOST_TEXT) ?? '';
+      close(client, statusCode >= 500 ? TRY_AGAIN_LATER : UNAUTHENTICATED, text);
       return;
     }
     const release = this.handshakes.register(request, ({ reason }: ConnectionEnd) => {

@@ -1,9 +1,12 @@
-import { type ExecutionContext, Inject, Injectable, type Type, UseGuards } from '@nestjs/common';
+import type { Server as HttpServer } from 'node:http';
+import { connect, type Socket } from 'node:net';
+import { type ExecutionContext, HttpException, Inject, Injectable, type Type, UseGuards } from '@nestjs/common';
 import { APP_GUARD } from '@nestjs/core';
 import { IoAdapter } from '@nestjs/platform-socket.io';
 import { WsAdapter } from '@nestjs/platform-ws';
-import { type GatewayMetadata, WebSocketGateway } from '@nestjs/websockets';
+import { type GatewayMetadata, WebSocketGateway, WsException } from '@nestjs/websockets';
 import type { Server, ServerOptions } from 'socket.io';
+import type { WebSocketServer as WsServer } from 'ws';
 import {
   FreshLoginGuard,
   Public,
@@ -11,14 +14,16 @@ import {
   SessionConnections,
   SessionGuard,
   SessionRegistry,
+  UserSerializer,
 } from '../../lib/index.js';
 import {
   LocalStrategy,
   SnapshotSerializer,
   type TestApplication,
   type TestApplicationOptions,
+  type User,
 } from '../support/application.js';
-import { idOf, sessionsIn } from '../support/devices.js';
+import { cookieOf, idOf, sessionsIn } from '../support/devices.js';
 import { eventually } from '../support/eventually.js';
 import { Gates } from '../support/gate.js';
 import { freePort } from '../support/free-port.js';
@@ -50,6 +55,29 @@ class SlowGuard extends SessionGuard {
   }
 }
 
+/** Restores a user once the gate is open. */
+@Injectable()
+class SlowSerializer extends UserSerializer<User, User> {
+  @Inject(Gates) private readonly gates!: Gates;
+
+  serializeUser(user: User): User {
+    return user;
+  }
+  async deserializeUser(user: User): Promise<User> {
+    await this.gates.named('handshake').pass();
+    return user;
+  }
+}
+
+/** Refuses by whatever the application has thought of. */
+class OddGuard extends SessionGuard {
+  static refusal: unknown;
+
+  protected override handleDenied(): Promise<boolean> {
+    throw OddGuard.refusal;
+  }
+}
+
 const clients: { close(): void }[] = [];
 afterEach(() => {
   for (const client of clients.splice(0)) client.close();
@@ -71,6 +99,7 @@ const openWs = async (...args: Parameters<typeof TestSocket.open>) => {
   clients.push(client);
   return client;
 };
+const YEAR = 365 * 24 * 3_600_000;
 const ADA = { id: '1', name: 'Ada' };
 
 describe('a namespace', () => {
@@ -91,6 +120,25 @@ describe('a namespace', () => {
     const inRoom = await openIo(application, await application.loggedIn(), { path: '/room-1' });
     expect(inRoom.isOpen).toBe(true);
     expect(await (await openIo(application, undefined, { path: '/room-2' })).ended()).toBe('unauthenticated');
+  });
+
+  it('is guarded where an adapter has made it, too', async () => {
+    class Adapter extends IoAdapter {
+      override createIOServer(port: number, options?: ServerOptions): Server {
+        const server = super.createIOServer(port, options);
+        server.of('chat').use((_, next) => {
+          next();
+        });
+        return server;
+      }
+    }
+    await start([guarded({ namespace: 'chat' })], { configure: (app) => app.useWebSocketAdapter(new Adapter(app)) });
+    const ada = await application.loggedIn();
+    const inChat = await openIo(application, ada, { path: '/chat' });
+
+    expect(await (await openIo(application, undefined, { path: '/chat' })).ended()).toBe('unauthenticated');
+    await ada.post('/logout');
+    expect(await inChat.ended()).toBe('logged_out');
   });
 
   it('shares its connection with others, and all are told when that ends', async () => {
@@ -227,6 +275,67 @@ describe('a gateway', () => {
     gate.open();
 
     expect(await (await opening).end()).toEqual({ code: 4401, reason: 'revoked' });
+  });
+
+  it('outlives a client that resets its connection during the handshake', async () => {
+    application = await home.start({ providers: [SlowSerializer, LocalStrategy, guarded()] });
+    const ada = await application.loggedIn();
+    const gate = application.app.get(Gates).named('handshake');
+    const { host, port } = new URL(application.url);
+    const upgraded = new Promise<Socket>((resolve) => {
+      (application.app.getHttpServer() as HttpServer).once('upgrade', (_: unknown, socket: Socket) => {
+        resolve(socket);
+      });
+    });
+    const client = connect(Number(port), '127.0.0.1');
+    const head = [
+      'GET /socket.io/?EIO=4&transport=websocket HTTP/1.1',
+      `Host: ${host}`,
+      'Connection: Upgrade',
+      'Upgrade: websocket',
+      'Sec-WebSocket-Version: 13',
+      'Sec-WebSocket-Key: dGhlIHNhbXBsZSBub25jZQ==',
+      `Cookie: ${cookieOf(ada)}`,
+    ];
+    client.write([...head, '', ''].join('\r\n'));
+    await gate.reached;
+
+    client.resetAndDestroy();
+
+    const socket = await upgraded;
+    await eventually('the server to notice', () => socket.destroyed);
+    gate.open();
+    expect((await application.browser().get('/public')).status).toBe(200);
+    expect(application.app.get(SessionConnections).count()).toBe(0);
+  });
+
+  it.each([
+    ['nothing', undefined, 'Internal server error'],
+    ['an exception without a body', new HttpException(null as never, 403), 'Internal server error'],
+    ['a text that no close frame holds', new WsException({ code: 'odd', reason: 'odd '.repeat(50) }), 'odd'],
+  ])('whose guard refuses by %s lets nobody in', async (_, refusal, text) => {
+    OddGuard.refusal = refusal;
+    const odd = () => gateway({}, 0, UseGuards(OddGuard));
+
+    await start([odd()], { providers: [OddGuard] });
+    expect((await openIo(application)).refused?.message).toBe(text);
+    await start([odd()], { providers: [OddGuard], configure: byWs });
+    const { code, reason } = await (await openWs(application)).end();
+    expect([code, reason]).toEqual(text === 'odd' ? [4401, 'odd'] : [1013, 'unauthenticated']);
+  });
+
+  it('goes on asking whether the session lives after a handler has registered something, and released it', async () => {
+    const chat = guarded();
+    await start([chat], { configure: byWs });
+    const client = await openWs(application, await application.loggedIn());
+    const [served] = (application.app.get(chat).server as WsServer).clients;
+    application.app.get(SessionConnections).register(served!, () => undefined)();
+
+    application.clock.advance(YEAR);
+    client.send('who');
+
+    expect(await client.ended()).toBe('expired');
+    expect(client.messages.filter(({ event }) => event === 'who')).toEqual([]);
   });
 
   it('on a path that is excluded has no session', async () => {
