@@ -107,8 +107,11 @@ function destroy(client: SubscriberClient): void {
 /** Passes on what a script has published: the beginning of the session's remains, and its handle. */
 function hear(message: string, listener: EndListener): void {
   const { ended, handle, successor: rest } = parse(message);
-  if (ended !== undefined && handle !== undefined) {
+  if (typeof ended === 'string' && typeof handle === 'string') {
     const successor = rest === undefined ? undefined : splitHandle(handle).tag + rest;
+    if (successor === handle) {
+      return; // Nothing goes over to itself.
+    }
     listener.onEnd(handle, { reason: ended, ...(successor !== undefined && { successor }) });
   }
 }

@@ -1,4 +1,5 @@
 import { SessionConnections, SessionRegistry } from '../../lib/index.js';
+import { splitHandle } from '../../lib/model/session-id.js';
 import { TestApplication } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
 import { cookieFor, idOf, responseTo, sessionsIn } from '../support/devices.js';
@@ -91,6 +92,21 @@ describe.each(['redis', 'cluster'])('connections to another process, with sessio
     expect([connections.count({ handle }), socket.isOpen]).toEqual([0, true]);
     await registry().revoke('1', next);
     expect(await socket.end()).toEqual({ code: 4401, reason: 'revoked' });
+  });
+
+  it('are not disturbed by what the channel never says', async () => {
+    const { browser, socket, handle } = await arrive();
+    const tab = await connect(there, browser);
+    const { rest } = splitHandle(handle);
+
+    for (const message of [{ ended: 'revoked', handle: 5, successor: rest }, { ended: 5, handle }, 5, null]) {
+      await home.client.publish('sess:ended', JSON.stringify(message));
+    }
+    await home.client.publish('sess:ended', JSON.stringify({ ended: 'logged_out', handle, successor: rest }));
+    await browser.post('/logout');
+
+    expect(await socket.end()).toEqual({ code: 4401, reason: 'logged_out' });
+    expect(await tab.end()).toEqual({ code: 4401, reason: 'logged_out' });
   });
 
   it('are the only ones that listen, and only while they are open', async () => {

@@ -28,6 +28,7 @@ export type RedisClient = Pick<
   | 'lPush'
   | 'pExpire'
   | 'pTTL'
+  | 'publish'
   | 'sAdd'
   | 'set'
   | 'ttl'
