@@ -29,6 +29,7 @@ export const END_FEED = Symbol.for('nestjs-session-auth:end-feed');
  * const [{ use }, connections] = [app.get(SessionMiddleware), app.get(SessionConnections)];
  * const sockets = new WebSocketServer({ noServer: true });
  * app.getHttpServer().on('upgrade', (request: SessionRequest, socket: Socket, head: Buffer) => {
+ *   socket.on('error', () => socket.destroy()); // Its client may reset it meanwhile.
  *   use(request, new ServerResponse(request), () => {
  *     if (request.user === undefined) {
  *       socket.destroy();
@@ -45,6 +46,7 @@ export const END_FEED = Symbol.for('nestjs-session-auth:end-feed');
 @Injectable()
 export class SessionConnections implements BeforeApplicationShutdown {
   readonly #watch: ConnectionWatch;
+  #isClosing = false;
 
   /** @internal */
   constructor(
@@ -103,6 +105,11 @@ export class SessionConnections implements BeforeApplicationShutdown {
       request.link ??= connection;
     }
     this.#watch.open(connection, record);
+    if (this.#isClosing) {
+      queueMicrotask(() => {
+        this.#watch.closeAll(); // A client has come again while the application closes.
+      });
+    }
     return () => {
       this.#watch.release(connection);
     };
@@ -116,6 +123,7 @@ export class SessionConnections implements BeforeApplicationShutdown {
 
   /** Nest calls it before it closes the servers, which wait for their connections. */
   beforeApplicationShutdown(): void {
+    this.#isClosing = true;
     this.#watch.closeAll();
   }
 }

@@ -139,6 +139,17 @@ describe.each(['memory', 'redis'])('connections that are registered, with sessio
     }
   });
 
+  it('are closed when they are opened while the application closes', async () => {
+    await start();
+    const { browser } = await arrive();
+    connections.beforeApplicationShutdown(); // Hooks of other modules may take their time after it.
+
+    const socket = await connect(browser);
+
+    expect(await socket.end()).toEqual({ code: 4401, reason: 'shutting_down' });
+    expect(connections.count()).toBe(0);
+  });
+
   it('cannot be registered by what is no request of the application', async () => {
     await start();
 

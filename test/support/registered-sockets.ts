@@ -10,6 +10,7 @@ export function serveRegisteredSockets({ app }: TestApplication): void {
   const connections = app.get(SessionConnections);
   const sockets = new WebSocketServer({ noServer: true });
   (app.getHttpServer() as Server).on('upgrade', (request: SessionRequest, socket: Socket, head: Buffer) => {
+    socket.on('error', () => socket.destroy());
     use(request, new ServerResponse(request), () => {
       sockets.handleUpgrade(request, socket, head, (client: WebSocket) => {
         const release = connections.register(request, ({ reason }) => {
