@@ -1,6 +1,7 @@
 import { attachedTo, isSessionExposed } from '../http/request-properties.js';
 import { parseData } from '../model/session-data.js';
 import { newAnonymousSessionId, newUserSessionId, type SessionId } from '../model/session-id.js';
+import type { PendingLogin } from '../model/login-record.js';
 import { proved, recordOfCompletedLogin, recordOfPendingLogin } from '../model/pending-login.js';
 import {
   type NewLogin,
@@ -81,26 +82,23 @@ export class RequestSession extends SessionState {
     return this.exposed.run(async () => {
       this.#checkLogInPossible();
       const { clock } = this.runtime;
+      let next: PendingLogin | undefined;
       const hasProved = await this.amend(({ pending }) => {
-        const next = pending && proved(pending, method, clock.now());
-        return next && { pending: next };
+        next = pending && proved(pending, method, clock.now());
+        // The last method stays missing until the login is done. If that fails, it can be proved again.
+        return next && { pending: next.missing.length > 0 ? next : { ...next, missing: [method] } };
       });
       const { record, pendingUser } = this;
-      if (!hasProved || record?.pending === undefined) {
+      if (!hasProved || record === undefined || next === undefined) {
         throw this.denial;
       }
-      if (record.pending.missing.length > 0) {
+      if (next.missing.length > 0) {
         this.repository.reporter.loginPending(record);
         return;
       }
-      const { userId } = record.pending.login;
+      const { userId } = next.login;
       const id = newUserSessionId(userId);
-      const completed = recordOfCompletedLogin(
-        id,
-        this.exposed.loaded?.data ?? record.data,
-        record.pending,
-        clock.now(),
-      );
+      const completed = recordOfCompletedLogin(id, this.exposed.loaded?.data ?? record.data, next, clock.now());
       if (!(await this.repository.replace(record))) {
         throw new UnauthenticatedException(); // It was logged out of meanwhile.
       }
