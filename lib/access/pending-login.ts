@@ -7,7 +7,7 @@ const ADMITS_PENDING = 'nestjs-session-auth:pending-login';
 /**
  * Opens a route behind a `SessionGuard` or a `LoginGuard` to users whose login is not complete, besides those who are
  * logged in. There, `@CurrentUser()` and a strategy's `request.user` are the user whose login it is. Everywhere else
- * such a user is nobody.
+ * such a user is nobody, and so they are over an open connection.
  *
  * For a method, or for the routes of that very class (inherited methods included, those of its subclasses not).
  *

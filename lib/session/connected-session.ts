@@ -84,6 +84,11 @@ export class ConnectedSession extends RequestSession {
     return this.#failure === undefined ? super.user : undefined;
   }
 
+  /** Nobody. No step can be done here, and a connection does not hear how a pending login ends. */
+  override get pendingUser(): unknown {
+    return undefined;
+  }
+
   /** The store has this version of the session, perhaps under another handle. */
   follow(record: SessionRecord): void {
     const { loaded } = this.exposed;
@@ -170,6 +175,11 @@ export class ConnectedSession extends RequestSession {
   /** Always fails, since no cookie can be set. */
   override async logIn(): Promise<void> {
     throw await this.refusal(new CookieNotSendableException(NO_COOKIE));
+  }
+
+  /** Likewise. */
+  override logInPending(): Promise<void> {
+    return this.logIn();
   }
 
   /** Likewise. */
