@@ -70,8 +70,8 @@ export class SessionGuard implements CanActivate {
     const connected = connectedSession(session);
     await connected?.confirm();
     const isLoggedIn = session.user !== undefined && this.#isUserOf(session, request?.user);
-    const isExpected = isLoggedIn || pendingUserOf(session, context) !== undefined;
-    const isAdmitted = isExpected || letsThrough(await this.handleDenied(session.denial, context));
+    const isPending = pendingUserOf(session, context) !== undefined && this.#isPendingUserOf(session, request?.user);
+    const isAdmitted = isLoggedIn || isPending || letsThrough(await this.handleDenied(session.denial, context));
     if (isAdmitted) {
       if (connected === undefined) {
         session.caching.admit();
@@ -112,7 +112,15 @@ export class SessionGuard implements CanActivate {
    * have put somebody else there, for whom neither this login nor its freshness speaks.
    */
   #isUserOf(session: RequestSession, user: unknown): boolean {
-    const isUser = session.isUser(user);
+    return this.#logsOther(session.isUser(user), user);
+  }
+
+  /** The same where the login is pending. Otherwise the code of somebody else would complete it. */
+  #isPendingUserOf(session: RequestSession, user: unknown): boolean {
+    return user === undefined || user === null || this.#logsOther(session.isPendingUser(user), user);
+  }
+
+  #logsOther(isUser: boolean, user: unknown): boolean {
     if (!isUser && user !== undefined && user !== null && !this.#logged.has(OTHER_USER)) {
       this.#logged.add(OTHER_USER);
       new Logger(SessionGuard.name).error(OTHER_USER);

@@ -68,7 +68,9 @@ export class StrategyLoginGuard implements CanActivate, OnApplicationBootstrap {
   ): Promise<boolean> {
     const goesOn = letsThrough(await this.handleDenied(refusal, context));
     if (goesOn) {
-      requestSessionOf(request)?.setUser(undefined);
+      const session = requestSessionOf(request);
+      session?.setUser(undefined);
+      session?.setPendingUser(undefined);
       request.user = undefined;
     }
     return goesOn;

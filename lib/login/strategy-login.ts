@@ -67,7 +67,8 @@ export class StrategyLogin {
     const response = strategyResponse(givenResponse);
     const session = requestSessionOf(given);
     const pendingUser = isStep ? session?.pendingUser : undefined;
-    const request = withUser(strategyRequest(given, response), pendingUser);
+    const plain = strategyRequest(given, response);
+    const request = withUser(plain, pendingUser);
     checkRequest(request, options);
     if (isStep && session !== undefined && (session.user ?? pendingUser) === undefined) {
       return session.denial;
@@ -85,7 +86,7 @@ export class StrategyLogin {
       if (session?.pendingUser !== undefined && opensSession(options)) {
         given.user = request.user = undefined; // Passport has set it. The login is not complete.
       }
-      copyResults(request, given, options);
+      copyResults(plain, given, options);
       return result.outcome === 'refused' ? exceptionFor(result.refusal) : undefined;
     } catch (error) {
       if (isRefused(error)) {
