@@ -228,12 +228,22 @@ function isPendingLogin(value: unknown): value is PendingLogin {
   return (
     isObject(login) &&
     typeof login['userId'] === 'string' &&
-    Number.isSafeInteger(login['at']) &&
+    isProof(login) &&
+    isListOf(isProof, login['earlier'] ?? []) &&
     isObject(passport) &&
     Array.isArray(missing) &&
+    missing.length > 0 &&
     missing.every((method) => typeof method === 'string') &&
     Number.isFinite(remember)
   );
+}
+
+function isProof(value: unknown): boolean {
+  return isObject(value) && Number.isSafeInteger(value['at']) && typeof (value['method'] ?? '') === 'string';
+}
+
+function isListOf(isOne: (value: unknown) => boolean, value: unknown): boolean {
+  return Array.isArray(value) && value.every(isOne);
 }
 
 function isStoredRemains(value: unknown): value is StoredRemains {

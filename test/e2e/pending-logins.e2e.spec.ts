@@ -23,7 +23,7 @@ import {
 } from '../../lib/index.js';
 import { LocalStrategy, SnapshotSerializer, type TestApplication, type User } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
-import { sessionsIn } from '../support/devices.js';
+import { idOf, keyOf, sessionsIn } from '../support/devices.js';
 import { type TestClient, TRANSPORTS } from '../support/gateways.js';
 import { describePlatforms } from '../support/platforms.js';
 
@@ -127,6 +127,37 @@ class PendingGateway {
     return { event: 'begin', data: 'passed' };
   }
 }
+
+describe('a pending login in Redis', () => {
+  const home = sessionsIn('redis');
+  type Stored = Record<'login' | 'missing', unknown>;
+
+  it.each<[string, (login: object) => Partial<Stored>]>([
+    ['no list of proofs', (login) => ({ login: { ...login, earlier: 5 } })],
+    ['a list of what are no proofs', (login) => ({ login: { ...login, earlier: [null] } })],
+    ['a method that is no word', (login) => ({ login: { ...login, method: {} } })],
+    ['nothing missing', () => ({ missing: [] })],
+  ])('is none where it is stored with %s', async (_, change) => {
+    const application = await home.start({
+      controllers: [PendingController],
+      providers: [SnapshotSerializer, LocalStrategy, CodeStrategy],
+    });
+    const browser = application.browser();
+    await browser.post('/pending', { json: { pending: ['totp'] } });
+    const key = keyOf(idOf(browser).handle);
+    const text = (await home.client.get(key))!;
+    const { pending } = JSON.parse(text) as { pending: string };
+    const stored = JSON.parse(pending) as { login: object };
+    const changed = JSON.stringify({ ...stored, ...change(stored.login) });
+    await home.client.set(
+      key,
+      text.replace(JSON.stringify(pending), () => JSON.stringify(changed)),
+    );
+
+    expect((await browser.get('/me')).json()).toMatchObject({ statusCode: 401, code: 'unauthenticated' });
+    expect((await browser.post('/pending/bearer')).json()).toMatchObject({ statusCode: 401, code: 'unauthenticated' });
+  });
+});
 
 describePlatforms(() => {
   const home = sessionsIn('memory');
