@@ -38,7 +38,7 @@ export type { RevokeOptions } from './registry/session-registry.js';
 
 export { EndsWithSession } from './connections/ends-with-session.js';
 export { SessionConnections } from './connections/session-connections.js';
-export type { ConnectionEnd } from './connections/open-connection.js';
+export type { ConnectionEnd } from './connections/watched-session.js';
 
 export { AuditLogger } from './events/audit-logger.js';
 export { SessionEvents } from './events/session-events.js';

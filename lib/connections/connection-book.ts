@@ -1,5 +1,4 @@
-import type { OpenConnection } from './open-connection.js';
-import { WatchedSession } from './watched-session.js';
+import { type OpenConnection, WatchedSession } from './watched-session.js';
 
 /** The open connections of this process, by session. */
 export class ConnectionBook implements Iterable<WatchedSession> {

@@ -8,8 +8,7 @@ import type { EndFeed, EndListener, HeardEnd } from '../store/end-feed.js';
 import { MOST_ATTEMPTS } from '../store/merged-save.js';
 import { isLive } from '../store/session-store.js';
 import { ConnectionBook } from './connection-book.js';
-import type { CloseReason, OpenConnection } from './open-connection.js';
-import type { WatchedSession } from './watched-session.js';
+import type { CloseReason, OpenConnection, WatchedSession } from './watched-session.js';
 
 /** In how many steps all sessions are asked about once, so that Redis is not asked about all of them at a time. */
 const STEPS = 30;

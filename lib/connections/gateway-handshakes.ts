@@ -1,6 +1,6 @@
 import { Inject, Injectable } from '@nestjs/common';
 import { wsException } from '../access/refusal.js';
-import type { ConnectionEnd } from './open-connection.js';
+import type { ConnectionEnd } from './watched-session.js';
 import { SessionConnections } from './session-connections.js';
 import { CrossSiteRefusal } from '../cross-site/cross-site-refusal.js';
 import type { SessionRequest } from '../http/session-request.js';

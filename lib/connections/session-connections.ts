@@ -13,7 +13,7 @@ import { requestSessionOf } from '../session/request-session.js';
 import { SessionRepository } from '../session/session-repository.js';
 import type { EndFeed, HeardEnd } from '../store/end-feed.js';
 import { ConnectionWatch } from './connection-watch.js';
-import { type ConnectionEnd, OpenConnection } from './open-connection.js';
+import { type ConnectionEnd, OpenConnection } from './watched-session.js';
 
 /** Token of the {@link EndFeed}; `null` where the sessions are this process's own. */
 export const END_FEED = Symbol.for('nestjs-session-auth:end-feed');

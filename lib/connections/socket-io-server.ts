@@ -1,5 +1,5 @@
 import type { EventEmitter } from 'node:events';
-import type { ConnectionEnd } from './open-connection.js';
+import type { ConnectionEnd } from './watched-session.js';
 import type { SessionRequest, SessionResponse } from '../http/session-request.js';
 import type { ConnectionRefusal, GatewayAddress } from './gateway-guards.js';
 import { CLOSES_WITHIN, type GatewayHandshakes } from './gateway-handshakes.js';

@@ -1,7 +1,7 @@
 import type { EventEmitter } from 'node:events';
 import { leadTo } from '../access/carrier.js';
 import { unchanged, wsException } from '../access/refusal.js';
-import type { ConnectionEnd } from './open-connection.js';
+import type { ConnectionEnd } from './watched-session.js';
 import type { SessionRequest } from '../http/session-request.js';
 import { forgetCookies, showOn, standInFor } from '../http/stand-in-request.js';
 import type { ConnectionRefusal, GatewayAddress } from './gateway-guards.js';

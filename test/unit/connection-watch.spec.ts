@@ -1,6 +1,6 @@
 import { jest } from '@jest/globals';
 import { ConnectionWatch, type WatchSettings } from '../../lib/connections/connection-watch.js';
-import { OpenConnection } from '../../lib/connections/open-connection.js';
+import { OpenConnection } from '../../lib/connections/watched-session.js';
 import { newUserSessionId } from '../../lib/model/session-id.js';
 import { newRecord, type SessionRecord } from '../../lib/model/session-record.js';
 import type { SessionRepository } from '../../lib/session/session-repository.js';
