@@ -1,4 +1,5 @@
 import type { EventEmitter } from 'node:events';
+import { Logger } from '@nestjs/common';
 import { leadTo } from '../access/carrier.js';
 import { unchanged, wsException } from '../access/refusal.js';
 import type { ConnectionEnd } from './watched-session.js';
@@ -38,6 +39,7 @@ const MOST_TEXT = 123;
 export class JoinedWebSocketServer {
   /** By request: why its client is closed as soon as it is connected. Browsers learn no more of a refused handshake. */
   readonly #refusals = new WeakMap<SessionRequest, ConnectionRefusal>();
+  readonly #logger = new Logger('SessionConnections');
   readonly #refused = new WeakSet();
   /** By request: what stands for it once its client is connected. `ws` forgets the request then. */
   readonly #standIns = new WeakMap<SessionRequest, SessionRequest>();
@@ -51,9 +53,15 @@ export class JoinedWebSocketServer {
     const { options } = server;
     const { verifyClient } = options;
     options.verifyClient = (info: VerifyInfo, done: Done) => {
-      this.#verify(verifyClient ?? undefined, info, done).catch(() => {
-        done(false, 500);
-      });
+      void this.#verify(verifyClient ?? undefined, info)
+        .catch((error: unknown): Parameters<Done> => {
+          this.#logger.error('A handshake failed, so a client was not connected.', error);
+          return [false, 500];
+        })
+        .then((verdict) => {
+          // What a listener for connections throws is thrown as it would be without this.
+          process.nextTick(done, ...verdict);
+        });
     };
     server.prependListener('connection', (client: WebSocketClient, request: SessionRequest) => {
       this.#connect(client, request);
@@ -83,11 +91,10 @@ export class JoinedWebSocketServer {
     client.on('close', release);
   }
 
-  async #verify(own: VerifyClient | undefined, info: VerifyInfo, done: Done): Promise<void> {
+  async #verify(own: VerifyClient | undefined, info: VerifyInfo): Promise<Parameters<Done>> {
     const crossSite = this.handshakes.crossSiteRefusal(info.req);
     if (crossSite !== undefined) {
-      done(false, 403, crossSite, { 'Content-Type': 'application/json' });
-      return;
+      return [false, 403, crossSite, { 'Content-Type': 'application/json' }];
     }
     const verdict = await verdictOf(own, info);
     if (verdict[0]) {
@@ -95,7 +102,7 @@ export class JoinedWebSocketServer {
         ? this.handshakes.read(info.req, unchanged) // GraphQL's context keeps the request itself.
         : this.#readForGateways(info.req, { ...this.address, namespace: '/' }));
     }
-    done(...verdict);
+    return verdict;
   }
 
   async #readForGateways(request: SessionRequest, address: GatewayAddress): Promise<void> {

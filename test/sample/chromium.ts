@@ -23,7 +23,7 @@ export class Chromium {
   #last = 0;
 
   private constructor(
-    private readonly process: ChildProcess,
+    private readonly child: ChildProcess,
     private readonly profile: string,
     private readonly socket: WebSocket,
   ) {
@@ -41,6 +41,7 @@ export class Chromium {
     const flags = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run'];
     const child = spawn(CHROMIUM ?? '', [...flags, '--remote-debugging-port=0', `--user-data-dir=${profile}`], {
       stdio: ['ignore', 'ignore', 'pipe'],
+      detached: true, // A group of its own: its helpers write to the profile until they end, too.
     });
     let output = '';
     child.stderr.on('data', (chunk) => (output += String(chunk)));
@@ -71,10 +72,10 @@ export class Chromium {
 
   async stop(): Promise<void> {
     this.socket.terminate();
-    const ended = once(this.process, 'exit');
-    this.process.kill('SIGKILL');
+    const ended = once(this.child, 'exit');
+    process.kill(-(this.child.pid ?? 0), 'SIGKILL');
     await ended;
-    rmSync(this.profile, { recursive: true, force: true, maxRetries: 10 });
+    rmSync(this.profile, { recursive: true, force: true, maxRetries: 20, retryDelay: 200 });
   }
 }
 
