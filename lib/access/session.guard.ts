@@ -112,15 +112,15 @@ export class SessionGuard implements CanActivate {
    * have put somebody else there, for whom neither this login nor its freshness speaks.
    */
   #isUserOf(session: RequestSession, user: unknown): boolean {
-    return this.#logsOther(session.isUser(user), user);
+    return this.#loggingOthers(session.isUser(user), user);
   }
 
   /** The same where the login is pending. Otherwise the code of somebody else would complete it. */
   #isPendingUserOf(session: RequestSession, user: unknown): boolean {
-    return user === undefined || user === null || this.#logsOther(session.isPendingUser(user), user);
+    return user === undefined || user === null || this.#loggingOthers(session.isPendingUser(user), user);
   }
 
-  #logsOther(isUser: boolean, user: unknown): boolean {
+  #loggingOthers(isUser: boolean, user: unknown): boolean {
     if (!isUser && user !== undefined && user !== null && !this.#logged.has(OTHER_USER)) {
       this.#logged.add(OTHER_USER);
       new Logger(SessionGuard.name).error(OTHER_USER);

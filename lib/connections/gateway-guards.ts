@@ -129,5 +129,6 @@ function isAt(metatype: object, { port, path, namespace }: GatewayAddress): bool
 }
 
 function isIn(own: string | RegExp, namespace: string): boolean {
-  return typeof own === 'string' ? `/${own.replace(/^\//, '')}` === namespace : namespace.search(own) !== -1; // test() of a /g pattern goes on where it was.
+  // Not test(): with a pattern that has /g, that goes on where it was.
+  return typeof own === 'string' ? `/${own.replace(/^\//, '')}` === namespace : namespace.search(own) !== -1;
 }

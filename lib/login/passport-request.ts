@@ -3,7 +3,8 @@
 import { dataOf, type ExpressSession } from '../http/express-session.js';
 import type { SessionRequest } from '../http/session-request.js';
 import { requestSessionOf } from '../session/request-session.js';
-import type { LogInOptions, SessionAuthService } from './session-auth.service.js';
+import type { LogInOptions } from './log-in-options.js';
+import type { SessionAuthService } from './session-auth.service.js';
 
 type Done = (error?: unknown) => void;
 

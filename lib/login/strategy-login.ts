@@ -123,8 +123,7 @@ function opensSession({ session, assignProperty }: LoginGuardOptions): boolean {
   return session !== false && assignProperty === undefined;
 }
 
-/** A text would be taken for its letters, and nothing kept, silently. */
-/** A text would count by its letters. */
+/** A text would be taken for its letters. */
 function checkWords(option: string, value: unknown, remedy: string): void {
   if (value !== undefined && !(Array.isArray(value) && value.every((word) => typeof word === 'string'))) {
     throw new SessionAuthConfigurationError(

@@ -61,8 +61,9 @@ export class ConnectedSession extends RequestSession {
       this.exposed.expose(new LoadedSession({ handle: copy.handle, secret: '' }, copy, undefined));
     }
     this.renewTimeBudget();
-    this.request.rawHeaders = [];
-    this.request.rawTrailers = [];
+    if ('rawHeaders' in this.request) {
+      this.request.rawHeaders = []; // A stand-in has none.
+    }
   }
 
   /** Makes sure, before a message is handled, that the session lives. Never rejects: see {@link failure}. */

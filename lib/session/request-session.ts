@@ -19,6 +19,7 @@ import type { Amendment } from '../store/merged-save.js';
 import type { DataChange } from './data-update.js';
 import { LoadedSession } from './loaded-session.js';
 import { SessionState } from './session-state.js';
+
 /** Seconds after which a client may try again when the store or the user database has failed. */
 const RETRY_AFTER = 1;
 
@@ -66,6 +67,7 @@ export class RequestSession extends SessionState {
   logInPending(newLogin: NewLogin, missing: readonly string[], user: unknown): Promise<void> {
     return this.exposed.run(async () => {
       this.#checkLogInPossible();
+      this.#isLeaving = true;
       const id = newAnonymousSessionId();
       const record = recordOfPendingLogin(id, newLogin, missing, this.runtime.clock.now());
       await this.repository.logInPending(record, [this.record ?? [], await this.others.take()].flat());
