@@ -22,6 +22,7 @@ export { SessionGuard } from './access/session.guard.js';
 export { CurrentSession, CurrentUser, Public } from './access/decorators.js';
 export { FreshLoginGuard, RequireFreshLogin } from './access/fresh-login.guard.js';
 export type { RequireFreshLoginOptions } from './access/fresh-login.guard.js';
+export { AllowCrossSite } from './access/allow-cross-site.js';
 export { PendingLogin } from './access/pending-login.js';
 export { PassiveRoute } from './access/passive-route.js';
 export { LoginGuard } from './login/login.guard.js';

@@ -174,8 +174,10 @@ export class UnauthenticatedException extends withExtensions(UnauthorizedExcepti
 export class CrossSiteRequestException extends withExtensions(ForbiddenException) {
   readonly code: SessionAuthErrorCode = 'cross_site_request';
 
-  constructor() {
-    super(body('cross_site_request', 'This comes from another site, which is not in the option "trustedOrigins".'));
+  /** @internal @param details what the body says besides */
+  constructor(details?: object) {
+    const message = 'This comes from another site, which is not in the option "trustedOrigins".';
+    super(body('cross_site_request', message, details));
   }
 }
 

@@ -11,7 +11,9 @@ import {
 import { type AbstractHttpAdapter, DiscoveryModule, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import type { Store } from 'express-session';
 import { END_FEED, SessionConnections } from './connections/session-connections.js';
+import { CrossSiteGuard } from './cross-site/cross-site.guard.js';
 import { CrossSiteRefusal } from './cross-site/cross-site-refusal.js';
+import { NestRoutes } from './cross-site/nest-routes.js';
 import { SessionEvents } from './events/session-events.js';
 import { GatewayAdapterHook } from './connections/gateway-adapter.js';
 import { GatewayGuards } from './connections/gateway-guards.js';
@@ -130,7 +132,9 @@ const REDIS_CONNECTION = Symbol.for('nestjs-session-auth:redis-connection');
     SessionConnections,
     passportMethodsProvider,
     middlewareProvider,
+    CrossSiteGuard,
     CrossSiteRefusal,
+    NestRoutes,
     GatewayGuards,
     GatewayHandshakes,
     GatewayAdapterHook,
@@ -161,6 +165,7 @@ export class SessionAuthModule
     @Inject(SESSION_AUTH_OPTIONS) private readonly options: ResolvedSessionAuthOptions,
     @Inject(SessionEvents) private readonly events: SessionEvents,
     @Inject(SessionMiddleware) private readonly middleware: SessionMiddleware,
+    @Inject(CrossSiteGuard) private readonly crossSiteGuard: CrossSiteGuard,
     @Inject(PASSPORT_METHODS) private readonly methods: PassportRequestMethods,
     @Inject(HttpAdapterHost) private readonly host: HttpAdapterHost,
     @Inject(ModulesContainer) private readonly modules: ModulesContainer,
@@ -178,6 +183,7 @@ export class SessionAuthModule
    */
   configure(_consumer: MiddlewareConsumer): void {
     this.refuseSecondImport();
+    this.crossSiteGuard.runFirst();
     const { httpAdapter } = this.host;
     if (isFastify(httpAdapter)) {
       mountOnFastify(httpAdapter, this.middleware.use, this.methods);

@@ -156,11 +156,16 @@ export interface SessionAuthOptions {
   /** How open connections follow their session. */
   connections?: ConnectionOptions;
   /**
-   * Other origins whose pages may open connections in the name of who is logged in: as browsers write them
-   * (`'https://app.example.com'`), or a RegExp that matches all of one. Default: none. Handshakes from elsewhere that show
-   * a session cookie get a 403, code `cross_site_request`.
+   * Other origins whose pages may do what `crossSite` refuses others: as browsers write them
+   * (`'https://app.example.com'`), or a RegExp that matches all of one. Default: none.
    */
   trustedOrigins?: (string | RegExp)[];
+  /**
+   * Whether requests from other sites are refused (403, code `cross_site_request`) that may change something and show a
+   * session cookie or log in, and handshakes of connections (OWASP ASVS 3.5.1 to 3.5.3). `'allow'` is for applications
+   * with a defence of their own. Default: `'refuse'`.
+   */
+  crossSite?: 'refuse' | 'allow';
   /**
    * What guarded routes respond while the store cannot be reached: 503 (`'fail'`, the default) or 401 (`'anonymous'`).
    * Other routes go on without `req.session` and `req.user`. Browsers keep their cookies.
@@ -199,6 +204,7 @@ export interface ResolvedSessionAuthOptions {
   readonly connections: Readonly<Record<keyof ConnectionOptions, number>>;
   /** The patterns match whole origins alone. */
   readonly trustedOrigins: readonly (string | RegExp)[];
+  readonly crossSite: 'refuse' | 'allow';
   readonly onStoreError: 'fail' | 'anonymous';
   readonly redisTimeout: number;
   readonly warnAtBytes: number;

@@ -1,10 +1,19 @@
 import type { IncomingHttpHeaders } from 'node:http';
+import type { SessionRequest } from '../http/session-request.js';
+
+/** Methods that ask for something and change nothing (RFC 9110, section 9.2.1). */
+const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS'];
 
 /** Where a request was sent to, and what its browser says of where it comes from. */
 export interface RequestOrigin {
   readonly headers: IncomingHttpHeaders;
   /** Its connection is known to be encrypted. */
   readonly isSecure: boolean;
+}
+
+/** Whether a request only asks for something. The request that opens a WebSocket does more, whatever its method. */
+export function isSafe({ method = 'GET', headers }: Pick<SessionRequest, 'method' | 'headers'>): boolean {
+  return SAFE_METHODS.includes(method) && headers.upgrade?.toLowerCase() !== 'websocket';
 }
 
 /**

@@ -6,6 +6,7 @@ import { SessionEvents } from './session-events.js';
 const LEVELS: Partial<Record<SessionEvent['type'], 'warn' | 'error'>> = {
   'login-failed': 'warn',
   'reuse-detected': 'warn',
+  'cross-site-refused': 'warn',
   'save-dropped': 'warn',
   'large-session': 'warn',
   'touch-failed': 'warn',

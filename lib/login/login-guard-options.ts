@@ -49,6 +49,11 @@ export interface LoginGuardOptions<User = Express.User> extends Omit<PassportLog
    * none.
    */
   pending?: PerLogin<string[], User>;
+  /**
+   * Lets logins come from other sites, by a form that is posted there: for strategies whose provider sends the browser
+   * back so (SAML, Sign in with Apple), and protect that by a state of their own. Default: `false`.
+   */
+  crossSite?: boolean;
   /** Redirects after a success, instead of going on to the handler. */
   successRedirect?: string;
   /**

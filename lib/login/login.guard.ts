@@ -7,6 +7,7 @@ import {
   Injectable,
   type OnApplicationBootstrap,
 } from '@nestjs/common';
+import { markLoginGuard } from '../access/allow-cross-site.js';
 import { responseOf } from '../access/carrier.js';
 import { admitsPending } from '../access/pending-login.js';
 import { letsThrough, requestOrRefuse } from '../access/refusal.js';
@@ -177,6 +178,7 @@ function guardFor(strategies: readonly string[], options: LoginGuardOptions): ne
     protected override readonly strategies = strategies;
     protected override readonly options = options;
   }
+  markLoginGuard(NamedLoginGuard, options.crossSite === true);
   Object.defineProperty(NamedLoginGuard, 'name', { value: `LoginGuard(${strategies.join(', ')})` });
   return NamedLoginGuard;
 }

@@ -41,8 +41,14 @@ export class StrategyLogin {
   ) {}
 
   /** @throws SessionAuthConfigurationError for unknown strategies, and for options that cannot be meant */
-  check(strategies: readonly string[], { keep, remember, pending }: LoginGuardOptions): void {
+  check(strategies: readonly string[], { keep, remember, pending, crossSite }: LoginGuardOptions): void {
     this.passport.refuseUnknown(strategies);
+    if (crossSite !== undefined && typeof crossSite !== 'boolean') {
+      throw new SessionAuthConfigurationError(
+        'invalid_option',
+        `LoginGuard: the option "crossSite" is ${inspect(crossSite)}. It must be true or false.`,
+      );
+    }
     checkKeep(keep);
     if (typeof pending !== 'function') {
       checkWords('pending', pending, "methods that are still to be proved: pending: ['totp']");

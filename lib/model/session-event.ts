@@ -70,6 +70,11 @@ export type SessionEvent = EventBase &
     /** A strategy refused the credentials. */
     | { readonly type: 'login-failed'; readonly strategy: string; readonly reason: string }
     /**
+     * A request from another site was refused. `route` names the handler where that is known. `origin` is what the browser
+     * said of where it came from, and `handle` is the session's whose cookie it has shown.
+     */
+    | { readonly type: 'cross-site-refused'; readonly route: string; readonly origin: string }
+    /**
      * The module ended the session: its user is gone or is not that of the login, or its value in the store was
      * unreadable.
      */

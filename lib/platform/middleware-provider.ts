@@ -3,6 +3,7 @@ import { ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/co
 import type { Store } from 'express-session';
 import { type RouteMatcher, routeMatcher } from '../http/route-matcher.js';
 import { SessionCookies } from '../http/session-cookies.js';
+import { CrossSiteRefusal } from '../cross-site/cross-site-refusal.js';
 import { addPassportMethods, passportMethods, type PassportRequestMethods } from '../login/passport-request.js';
 import { SessionAuthService } from '../login/session-auth.service.js';
 import { type Clock, SESSION_CLOCK } from '../model/clock.js';
@@ -38,6 +39,7 @@ export const middlewareProvider: FactoryProvider<SessionMiddleware> = {
     ApplicationConfig,
     ModulesContainer,
     HttpAdapterHost,
+    CrossSiteRefusal,
   ],
   useFactory: createMiddleware,
 };
@@ -52,6 +54,7 @@ function createMiddleware(
   application: ApplicationConfig,
   modules: ModulesContainer,
   host: HttpAdapterHost,
+  crossSite: CrossSiteRefusal,
 ): SessionMiddleware {
   const logger = new Logger('SessionAuthModule');
   const logged = new Set<string>();
@@ -64,6 +67,7 @@ function createMiddleware(
     clock,
     users,
     logger,
+    crossSite,
     logOnce: (message, level = 'error') => {
       if (!logged.has(message)) {
         logged.add(message);

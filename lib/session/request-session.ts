@@ -37,6 +37,7 @@ export class RequestSession extends SessionState {
   #opened: SessionRecord | undefined;
   #spentIn: WeakSet<object> | undefined;
   #isLeaving = false;
+  #isOpenToOtherSites: boolean | undefined;
 
   /** The request ends its session by itself: it logs out, or in again. */
   get isLeaving(): boolean {
@@ -48,6 +49,14 @@ export class RequestSession extends SessionState {
   /** The request does not count as activity. */
   markPassive(): void {
     this.exposed.markPassive();
+  }
+
+  /**
+   * The request comes from another site, and asks for what is open to those, or not: then a login is refused. GraphQL may
+   * ask for several things at once. All must be open.
+   */
+  openToOtherSites(isOpen: boolean): void {
+    this.#isOpenToOtherSites = isOpen && this.#isOpenToOtherSites !== false;
   }
 
   /** Opens a session for this user under a new id. When it resolves, that is stored and the former one has ended. */
@@ -231,6 +240,10 @@ export class RequestSession extends SessionState {
   #checkLogInPossible(): void {
     if (this.failure instanceof SessionStoreUnavailableException) {
       throw this.failure;
+    }
+    const { crossSite } = this.runtime;
+    if (this.#isOpenToOtherSites !== true && crossSite.concerns(this.request)) {
+      throw crossSite.refuse(this.request, 'A login', this.handle);
     }
     // Otherwise the login would end other sessions of this browser or user, for one whose id no browser gets.
     this.cookie.checkSendable();

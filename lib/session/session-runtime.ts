@@ -1,4 +1,4 @@
-import type { Logger } from '@nestjs/common';
+import type { HttpException, Logger } from '@nestjs/common';
 import type { Store } from 'express-session';
 import type { CookieRuntime } from '../http/response-cookie.js';
 import type { SessionRequest, SessionResponse } from '../http/session-request.js';
@@ -29,6 +29,18 @@ export interface UserRestorer {
   isUserOf(login: LoginRecord, value: unknown): boolean;
 }
 
+/** Keeps other sites from acting in the name of who is logged in, and from logging anybody in. */
+export interface CrossSiteChecks {
+  /** Whether a request comes from another site and may change something. */
+  concerns(request: SessionRequest): boolean;
+
+  /** Why a request that shows the session of this handle is refused at once; `undefined` where it is not. */
+  ofRequest(request: SessionRequest, handle: string): HttpException | undefined;
+
+  /** Reports the refusal of a request. */
+  refuse(request: SessionRequest, what: string, handle?: string): HttpException;
+}
+
 /** What all requests of one application share. */
 export interface SessionRuntime extends CookieRuntime {
   readonly repository: SessionRepository;
@@ -37,6 +49,7 @@ export interface SessionRuntime extends CookieRuntime {
   readonly rotationKeys: RotationKeys;
   readonly users: UserRestorer;
   readonly logger: Logger;
+  readonly crossSite: CrossSiteChecks;
   readonly options: Pick<ResolvedSessionAuthOptions, 'onStoreError'>;
   /** Gives a request `logIn`, `logOut` and Passport's other methods, and both what the platform takes. */
   readonly equip: (request: SessionRequest, response: SessionResponse) => void;

@@ -49,6 +49,11 @@ export class SessionMiddleware {
       return;
     }
     const presented = cookies.read(request);
+    const refusal = presented[0] && this.runtime.crossSite.ofRequest(request, presented[0].handle);
+    if (refusal !== undefined) {
+      next(refusal);
+      return;
+    }
     const session = new RequestSession(request, response, this.runtime);
     this.runtime.equip(request, response);
     commitBeforeFirstByte(response, new SessionCommit(this.runtime, session, request, next));
@@ -63,13 +68,13 @@ export class SessionMiddleware {
   };
 
   /**
-   * Whether a request shows a session cookie whose signature holds, and its path has sessions.
+   * The handle in a request's session cookie whose signature holds, if there is one and the path has sessions.
    *
    * @internal
    */
-  hasSignedCookie(request: SessionRequest): boolean {
+  signedHandle(request: SessionRequest): string | undefined {
     const { cookies } = this.runtime;
-    return !this.isExcluded(request) && cookies.covers(request) && cookies.read(request).length > 0;
+    return this.isExcluded(request) || !cookies.covers(request) ? undefined : cookies.read(request)[0]?.handle;
   }
 
   /**

@@ -1,4 +1,4 @@
-import type { Logger } from '@nestjs/common';
+import { ForbiddenException, type Logger } from '@nestjs/common';
 import type { Store } from 'express-session';
 import { rotationKeys } from '../../lib/model/rotation.js';
 import type { SessionEvent } from '../../lib/model/session-event.js';
@@ -59,6 +59,7 @@ export function sessionLoop({ store, atomic, clock = systemClock, ...options }: 
       clock,
       users: { restore: () => Promise.resolve('user_gone'), isUserOf: () => false },
       logger: { error: log, warn: log, log } as unknown as Logger,
+      crossSite: { concerns: () => false, ofRequest: () => undefined, refuse: () => new ForbiddenException() },
       logOnce: log,
       options: resolved,
       equip: () => undefined,

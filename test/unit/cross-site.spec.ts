@@ -1,4 +1,4 @@
-import { isCrossSite } from '../../lib/cross-site/cross-site.js';
+import { isCrossSite, isSafe } from '../../lib/cross-site/cross-site.js';
 
 const SITES = [undefined, 'same-origin', 'none', 'same-site', 'cross-site', 'unheard-of', ''];
 const TRUSTED = ['https://trusted.example', /^https:\/\/[a-z]+\.partner\.example$/];
@@ -66,5 +66,18 @@ describe("a host's own origin", () => {
 
   it('is none of a page that hides where it comes from, whatever is trusted', () => {
     expect(isCrossSite({ headers: { host: 'app.example', origin: 'null' }, isSecure: false }, [/.*/])).toBe(true);
+  });
+});
+
+describe('what may change something', () => {
+  it('is every request but those of the safe methods', () => {
+    const methods = ['GET', 'HEAD', 'OPTIONS', 'POST', 'PUT', 'PATCH', 'DELETE', 'TRACE', 'QUERY', 'get'];
+    const safe = methods.filter((method) => isSafe({ method, headers: {} }));
+    expect(safe).toEqual(['GET', 'HEAD', 'OPTIONS']);
+  });
+
+  it('is the opening of a WebSocket, too', () => {
+    expect(isSafe({ method: 'GET', headers: { upgrade: 'WebSocket' } })).toBe(false);
+    expect(isSafe({ method: 'GET', headers: { upgrade: 'h2c' } })).toBe(true);
   });
 });

@@ -9,6 +9,7 @@ describe('the public exports', () => {
   it('are these values', () => {
     expect(Object.keys(library).sort()).toMatchInlineSnapshot(`
      [
+       "AllowCrossSite",
        "AuditLogger",
        "CookieNotSendableException",
        "CrossSiteRequestException",

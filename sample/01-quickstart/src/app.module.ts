@@ -6,7 +6,6 @@ import { ApiController } from './api.controller.js';
 import { IdSerializer } from './id.serializer.js';
 import { LocalStrategy } from './local.strategy.js';
 import { PagesController } from './pages.controller.js';
-import { SameOriginGuard } from './same-origin.guard.js';
 import { SnapshotSerializer } from './snapshot.serializer.js';
 import { UsersService } from './users.service.js';
 
@@ -23,7 +22,6 @@ import { UsersService } from './users.service.js';
     UsersService,
     LocalStrategy,
     process.env.SERIALIZER === 'id' ? IdSerializer : SnapshotSerializer,
-    { provide: APP_GUARD, useClass: SameOriginGuard },
     { provide: APP_GUARD, useClass: SessionGuard },
   ],
 })

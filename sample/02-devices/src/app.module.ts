@@ -7,7 +7,6 @@ import { DevicesController } from './devices.controller.js';
 import { IdSerializer } from './id.serializer.js';
 import { LocalStrategy } from './local.strategy.js';
 import { LoginController } from './login.controller.js';
-import { SameOriginGuard } from './same-origin.guard.js';
 import { SessionController } from './session.controller.js';
 import { UsersService } from './users.service.js';
 
@@ -23,13 +22,6 @@ import { UsersService } from './users.service.js';
     }),
   ],
   controllers: [LoginController, DevicesController, ConfirmController, SessionController],
-  providers: [
-    UsersService,
-    LocalStrategy,
-    IdSerializer,
-    AuditLogger,
-    { provide: APP_GUARD, useClass: SameOriginGuard },
-    { provide: APP_GUARD, useClass: SessionGuard },
-  ],
+  providers: [UsersService, LocalStrategy, IdSerializer, AuditLogger, { provide: APP_GUARD, useClass: SessionGuard }],
 })
 export class AppModule {}

@@ -8,7 +8,6 @@ import { LiveController } from './live.controller.js';
 import { LocalStrategy } from './local.strategy.js';
 import { LoginController } from './login.controller.js';
 import { Presence } from './presence.js';
-import { SameOriginGuard } from './same-origin.guard.js';
 import { UsersService } from './users.service.js';
 
 @Module({
@@ -28,7 +27,6 @@ import { UsersService } from './users.service.js';
     AuditLogger,
     Presence,
     ChatGateway,
-    { provide: APP_GUARD, useClass: SameOriginGuard },
     // Of the gateway, too: who is not logged in is not connected.
     { provide: APP_GUARD, useClass: SessionGuard },
   ],

@@ -1,0 +1,107 @@
+import { Inject, Injectable, RequestMethod, type Type } from '@nestjs/common';
+import { METHOD_METADATA, PATH_METADATA } from '@nestjs/common/constants.js';
+import { MetadataScanner, ModulesContainer } from '@nestjs/core';
+import { crossSiteMarks } from '../access/allow-cross-site.js';
+import { routeMatcher, type RouteMatcher } from '../http/route-matcher.js';
+import type { SessionRequest } from '../http/session-request.js';
+
+/** `GraphQLModule` provides its options by this. `@nestjs/graphql` is an optional peer. */
+const GRAPHQL_OPTIONS = 'GqlModuleOptions';
+/** Its decorators for queries and mutations write this down. */
+const GRAPHQL_FIELD = 'graphql:resolver_type';
+
+/** What the application does with a request, as far as that can be told before Nest has routed it. */
+export interface FoundRoute {
+  readonly name: string;
+  /** A guard before the route has to find out whether it is open to other sites. */
+  readonly mayBeOpen: boolean;
+  /** It is the endpoint of GraphQL, whose clients expect the errors in a place of their own. */
+  readonly isGraphQL?: boolean;
+}
+
+interface Route extends FoundRoute {
+  readonly path: string;
+  readonly matches: RouteMatcher;
+}
+
+const NONE: FoundRoute = { name: 'What the application has mounted besides its controllers', mayBeOpen: false };
+
+/**
+ * The application's routes by their own paths, whatever stands before those: a global prefix, a version, the path of a
+ * module. So more may match than Nest would find, and never less.
+ */
+@Injectable()
+export class NestRoutes {
+  #routes: Route[] | undefined;
+
+  constructor(@Inject(ModulesContainer) private readonly modules: ModulesContainer) {}
+
+  /** The route of a request. Of several, the one with the longest path gives the name, and each may be the open one. */
+  find(request: SessionRequest): FoundRoute {
+    this.#routes ??= [...this.#ofControllers(), ...this.#ofGraphQL()];
+    const found = this.#routes.filter(({ matches }) => matches(request));
+    const [longest = NONE] = found.sort((a, b) => b.path.length - a.path.length);
+    return { ...longest, mayBeOpen: found.some(({ mayBeOpen }) => mayBeOpen) };
+  }
+
+  #ofControllers(): Route[] {
+    const controllers = [...this.modules.values()].flatMap((module) => [...module.controllers.values()]);
+    return controllers.flatMap(({ metatype }) => (typeof metatype === 'function' ? routesOf(metatype as Type) : []));
+  }
+
+  /** The path does not tell which fields are asked for. It may be open where any field is. */
+  #ofGraphQL(): Route[] {
+    const modules = [...this.modules.values()];
+    const mayBeOpen = modules.some(({ providers }) =>
+      [...providers.values()].some(({ metatype }) => typeof metatype === 'function' && hasOpenField(metatype as Type)),
+    );
+    const options = modules.flatMap(({ providers }) => providers.get(GRAPHQL_OPTIONS) ?? []);
+    return options.map(({ instance }) => {
+      const { path = '/graphql' } = (instance ?? {}) as { path?: string };
+      return { name: 'GraphQL', path, matches: matcherOf(path, RequestMethod.ALL), mayBeOpen, isGraphQL: true };
+    });
+  }
+}
+
+function hasOpenField(provider: Type): boolean {
+  return methodsOf(provider).some(
+    ([, method]) => Reflect.hasMetadata(GRAPHQL_FIELD, method) && crossSiteMarks(provider, method).isOpen,
+  );
+}
+
+/** The methods of a class, inherited ones included. */
+function methodsOf({ prototype }: Type): [name: string, method: object][] {
+  const names = prototype ? new MetadataScanner().getAllMethodNames(prototype as object) : [];
+  return names.map((name) => [name, (prototype as Record<string, object>)[name] ?? {}]);
+}
+
+function routesOf(controller: Type): Route[] {
+  return methodsOf(controller).flatMap(([name, handler]) => {
+    const method = Reflect.getMetadata(METHOD_METADATA, handler) as RequestMethod | undefined;
+    if (method === undefined) {
+      return [];
+    }
+    const { isOpen } = crossSiteMarks(controller, handler);
+    return pathsOf(controller).flatMap((start) =>
+      pathsOf(handler).map((end) => {
+        const path = `${start}${end}` || '/';
+        return { name: `${controller.name}.${name}`, path, matches: matcherOf(path, method), mayBeOpen: isOpen };
+      }),
+    );
+  });
+}
+
+/** The paths of a controller or of a method, each with a slash before it and none behind. */
+function pathsOf(target: object): string[] {
+  const paths = [Reflect.getMetadata(PATH_METADATA, target) ?? ''].flat() as string[];
+  return paths.map((path) => path.replace(/^\/*/, '/').replace(/\/+$/, ''));
+}
+
+function matcherOf(path: string, method: RequestMethod): RouteMatcher {
+  const start = '{*before/}'; // In front of the slash that the path begins with.
+  try {
+    return routeMatcher([{ path: `${start}${path.replace(/^\/+/, '')}`, method }], '', []);
+  } catch {
+    return routeMatcher([{ path: '{*any}', method }], '', []); // Nest still takes patterns of old, such as `*`.
+  }
+}
