@@ -6,7 +6,7 @@ const RANKS = [
   ['store/'],
   ['redis/', 'memory/'],
   ['session/'],
-  ['passport/', 'serializer/', 'registry/', 'events/', 'access/', 'login/'],
+  ['passport/', 'serializer/', 'registry/', 'events/', 'access/', 'login/', 'policy/'],
   ['cross-site/'],
   ['connections/'],
   ['platform/'],

@@ -37,6 +37,9 @@ export { UserSerializer } from './serializer/user-serializer.js';
 export { SessionRegistry } from './registry/session-registry.js';
 export type { RevokeOptions } from './registry/session-registry.js';
 
+export { SessionPolicy } from './policy/session-policy.js';
+export type { PolicyDuration, SessionPolicyDescription } from './policy/policy-description.js';
+
 export { EndsWithSession } from './connections/ends-with-session.js';
 export { SessionConnections } from './connections/session-connections.js';
 export type { ConnectionEnd } from './connections/watched-session.js';

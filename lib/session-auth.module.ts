@@ -32,6 +32,7 @@ import { isExpress, prepareExpress } from './platform/express.js';
 import { isFastify, mountOnFastify } from './platform/fastify.js';
 import { middlewareProvider, PASSPORT_METHODS, passportMethodsProvider } from './platform/middleware-provider.js';
 import { seesNoTls } from './platform/sees-no-tls.js';
+import { SessionPolicy } from './policy/session-policy.js';
 import { RedisConnection } from './redis/redis-connection.js';
 import { RedisEndFeed } from './redis/redis-end-feed.js';
 import { RedisSessionStore } from './redis/redis-session-store.js';
@@ -128,6 +129,7 @@ const REDIS_CONNECTION = Symbol.for('nestjs-session-auth:redis-connection');
     { provide: STRATEGY_LOGIN, useClass: StrategyLogin },
     SessionAuthService,
     SessionRegistry,
+    SessionPolicy,
     { provide: END_FEED, inject: [SESSION_AUTH_OPTIONS, REDIS_CONNECTION], useFactory: createEndFeed },
     SessionConnections,
     passportMethodsProvider,
@@ -150,6 +152,7 @@ const REDIS_CONNECTION = Symbol.for('nestjs-session-auth:redis-connection');
     STRATEGY_LOGIN,
     SessionAuthService,
     SessionRegistry,
+    SessionPolicy,
     SessionConnections,
     SessionMiddleware,
   ],

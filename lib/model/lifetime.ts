@@ -6,7 +6,7 @@ import type { SessionRecord } from './session-record.js';
 export type Lifetime = ResolvedSessionAuthOptions['lifetime'];
 
 /** How long a login may miss a step, in milliseconds. Activity does not postpone that. */
-const PENDING_FOR = 600_000;
+export const PENDING_FOR = 600_000;
 
 /** The part of a session that its end depends on. */
 export type Lived = Pick<SessionRecord, 'createdAt' | 'seenAt' | 'remember' | 'maxAge' | 'login' | 'pending'>;

@@ -35,6 +35,12 @@ export function resolveLifetime(lifetime: LifetimeOptions | LifetimePreset, fore
   return resolved;
 }
 
+/** Whether these limits are no longer than those of a preset. */
+export function isWithinPreset({ idle, absolute }: ResolvedLifetime, preset: LifetimePreset): boolean {
+  const limits = resolveLifetime(preset, false);
+  return Math.min(idle, absolute) <= limits.idle && absolute <= limits.absolute;
+}
+
 function resolveRotation(
   { rotateEvery, rotationGrace = '30s' }: LifetimeOptions,
   foreignStore: boolean,

@@ -175,7 +175,7 @@ function resolveDevice(device: SessionAuthOptions['device']): ResolvedSessionAut
 }
 
 /** The default `device`: the user agent and the client's address, as Express determines it behind trusted proxies. */
-function deviceOfRequest(request: SessionRequest): Device {
+export function deviceOfRequest(request: SessionRequest): Device {
   const ip = request.ip ?? request.socket.remoteAddress;
   const userAgent = request.headers['user-agent'];
   return { ...(ip !== undefined && { ip }), ...(userAgent !== undefined && { userAgent: userAgent.slice(0, 256) }) };
