@@ -25,6 +25,7 @@ const AUDIT_EVENTS: Record<SessionEvent['type'], string> = {
   'logged-out': 'a user logged out',
   reauthenticated: 'a user proved again who they are',
   revoked: 'a session was ended from elsewhere: by its user, an administrator, the limit, changed credentials',
+  'cross-site-refused': 'a request from another site was refused',
   rotated: 'the secret of a session has changed',
   'reuse-detected': 'an old copy of a cookie was used',
   ended: 'a session ended because its user is gone or is another one, or it could not be read',
@@ -50,7 +51,7 @@ const WEAKER: Record<SessionPolicyDescription['store']['kind'], readonly string[
 
 /** The rules that follow from these options. */
 export function describePolicy(options: ResolvedSessionAuthOptions): SessionPolicyDescription {
-  const { lifetime, maxSessions, secrets, connections, trustedOrigins, exclude, warnings } = options;
+  const { lifetime, maxSessions, secrets, connections, crossSite, trustedOrigins, exclude, warnings } = options;
   const store = storeOf(options);
   const rotates = Number.isFinite(lifetime.rotateEvery);
   const isOurs = store.kind !== 'express-session';
@@ -73,6 +74,7 @@ export function describePolicy(options: ResolvedSessionAuthOptions): SessionPoli
     endReasons: { ...END_REASONS },
     endsRememberedFor: isOurs ? durationOf(ENDED_REMEMBERED_FOR) : null,
     defences: {
+      crossSite,
       trustedOrigins: trustedOrigins.map(String),
       revocation: isOurs,
       reuseDetection: rotates,

@@ -68,6 +68,8 @@ export interface SessionPolicyDescription {
   /** How long the reason of an end is remembered; `null` where it is not. */
   readonly endsRememberedFor: PolicyDuration | null;
   readonly defences: {
+    /** Whether requests from other sites are refused that may change something, log in, or open a connection. */
+    readonly crossSite: ResolvedSessionAuthOptions['crossSite'];
     /** Other origins whose pages may act in the name of who is logged in. A RegExp is given as its text. */
     readonly trustedOrigins: readonly string[];
     /** Sessions can be listed, and ended from elsewhere: by their user, an administrator, or changed credentials. */

@@ -10,6 +10,7 @@ const TO_ADD = [
     'anew who they are. The sessions of this application follow the rules above, and end neither with a session of a ' +
     'provider nor with a logout there unless the application ends them (OWASP ASVS 7.1.3).',
   'Routes that ask for a fresh login (`@RequireFreshLogin`), or do not count as activity (`@PassiveRoute`).',
+  'Routes that are open to other sites (`@AllowCrossSite`, `LoginGuard` with `crossSite: true`), and their defence.',
   'Where `credentialsChanged()` and `userDisabled()` are called, and whether the serializer has a `credentialStamp()`.',
 ];
 
@@ -91,13 +92,17 @@ function endLines({ endReasons, endsRememberedFor }: Policy): string[] {
 }
 
 function defenceLines({ defences, device }: Policy): string[] {
-  const { trustedOrigins, revocation, reuseDetection, connectionRecheck } = defences;
+  const { crossSite, trustedOrigins, revocation, reuseDetection, connectionRecheck } = defences;
   const devices = {
     'address-and-user-agent': 'its address and user agent',
     custom: "what the application's own function returns",
     none: 'nothing',
   };
   return [
+    crossSite === 'refuse'
+      ? 'Requests from other sites are refused (403) that may change something in the name of who is logged in, that log ' +
+        'in, or that open a connection.'
+      : 'Requests from other sites are not refused: the application has a defence of its own.',
     `Other origins that are trusted: ${trustedOrigins.length > 0 ? codes(trustedOrigins) : 'none'}.`,
     `Sessions can be listed and ended from elsewhere: ${yesNo(revocation)}.`,
     `A session ends when a copy of its cookie is used after the secret has changed: ${yesNo(reuseDetection)}.`,

@@ -1,10 +1,11 @@
 import { Controller, Get, Post, Req } from '@nestjs/common';
 import { WsAdapter } from '@nestjs/platform-ws';
 import { CurrentSession, type SessionAuthOptions, type SessionRequest } from '../../lib/index.js';
+import type { RequestOptions } from '../support/browser.js';
 import { GuardedGateway } from '../support/gateways.js';
 import { describePlatforms } from '../support/platforms.js';
 import { TestSocket } from '../support/web-socket.js';
-import { outcomeOf, type Person, productionSite } from './site.js';
+import { outcomeOf, type Person, productionSite, type SecureBrowser } from './site.js';
 
 /** What code of the application may try. */
 @Controller('careless')
@@ -33,7 +34,10 @@ describePlatforms(() => {
   const site = productionSite({
     controllers: [CarelessController],
     providers: [GuardedGateway],
-    configure: (app) => app.useWebSocketAdapter(new WsAdapter(app)),
+    configure: (app) => {
+      app.useWebSocketAdapter(new WsAdapter(app));
+      app.enableCors({ origin: true, credentials: true }); // As lax as can be.
+    },
   });
   let person: Person;
   beforeEach(() => {
@@ -120,6 +124,57 @@ describePlatforms(() => {
     expect((await rich.get('/session')).text.length).toBeGreaterThan(20_000);
     expect(bytesOf(rich.cookie)).toBeLessThan(200);
     await expect(withCookie({ name: 'n'.repeat(3891) })).rejects.toThrow(/more than 4096 bytes/);
+  });
+
+  /** What a browser says of a request that a page of another site, or of a sibling host, makes it send. */
+  const ELSEWHERE: Record<string, string>[] = [
+    { 'sec-fetch-site': 'cross-site', origin: 'https://elsewhere.example' },
+    { 'sec-fetch-site': 'same-site', origin: 'https://sub.example.com' },
+    { 'sec-fetch-site': 'cross-site', origin: 'null' },
+    { origin: 'https://elsewhere.example' }, // An older browser, or a proxy that drops the other header.
+  ];
+  /** What comes of a request from there in the name of who is logged in, and what is in the session afterwards. */
+  async function forged(method: string, path: string, { headers, ...body }: RequestOptions) {
+    const victim = await site.loggedIn(site.person());
+    const outcomes: unknown[] = [];
+    for (const from of ELSEWHERE) {
+      const response = await victim.request(method, path, { ...body, headers: { ...headers, ...from } });
+      outcomes.push(outcomeOf(response), response.setCookies.length);
+    }
+    return [...new Set(outcomes), (await victim.get('/session')).text, (await victim.get('/me')).status];
+  }
+  const UNTOUCHED = ['cross_site_request', 0, '{}', 200];
+
+  it('V3.5.1 a request that changes something has to come from the application itself, without any token', async () => {
+    const own = await site.loggedIn(person);
+    const { origin, host } = new URL(site.application.url);
+    const trusting = await site.start({ options: { trustedOrigins: ['https://elsewhere.example'] } });
+    const change = async (by: SecureBrowser, headers: Record<string, string> = {}) =>
+      (await by.request('PUT', '/session/cart', { json: { value: 1 }, headers })).status;
+
+    expect(await forged('POST', '/leave', { form: {} })).toEqual(UNTOUCHED);
+    expect(await forged('POST', '/account/proofs/totp', { form: {} })).toEqual(UNTOUCHED);
+    expect(await change(own, { 'sec-fetch-site': 'same-origin', origin })).toBe(200);
+    expect(await change(own, { origin: `https://${host}` })).toBe(200);
+    expect(await change(own)).toBe(200); // No browser has sent this.
+    expect(await change(await site.loggedIn(site.person(trusting), trusting), ELSEWHERE[0])).toBe(200);
+  });
+
+  it('V3.5.2 nothing depends on a CORS preflight: requests that have none are refused, and those that a lax CORS policy admits', async () => {
+    const json = JSON.stringify({ value: 1 });
+    const multipart = '--x\r\nContent-Disposition: form-data; name="value"\r\n\r\n1\r\n--x--\r\n';
+    const simple: [type: string | undefined, body: string][] = [
+      ['text/plain', json],
+      ['application/x-www-form-urlencoded', 'value=1'],
+      ['multipart/form-data; boundary=x', multipart],
+      [undefined, ''],
+    ];
+    for (const [type, body] of simple) {
+      expect(await forged('POST', '/account/password', { body, headers: { 'content-type': type } })).toEqual(UNTOUCHED);
+    }
+    // The application answers every preflight with yes.
+    expect(await forged('PUT', '/session/cart', { json: { value: 1 } })).toEqual(UNTOUCHED);
+    expect(await forged('DELETE', '/account/sessions', {})).toEqual(UNTOUCHED);
   });
 
   it('V3.5.3 a handshake, which is a GET and yet opens a connection, is refused unless its Sec-Fetch-Site or Origin is right', async () => {

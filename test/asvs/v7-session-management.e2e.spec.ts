@@ -321,6 +321,13 @@ describePlatforms(() => {
     const visits = ['/public', '/me', '/session', '/login/provider', '/account/sessions', '/nowhere'];
     const cookies = await Promise.all(visits.map(async (path) => (await visitor.get(path)).setCookies));
 
+    // A page elsewhere submits a login form by itself, with an account of its author's.
+    const forged = await visitor.post('/login', {
+      form: site.credentialsOf(person),
+      headers: { 'sec-fetch-site': 'cross-site', origin: 'https://elsewhere.example' },
+    });
+
+    expect([outcomeOf(forged), visitor.cookies.size]).toEqual(['cross_site_request', 0]);
     expect(cookies.flat()).toEqual([]);
     expect((await site.redis.keys()).length).toBe(keys);
   });

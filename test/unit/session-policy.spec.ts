@@ -73,6 +73,7 @@ const CHANGES: Record<keyof SessionAuthOptions, { of?: Given; to: Given[] }> = {
   },
   connections: { to: [{ connections: { recheck: '10s' } }] },
   trustedOrigins: { to: [{ trustedOrigins: ['https://app.example.com'] }, { trustedOrigins: [/https:\/\/.+\.test/] }] },
+  crossSite: { to: [{ crossSite: 'allow' }] },
   onStoreError: { to: [{ onStoreError: 'anonymous' }] },
   redisTimeout: { to: [{ redisTimeout: '2s' }] },
   warnAtBytes: { to: [] },
@@ -148,6 +149,7 @@ describe('the policy in print', () => {
 
      ## Defences
 
+     - Requests from other sites are refused (403) that may change something in the name of who is logged in, that log in, or that open a connection.
      - Other origins that are trusted: none.
      - Sessions can be listed and ended from elsewhere: yes.
      - A session ends when a copy of its cookie is used after the secret has changed: yes.
@@ -167,6 +169,7 @@ describe('the policy in print', () => {
      - \`logged-out\`: a user logged out
      - \`reauthenticated\`: a user proved again who they are
      - \`revoked\`: a session was ended from elsewhere: by its user, an administrator, the limit, changed credentials
+     - \`cross-site-refused\`: a request from another site was refused
      - \`rotated\`: the secret of a session has changed
      - \`reuse-detected\`: an old copy of a cookie was used
      - \`ended\`: a session ended because its user is gone or is another one, or it could not be read
@@ -182,6 +185,7 @@ describe('the policy in print', () => {
      - Logins with limits of their own: \`remember\`, \`req.session.cookie.maxAge\`.
      - Identity providers and single sign-on: how long their sessions live, what ends them, and when users have to prove anew who they are. The sessions of this application follow the rules above, and end neither with a session of a provider nor with a logout there unless the application ends them (OWASP ASVS 7.1.3).
      - Routes that ask for a fresh login (\`@RequireFreshLogin\`), or do not count as activity (\`@PassiveRoute\`).
+     - Routes that are open to other sites (\`@AllowCrossSite\`, \`LoginGuard\` with \`crossSite: true\`), and their defence.
      - Where \`credentialsChanged()\` and \`userDisabled()\` are called, and whether the serializer has a \`credentialStamp()\`.
      "
     `);
