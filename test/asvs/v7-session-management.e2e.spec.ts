@@ -1,9 +1,13 @@
+import { sign } from 'cookie-signature';
 import { type SessionAuthOptions, SessionPolicy } from '../../lib/index.js';
 import { SECRET } from '../support/application.js';
 import { keyOf } from '../support/devices.js';
 import { describePlatforms } from '../support/platforms.js';
 import { Gates } from '../support/gate.js';
 import { outcomeOf, People, type Person, productionSite, type SecureBrowser } from './site.js';
+
+/** A cookie of the site's name that is signed as its own are. */
+const signed = (id: string) => `__Host-Http-sid=${encodeURIComponent(`s:${sign(id, SECRET)}`)}`;
 
 const UNAUTHENTICATED = 'unauthenticated';
 
@@ -75,21 +79,22 @@ describePlatforms(() => {
     expect([before, await me(browser)]).toEqual([200, `${UNAUTHENTICATED}: revoked`]);
   });
 
-  it('V7.2.1 the server itself verifies each session token, and against what it has stored', async () => {
-    const browser = await site.loggedIn(person);
+  it('V7.2.1 the server itself verifies each session token, by its signature and by what is stored', async () => {
+    const [browser, guessed] = [await site.loggedIn(person), await site.loggedIn(person)];
     const { handle, secret } = browser.id;
-    const tampered = [
+    const inventions = [
       browser.cookie.replace(/.$/, (last) => (last === 'A' ? 'B' : 'A')),
-      browser.cookie.replace(secret, secret.toLowerCase()),
-      browser.cookie.replace(`${handle}.${secret}`, `${handle}.${(await site.loggedIn(site.person())).id.secret}`),
+      browser.cookie.replace(secret, guessed.id.secret),
       browser.cookie.replace(/\.[^.]*$/, ''),
     ];
-    const outcomes = await Promise.all(tampered.map((cookie) => me(site.browser(), { cookie })));
+    const outcomes = await Promise.all(inventions.map((cookie) => me(site.browser(), { cookie })));
     const genuine = await me(browser);
-    await site.redis.client.del(keyOf(handle));
+    // Not even who could sign gets in without the secret of a session that is stored.
+    outcomes.push(await me(site.browser(), { cookie: signed(`${handle}.${guessed.id.secret}`) }));
+    await site.redis.client.del(keyOf(guessed.id.handle));
 
-    expect(new Set(outcomes)).toEqual(new Set([UNAUTHENTICATED]));
-    expect([genuine, await me(browser)]).toEqual([200, `${UNAUTHENTICATED}: expired`]);
+    expect(outcomes).toEqual([...Array(3).fill(UNAUTHENTICATED), `${UNAUTHENTICATED}: reuse_detected`]);
+    expect([genuine, await me(guessed)]).toEqual([200, `${UNAUTHENTICATED}: expired`]);
   });
 
   it('V7.2.2 a session token is made for each session, and nothing static opens one', async () => {
