@@ -107,18 +107,12 @@ export class SessionAuthService {
    * @param method one of those that are pending
    * @throws LoginIncompleteException (401) when the login does not wait for this method
    * @throws UnauthenticatedException (401) when no login is pending (any more)
-   * @throws TooManySessionsException (409) when `maxSessions` is reached and `reject`s; the login has to begin anew
+   * @throws TooManySessionsException (409) when `maxSessions` is reached and `reject`s; the login is pending as before
    * @throws SessionStoreUnavailableException (503) when the store does not reply
    */
   async completeLogin(at: Carrier, method: string): Promise<void> {
     const [, session] = behind(at);
-    if (session.user !== undefined) {
-      await this.reauthenticate(at, method);
-    } else if (session.pendingUser === undefined) {
-      throw session.denial;
-    } else {
-      await session.proveMethod(method);
-    }
+    await (session.user === undefined ? session.proveMethod(method) : this.reauthenticate(at, method));
   }
 
   /**

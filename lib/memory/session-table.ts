@@ -65,7 +65,8 @@ export class SessionTable {
     this.#forget(record);
     const keepFor = rememberedFor(record, ending);
     if (keepFor > 0) {
-      this.#remains.set(handle, { ended: endedSession(record, ending, details), until: this.clock.now() + keepFor });
+      const ended = endedSession(record, ending, { ...details, wasPending: record.pending !== undefined });
+      this.#remains.set(handle, { ended, until: this.clock.now() + keepFor });
     }
     return true;
   }

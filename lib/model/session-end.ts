@@ -16,7 +16,9 @@ export interface EndedSession {
   readonly replaced: boolean;
   /** Hashes of the secrets whose holders may learn the reason. */
   readonly secretHashes: readonly string[];
-  /** The handle under which the session goes on, where it was a step-up that ended this one. */
+  /** Nobody was logged in on the session: its login was pending. */
+  readonly wasPending?: true;
+  /** The handle under which the session goes on, where a step-up or the last step of a login ended this one. */
   readonly successor?: string;
 }
 
@@ -24,34 +26,44 @@ export interface EndedSession {
 export interface EndDetails {
   /** Hash of a secret that was not of the session and whose holder may learn the reason. */
   readonly shownHash?: string | undefined;
+  readonly wasPending?: boolean | undefined;
   readonly successor?: string | undefined;
 }
 
 /** How long a store remembers why a user's session was ended: 24 h, in milliseconds. */
 export const ENDED_REMEMBERED_FOR = 24 * 3_600_000;
-/** How long it remembers that a login replaced an anonymous session: longer than requests run. In milliseconds. */
+/**
+ * How long it remembers that a login replaced an anonymous session, and how a pending login ended: longer than requests
+ * run. In milliseconds.
+ */
 export const REPLACED_REMEMBERED_FOR = 60_000;
 
 /** How long a store remembers the end of this session, in milliseconds; 0 for not at all. */
-export function rememberedFor({ login }: Pick<SessionRecord, 'login'>, ending: Ending): number {
+export function rememberedFor({ login, pending }: Pick<SessionRecord, 'login' | 'pending'>, ending: Ending): number {
   if (login !== undefined) {
     return ENDED_REMEMBERED_FOR;
   }
-  return ending === 'replaced' ? REPLACED_REMEMBERED_FOR : 0;
+  return ending === 'replaced' || pending !== undefined ? REPLACED_REMEMBERED_FOR : 0;
 }
 
 /** What remains of a session when it is ended. */
 export function endedSession(
   record: Pick<SessionRecord, 'secretHash' | 'rotation'>,
   ending: Ending,
-  { shownHash, successor }: EndDetails = {},
+  { shownHash, wasPending, successor }: EndDetails = {},
 ): EndedSession {
   return {
     reason: ending === 'replaced' ? 'logged_out' : ending,
     replaced: ending === 'replaced',
     secretHashes: [...secretHashesOf(record), ...(shownHash === undefined ? [] : [shownHash])],
+    ...(wasPending === true && { wasPending }),
     ...(successor !== undefined && { successor }),
   };
+}
+
+/** Whether it is so short since the session ended that its browser may have a newer cookie which this one must not replace. */
+export function isJustReplaced(handle: string, { replaced, wasPending }: EndedSession): boolean {
+  return replaced && (wasPending === true || !isUserHandle(handle));
 }
 
 /** Whether a secret is one of those whose holders may learn of the session's end. */
@@ -64,7 +76,7 @@ export function wasOpenedBy({ secretHashes }: EndedSession, secret: string): boo
  * What the holder of this id is told about a session that is not live any more.
  *
  * @param ended what the store still knows of it; `undefined` when that is nothing, as after its expiry
- * @returns `undefined` for an anonymous session, for one that goes on after a step-up under another id, and for who
+ * @returns `undefined` for an anonymous session, for one that goes on under another id, and for who
  * shows a secret that the session never had
  */
 export function signOutReason(

@@ -152,7 +152,8 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
   async end(record: SessionRecord, ending: Ending, budget?: TimeBudget, shownHash?: string): Promise<boolean> {
     const { keys, rest } = this.#keys(record);
     const keepFor = rememberedFor(record, ending);
-    const args = { prefix: remainsPrefix(ending), keepFor, rest, suffix: remainsSuffix({ shownHash }), now: this.#now };
+    const suffix = remainsSuffix({ shownHash, wasPending: record.pending !== undefined });
+    const args = { prefix: remainsPrefix(ending), keepFor, rest, suffix, now: this.#now };
     return (await this.#redis.script(END, keys, args, { budget })) === 1;
   }
 
@@ -245,8 +246,12 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
       limit: limit?.limit ?? 0,
       overflow: limit?.overflow,
       keepFor: ENDED_REMEMBERED_FOR,
+      replacedFor: replaces && rememberedFor(replaces, 'replaced'),
       replacedVersion: continues ? replaces?.version : undefined,
-      suffix: remainsSuffix({ successor: continues ? record.handle : undefined }),
+      suffix: remainsSuffix({
+        wasPending: replaces?.pending !== undefined,
+        successor: continues ? record.handle : undefined,
+      }),
     };
   }
 

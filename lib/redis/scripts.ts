@@ -25,6 +25,7 @@ export const LOG_IN = new LuaScript({
     'overflow',
     'keepFor',
     'replacedRest',
+    'replacedFor',
     'replacedVersion',
     'suffix',
   ],
@@ -80,7 +81,7 @@ if limit ~= '0' then
 end
 if replaced then
   redis.call('ZREM', index, replacedRest)
-  if finish(replaced, '${remainsPrefix('replaced')}', keepFor, suffix) then result[2] = 1 end
+  if finish(replaced, '${remainsPrefix('replaced')}', replacedFor, suffix) then result[2] = 1 end
 end
 enter(index, rest, expiresAt, now)
 return result

@@ -55,7 +55,8 @@ interface StoredRemains extends StoredSecrets {
   replaced?: true;
   /** Hash of a secret that was not of the session and whose holder may learn the reason. */
   shown?: string;
-  /** The REST of the session that a step-up made of this one. */
+  pending?: true;
+  /** The REST of the session that a step-up, or the last step of a login, made of this one. */
   successor?: string;
 }
 
@@ -103,9 +104,10 @@ export function remainsPrefix(ending: Ending): string {
 }
 
 /** What the scripts append to the secrets in a session's remains. */
-export function remainsSuffix({ shownHash, successor }: EndDetails): string {
+export function remainsSuffix({ shownHash, wasPending, successor }: EndDetails): string {
   const shown = shownHash === undefined ? '' : `,"shown":"${shownHash}"`;
-  return successor === undefined ? shown : `${shown},"successor":"${splitHandle(successor).rest}"`;
+  const pending = wasPending === true ? ',"pending":true' : '';
+  return shown + pending + (successor === undefined ? '' : `,"successor":"${splitHandle(successor).rest}"`);
 }
 
 /** What a value holds: a session, or what remains of one. `undefined` for broken JSON, or JSON of another shape. */
@@ -176,10 +178,11 @@ function decodeRemains(handle: string, text: string): EndedSession | undefined {
   if (!isStoredRemains(remains)) {
     return undefined;
   }
-  const { ended, replaced, secret, rotation, shown: shownHash, successor: rest } = remains;
+  const { ended, replaced, secret, rotation, shown: shownHash, pending: wasPending, successor: rest } = remains;
   const ending = replaced === true ? 'replaced' : ended;
   const successor = rest === undefined ? undefined : splitHandle(handle).tag + rest;
-  return endedSession({ secretHash: secret, ...(rotation && { rotation }) }, ending, { shownHash, successor });
+  const details = { shownHash, wasPending, successor };
+  return endedSession({ secretHash: secret, ...(rotation && { rotation }) }, ending, details);
 }
 
 type Mutable<T> = { -readonly [Key in keyof T]: T[Key] };

@@ -184,6 +184,11 @@ export class ConnectedSession extends RequestSession {
   }
 
   /** Likewise. */
+  override proveMethod(): Promise<void> {
+    return this.logIn();
+  }
+
+  /** Likewise. */
   override reauthenticate(): Promise<void> {
     return this.logIn();
   }

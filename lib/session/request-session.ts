@@ -1,6 +1,6 @@
 import { attachedTo, isSessionExposed } from '../http/request-properties.js';
 import { parseData } from '../model/session-data.js';
-import { newAnonymousSessionId, newUserSessionId, type SessionId } from '../model/session-id.js';
+import { newUserSessionId, type SessionId } from '../model/session-id.js';
 import type { PendingLogin } from '../model/login-record.js';
 import { proved, recordOfCompletedLogin, recordOfPendingLogin } from '../model/pending-login.js';
 import {
@@ -15,7 +15,7 @@ import {
   SessionStoreUnavailableException,
   UnauthenticatedException,
 } from '../session-auth.errors.js';
-import type { Amendment } from '../store/merged-save.js';
+import type { Amendment, SaveResult } from '../store/merged-save.js';
 import type { DataChange } from './data-update.js';
 import { LoadedSession } from './loaded-session.js';
 import { SessionState } from './session-state.js';
@@ -72,12 +72,15 @@ export class RequestSession extends SessionState {
     });
   }
 
-  /** Opens a session for a login of which these methods are missing. It is nobody's until they are proved. */
+  /**
+   * Opens a session for a login of which these methods are missing. It is nobody's until they are proved. Its handle is of
+   * the user's form, so that the last step can replace it by the user's session at once: both are in one slot.
+   */
   logInPending(newLogin: NewLogin, missing: readonly string[], user: unknown): Promise<void> {
     return this.exposed.run(async () => {
       this.#checkLogInPossible();
       this.#isLeaving = true;
-      const id = newAnonymousSessionId();
+      const id = newUserSessionId(newLogin.login.userId);
       const record = recordOfPendingLogin(id, newLogin, missing, this.runtime.clock.now());
       await this.repository.logInPending(record, [this.record ?? [], await this.others.take()].flat());
       await this.#open(id, record, undefined);
@@ -91,52 +94,53 @@ export class RequestSession extends SessionState {
    */
   proveMethod(method: string): Promise<void> {
     return this.exposed.run(async () => {
-      this.#checkLogInPossible();
-      const { clock } = this.runtime;
-      let next: PendingLogin | undefined;
-      const hasProved = await this.amend(({ pending }) => {
-        next = pending && proved(pending, method, clock.now());
-        // The last method stays missing until the login is done. If that fails, it can be proved again.
-        return next && { pending: next.missing.length > 0 ? next : { ...next, missing: [method] } };
-      });
-      const { record, pendingUser } = this;
-      if (!hasProved || record === undefined || next === undefined) {
+      if (this.pendingUser === undefined) {
         throw this.denial;
       }
-      if (next.missing.length > 0) {
+      this.#checkLogInPossible();
+      let next: PendingLogin | undefined;
+      const isOneOfSeveral = await this.amend(({ pending }) => {
+        next = pending && proved(pending, method, this.runtime.clock.now());
+        return next !== undefined && next.missing.length > 0 ? { pending: next } : undefined;
+      });
+      const { record } = this;
+      if (isOneOfSeveral && record !== undefined) {
         this.repository.reporter.loginPending(record);
-        return;
+      } else if (next?.missing.length === 0) {
+        await this.#complete(next);
+      } else {
+        throw next === undefined ? this.denial : new UnauthenticatedException(); // It has ended meanwhile.
       }
-      const { userId } = next.login;
-      const id = newUserSessionId(userId);
-      const completed = recordOfCompletedLogin(id, this.exposed.loaded?.data ?? record.data, next, clock.now());
-      if (!(await this.repository.replace(record))) {
-        throw new UnauthenticatedException(); // It was logged out of meanwhile.
-      }
-      await this.repository.logIn(completed, userId, await this.others.take());
-      await this.#open(id, completed, pendingUser);
     });
+  }
+
+  /** If that fails, the login is pending as before, and the last method can be proved again. */
+  async #complete(pending: PendingLogin): Promise<void> {
+    const id = newUserSessionId(pending.login.userId);
+    for (const other of await this.others.take()) {
+      await this.repository.logOut(other, 'replaced');
+    }
+    await this.#goOn(id, this.pendingUser, ({ record, data }) =>
+      this.repository.completeLogin(record, data, (latest) =>
+        recordOfCompletedLogin(id, latest, pending, this.runtime.clock.now()),
+      ),
+    );
   }
 
   /** Gives the session a new id after a new proof of who the user is. It keeps its data and its limits. */
   reauthenticate(proof: NewProof, user: unknown): Promise<void> {
     return this.exposed.run(async () => {
       this.#checkLogInPossible();
-      const { loaded } = this.exposed;
-      const former = loaded?.record;
-      if (loaded === undefined || former?.login === undefined) {
+      const { login } = this.record ?? {};
+      if (login === undefined) {
         throw new UnauthenticatedException();
       }
-      const id = newUserSessionId(former.login.userId);
-      const result = await this.repository.reauthenticate(former, loaded.data, (data, replaced) =>
-        recordOfStepUp(id, data, replaced, proof, this.runtime.clock.now()),
+      const id = newUserSessionId(login.userId);
+      await this.#goOn(id, user, ({ record, data }) =>
+        this.repository.reauthenticate(record, data, (latest, replaced) =>
+          recordOfStepUp(id, latest, replaced, proof, this.runtime.clock.now()),
+        ),
       );
-      if (result.outcome === 'ended') {
-        this.exposed.lose(loaded, result);
-        this.setUser(undefined);
-        throw new UnauthenticatedException(this.signOutReason);
-      }
-      await this.#open(id, result.record, user);
     });
   }
 
@@ -218,6 +222,25 @@ export class RequestSession extends SessionState {
     if (this.#opened !== undefined) {
       this.repository.logOut(this.#opened).catch(() => undefined); // Otherwise it expires unused.
     }
+  }
+
+  /** The session goes on as this user's under another id, unless it has ended meanwhile. */
+  async #goOn(
+    id: SessionId,
+    user: unknown,
+    renew: (former: { record: SessionRecord; data: string }) => Promise<SaveResult>,
+  ): Promise<void> {
+    const { loaded } = this.exposed;
+    if (loaded?.record === undefined) {
+      throw new UnauthenticatedException(this.signOutReason);
+    }
+    const result = await renew({ record: loaded.record, data: loaded.data });
+    if (result.outcome === 'ended') {
+      this.exposed.lose(loaded, result);
+      this.setUser(undefined);
+      throw new UnauthenticatedException(this.signOutReason);
+    }
+    await this.#open(id, result.record, user);
   }
 
   async #open(id: SessionId, record: SessionRecord, user: unknown): Promise<void> {

@@ -4,7 +4,8 @@ import type { SessionRequest } from '../http/session-request.js';
 import { type SecretStatus, secretStatus } from '../model/rotation.js';
 import type { LoginRecord } from '../model/login-record.js';
 import type { MissingUser } from '../model/session-event.js';
-import { isUserHandle, sameHash } from '../model/session-id.js';
+import { isJustReplaced } from '../model/session-end.js';
+import { sameHash } from '../model/session-id.js';
 import type { SessionRecord } from '../model/session-record.js';
 import { SessionStoreUnavailableException } from '../session-auth.errors.js';
 import { type FoundSession, isLive } from '../store/session-store.js';
@@ -61,7 +62,7 @@ export class SessionLoader {
       if (!isLive(found) || repository.isExpired(found.record)) {
         const ended = isLive(found) ? undefined : found;
         session.noteEnd(ids, ended);
-        isSuperseded ||= ended?.replaced === true && !isUserHandle(handle);
+        isSuperseded ||= ended !== undefined && isJustReplaced(handle, ended);
         continue;
       }
       const best = bestOf(ids, found.record, this.runtime.clock.now());

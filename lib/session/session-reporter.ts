@@ -1,9 +1,13 @@
 import type { MissingUser, NewSessionEvent, RevocationReason } from '../model/session-event.js';
 import { proofsOf } from '../model/login-record.js';
 import type { SessionRecord } from '../model/session-record.js';
+import type { EndListener } from '../store/end-feed.js';
 
 /** Reports what happens to sessions, as events. */
 export class SessionReporter {
+  /** Hears how pending logins end, which is no event. */
+  onPendingEnd: EndListener['onEnd'] | undefined;
+
   /**
    * @param report passes an event on
    * @param warnAtBytes bytes of data past which a session is reported as large
@@ -13,7 +17,11 @@ export class SessionReporter {
     private readonly warnAtBytes: number,
   ) {}
 
-  loggedIn({ handle, login }: SessionRecord, userId: string): void {
+  /** @param previous the handle under which the login was pending */
+  loggedIn({ handle, login }: SessionRecord, userId: string, previous?: string): void {
+    if (previous !== undefined) {
+      this.onPendingEnd?.(previous, { reason: 'logged_out', successor: handle });
+    }
     const methods = login?.earlier && proofsOf(login).map(({ method = '' }) => method);
     this.report({ type: 'logged-in', userId, handle, ...methodOf(login), ...(methods && { methods }) });
   }
@@ -25,8 +33,11 @@ export class SessionReporter {
     }
   }
 
-  /** An anonymous session that ends is no event. */
-  loggedOut({ handle, login }: SessionRecord): void {
+  /** A session that ends and was nobody's is no event. */
+  loggedOut({ handle, login, pending }: SessionRecord): void {
+    if (pending !== undefined) {
+      this.onPendingEnd?.(handle, { reason: 'logged_out' });
+    }
     if (login !== undefined) {
       this.report({ type: 'logged-out', userId: login.userId, handle });
     }

@@ -32,6 +32,9 @@ import { SerialQueues } from '../store/serial-queues.js';
 import type { SessionReporter } from './session-reporter.js';
 import { onLatest } from './succession.js';
 
+/** A session that goes on under a new id: as it was loaded, its data as the request leaves it, and what it becomes. */
+type Renewing = [loaded: SessionRecord, data: string, next: (data: string, replaces: SessionRecord) => SessionRecord];
+
 /** What a {@link SessionRepository} works with besides the store. */
 export interface RepositorySettings {
   readonly lifetime: Lifetime;
@@ -188,19 +191,24 @@ export class SessionRepository {
     this.reporter.saved(record, 0);
   }
 
-  /** The session under a new id, with its data as this request leaves it and as others have written it meanwhile. */
-  async reauthenticate(
-    loaded: SessionRecord,
-    data: string,
-    next: (data: string, replaces: SessionRecord) => SessionRecord,
-  ): Promise<SaveResult> {
-    const renew = (record: SessionRecord, replaces: SessionRecord) =>
-      this.#logIn({ record, replaces, continues: true });
-    const { queues } = this;
-    const result = await renewMerged({ loaded, data, next, renew, queues }).catch(this.#reportConflict);
+  /**
+   * The last step of a login: in one step of the store the session on which it was pending ends, and goes on as the
+   * user's under a new id.
+   */
+  async completeLogin(...renewal: Renewing): Promise<SaveResult> {
+    const result = await this.#renew(...renewal);
     if (result.outcome === 'saved') {
-      this.reporter.reauthenticated(result.record, loaded.handle);
-      this.reporter.saved(result.record, Buffer.byteLength(loaded.data));
+      const [{ handle }] = renewal;
+      this.reporter.loggedIn(result.record, result.record.login?.userId ?? '', handle);
+    }
+    return result;
+  }
+
+  /** The session under a new id, with its data as this request leaves it and as others have written it meanwhile. */
+  async reauthenticate(...renewal: Renewing): Promise<SaveResult> {
+    const result = await this.#renew(...renewal);
+    if (result.outcome === 'saved') {
+      this.reporter.reauthenticated(result.record, renewal[0].handle);
     }
     return result;
   }
@@ -214,11 +222,6 @@ export class SessionRepository {
       }
       return wasLive;
     });
-  }
-
-  /** Ends a session in whose place its own request opens another. Returns false when it had ended before. */
-  replace(record: SessionRecord): Promise<boolean> {
-    return this.#end(record, 'replaced');
   }
 
   /** Ends a session whose user does not exist any more, or is another one. Returns false when it had ended before. */
@@ -274,8 +277,9 @@ export class SessionRepository {
   async #logIn(
     session: Omit<NewUserSession, 'expiresAt' | 'limit'>,
   ): Promise<Exclude<LogInResult, { outcome: 'rejected' }>> {
-    const { record, continues } = session;
-    const limit = continues ? undefined : this.settings.maxSessions; // A step-up opens no further session.
+    const { record, replaces, continues } = session;
+    const isStepUp = continues === true && replaces?.login !== undefined;
+    const limit = isStepUp ? undefined : this.settings.maxSessions; // A step-up opens no further session.
     const whole = { ...session, expiresAt: this.#expiresAt(record), limit };
     const result = await this.ask('insert', this.store.logIn(whole, this.budget));
     if (result.outcome === 'rejected') {
@@ -283,6 +287,17 @@ export class SessionRepository {
     }
     if (result.outcome === 'created') {
       this.reporter.revoked(record.login?.userId, result.evicted, 'limit');
+    }
+    return result;
+  }
+
+  async #renew(loaded: SessionRecord, data: string, next: Renewing[2]): Promise<SaveResult> {
+    const renew = (record: SessionRecord, replaces: SessionRecord) =>
+      this.#logIn({ record, replaces, continues: true });
+    const { queues } = this;
+    const result = await renewMerged({ loaded, data, next, renew, queues }).catch(this.#reportConflict);
+    if (result.outcome === 'saved') {
+      this.reporter.saved(result.record, Buffer.byteLength(loaded.data));
     }
     return result;
   }

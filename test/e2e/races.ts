@@ -1,5 +1,5 @@
-import { Controller, Get } from '@nestjs/common';
-import { RequireFreshLogin, SessionRegistry } from '../../lib/index.js';
+import { Controller, Get, HttpCode, Post, Req } from '@nestjs/common';
+import { RequireFreshLogin, SessionAuthService, SessionRegistry, type SessionRequest } from '../../lib/index.js';
 import { Accounts, AccountStrategy, PasswordController, StampingSerializer } from '../support/accounts.js';
 import { responseTo, cookieOf, handlesIn, idIn, idOf, put, sessionsIn } from '../support/devices.js';
 import { describePlatforms } from '../support/platforms.js';
@@ -15,6 +15,25 @@ class VaultController {
   @Get('once')
   @RequireFreshLogin('5m', { once: true })
   once() {
+    return {};
+  }
+}
+
+@Controller('steps')
+class StepsController {
+  constructor(private readonly auth: SessionAuthService) {}
+
+  @Post('begin')
+  @HttpCode(200)
+  async begin(@Req() request: SessionRequest) {
+    await this.auth.logIn(request, { id: '1', name: 'Ada' }, { method: 'password', pending: ['totp'] });
+    return {};
+  }
+
+  @Post('complete')
+  @HttpCode(200)
+  async complete(@Req() request: SessionRequest) {
+    await this.auth.completeLogin(request, 'totp');
     return {};
   }
 }
@@ -183,6 +202,53 @@ export function describeRaces(share: number): void {
           }
 
           expect(held).toBe(times(20));
+        });
+      });
+
+      describe('a login whose last step is missing', () => {
+        it(`is one login of 10 that complete it at the same time, ${times(50)} times over`, async () => {
+          const application = await home.start({
+            controllers: [StepsController],
+            options: { maxSessions: { limit: 1 } },
+          });
+          let held = 0;
+          for (let round = 0; round < times(50); round++) {
+            const browser = application.browser();
+            await browser.post('/steps/begin');
+            const tabs = Array.from({ length: 10 }, () => browser.fork());
+            await put(browser, 'round', round); // Each of them meets a newer version.
+            const before = application.events.length;
+            const responses = await Promise.all(tabs.map((tab) => tab.post('/steps/complete')));
+            const logins = application.events.slice(before).filter(({ type }) => type === 'logged-in').length;
+            const passed = responses.flatMap(({ status }, i) => (status === 200 ? (tabs[i] ?? []) : []));
+            const refused = responses.filter(({ status, setCookies }) => status === 401 && setCookies.length === 0);
+            const works = (await passed[0]?.get('/session'))?.text === JSON.stringify({ round });
+            const isOnlyOne = (await handlesIn(application)).join() === idOf(passed[0] ?? browser).handle;
+            if (passed.length === 1 && logins === 1 && refused.length === 9 && works && isOnlyOne) held++;
+          }
+
+          expect(held).toBe(times(50));
+        });
+
+        it(`is ended by a logout at the same time, whichever comes first, ${times(200)} times over`, async () => {
+          const application = await home.start({ controllers: [StepsController] });
+          const outcomes = { completed: 0, refused: 0, survived: 0 };
+          for (let round = 0; round < times(200); round++) {
+            const browser = application.browser();
+            await browser.post('/steps/begin');
+            const [completing, leaving] = [browser.fork(), browser.fork()];
+            const early = round % 2 === 0 ? leaving.post('/logout') : undefined;
+            const [completed, left] = await Promise.all([
+              completing.post('/steps/complete'),
+              early ?? leaving.post('/logout'),
+            ]);
+            outcomes[completed.status === 200 ? 'completed' : 'refused']++;
+            const isOut = (await completing.get('/me')).status === 401 && left.status === 204;
+            if (!isOut || (await handlesIn(application)).length > 0) outcomes.survived++;
+          }
+
+          expect(outcomes).toMatchObject({ survived: 0 });
+          expect(outcomes.completed + outcomes.refused).toBe(times(200));
         });
       });
 

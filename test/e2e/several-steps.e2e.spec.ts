@@ -420,9 +420,11 @@ describePlatforms(() => {
           const response = await complete('totp');
 
           expect(response.json()).toMatchObject({ statusCode: 409, code: 'too_many_sessions' });
-          expect(await ask('/me')).toBe('unauthenticated');
+          expect(await ask('/me')).toBe('login_incomplete');
           expect(await ask('/me', other)).toBe(200);
           expect(await application.app.get(SessionRegistry).count('1')).toBe(1);
+          await other.post('/logout');
+          expect((await complete('totp')).json()).toEqual({ user: ADA });
         });
       }
     },

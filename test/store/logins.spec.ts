@@ -198,6 +198,55 @@ describe.each(PLACES)('%s', (_, start) => {
     });
   });
 
+  describe('a login that completes a pending one', () => {
+    const pending = async () => {
+      const { login, ...rest } = users.made().record;
+      const record = { ...rest, pending: { login: login!, passport: { user: {} }, missing: ['totp'] } };
+      await users.store.insert(record, users.at(10));
+      return record;
+    };
+
+    it('ends that in the same step, which is remembered for a short time, with the session that it goes on as', async () => {
+      const replaces = await pending();
+      expect([await users.listed(), await users.store.index.count('ada')]).toEqual([[], 0]);
+      const { record, result } = await users.tried({ replaces, continues: true });
+
+      expect(result).toEqual({ outcome: 'created', evicted: [], replaced: true });
+      expect(await users.listed()).toEqual([record.handle]);
+      expect(await users.store.find(replaces.handle)).toEqual({
+        reason: 'logged_out',
+        replaced: true,
+        wasPending: true,
+        secretHashes: [replaces.secretHash],
+        successor: record.handle,
+      });
+    });
+
+    it('counts for the limit, for which the pending one does not', async () => {
+      const [other] = await users.manyLoggedIn(1);
+      const replaces = await pending();
+      expect((await users.tried({ replaces, continues: true, limit: REJECT(1) })).result.outcome).toBe('rejected');
+      expect((await stored(replaces))?.pending).toEqual(replaces.pending);
+      const { record, result } = await users.tried({ replaces, continues: true, limit: EVICT(1) });
+
+      expect(result).toEqual({ outcome: 'created', evicted: [other!.record.handle], replaced: true });
+      expect(await users.listed()).toEqual([record.handle]);
+    });
+
+    it('is none where that was ended, and changes nothing', async () => {
+      const replaces = await pending();
+      const other = await users.loggedIn();
+      await users.store.end(replaces, 'logged_out');
+      const { record, result } = await users.tried({ replaces, continues: true, limit: EVICT(1) });
+
+      expect(result).toEqual({
+        outcome: 'ended',
+        ended: { reason: 'logged_out', replaced: false, wasPending: true, secretHashes: [replaces.secretHash] },
+      });
+      expect([await stored(record), await users.lives(other)]).toEqual([undefined, true]);
+    });
+  });
+
   it('lists first what expires first', async () => {
     const made = await users.manyLoggedIn(3, (n) => ({ ends: 60 - n }));
     await users.store.extend(made[1]!.record, users.at(1), users.at(90));
