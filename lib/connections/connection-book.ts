@@ -22,8 +22,8 @@ export class ConnectionBook implements Iterable<WatchedSession> {
     return this.#sessions.get(session.handle) === session;
   }
 
-  enter(connection: OpenConnection, handle: string): WatchedSession {
-    const session = this.#sessions.get(handle) ?? new WatchedSession(handle);
+  enter(connection: OpenConnection, handle: string, isPending = false): WatchedSession {
+    const session = this.#sessions.get(handle) ?? new WatchedSession(handle, isPending);
     this.#sessions.set(handle, session);
     session.connections = [...session.connections, connection];
     connection.session = session;
@@ -51,12 +51,17 @@ export class ConnectionBook implements Iterable<WatchedSession> {
     }
   }
 
-  /** The number of connections of the sessions whose handle is this one or begins so. */
-  count(handle: string): number {
-    if (this.#sessions.has(handle)) {
-      return this.#sessions.get(handle)?.connections.length ?? 0;
-    }
-    const sessions = [...this].filter((session) => session.handle.startsWith(handle));
-    return sessions.reduce((sum, { connections }) => sum + connections.length, 0);
+  /** The number of connections, or of those that one session has. */
+  count(handle?: string): number {
+    return total(handle === undefined ? [...this] : [this.#sessions.get(handle)]);
   }
+
+  /** The number of connections of the user with this tag. */
+  countOfUser(tag: string): number {
+    return total([...this].filter(({ handle, isPending }) => handle.startsWith(tag) && !isPending));
+  }
+}
+
+function total(sessions: readonly (WatchedSession | undefined)[]): number {
+  return sessions.reduce((sum, session) => sum + (session?.connections.length ?? 0), 0);
 }

@@ -50,7 +50,7 @@ export class ConnectionWatch implements EndListener {
 
   /** A connection was opened. The session may have ended since its request has read it, so that is asked anew. */
   open(connection: OpenConnection, record: SessionRecord): void {
-    const session = this.book.enter(connection, record.handle);
+    const session = this.book.enter(connection, record.handle, record.pending !== undefined);
     if (this.#timer === undefined) {
       this.#timer = setInterval(() => void this.#tick(), this.#step).unref();
       this.settings.feed?.open(this);

@@ -71,7 +71,10 @@ export class SessionConnections implements BeforeApplicationShutdown {
         });
       },
     });
-    // What ends in this process is heard of by its event, whichever store there is.
+    // What ends in this process is heard of by its event, whichever store there is, except for a pending login.
+    repository.reporter.onPendingEnd = (handle, end) => {
+      this.#watch.onEnd(handle, end);
+    };
     events.events$.subscribe((event) => {
       const [handle, end] = endIn(event) ?? [];
       if (handle !== undefined && end !== undefined) {
@@ -81,7 +84,8 @@ export class SessionConnections implements BeforeApplicationShutdown {
   }
 
   /**
-   * Has a connection closed when its session ends. A step-up or a rotation closes nothing. Without a login there is no
+   * Has a connection closed when its session ends. A step-up or a rotation closes nothing, nor does the last step of a
+   * login: a connection that was opened while it was pending goes over to the user's session. Without a login there is no
    * session that could end, so nothing is registered.
    *
    * @param at the request that has opened the connection, or what leads to it
@@ -95,11 +99,13 @@ export class SessionConnections implements BeforeApplicationShutdown {
       throw new SessionUnavailableException();
     }
     const { record } = session;
-    if (record?.login === undefined) {
+    const request = connectedSession(session);
+    // A connection with messages is nobody's where the login was pending at its handshake, and it stays so.
+    const login = record?.login ?? (request === undefined ? record?.pending?.login : undefined);
+    if (record === undefined || login === undefined) {
       return () => undefined;
     }
-    const request = connectedSession(session);
-    const connection = new OpenConnection(record.login.userId, request, close, this.#watch);
+    const connection = new OpenConnection(login.userId, request, close, this.#watch);
     if (request !== undefined) {
       // The first one is the connection itself, which outlives all that its handlers register.
       request.link ??= connection;
@@ -115,10 +121,12 @@ export class SessionConnections implements BeforeApplicationShutdown {
     };
   }
 
-  /** The number of this process's connections: of a user, of one session, or all. */
+  /** The number of this process's connections: of a user who is logged in, of one session, or all. */
   count({ user, handle }: { user?: UserOrId; handle?: string } = {}): number {
     const { book } = this.#watch;
-    return book.count(handle ?? (user === undefined ? '' : tagOfUser(this.serializers.idOf(user))));
+    return handle === undefined && user !== undefined
+      ? book.countOfUser(tagOfUser(this.serializers.idOf(user)))
+      : book.count(handle);
   }
 
   /** Nest calls it before it closes the servers, which wait for their connections. */

@@ -62,7 +62,11 @@ export class WatchedSession {
   #unknownSince = -Infinity;
   #endsAt = -Infinity;
 
-  constructor(readonly handle: string) {}
+  /** @param isPending its login is: nobody is logged in on it */
+  constructor(
+    readonly handle: string,
+    readonly isPending: boolean,
+  ) {}
 
   /** Whether the session is known to live: since less than `recheck` milliseconds, and its end has not come. */
   isKnownToLive(recheck: number, now: number): boolean {
