@@ -84,14 +84,14 @@ export class StrategyLogin {
     };
     try {
       const result = await this.passport.authenticate(strategies, options, request, response, {
-        logIn: (user) => this.logIn(request, user, options, isStep),
+        logIn: async (user) => {
+          await this.logIn(request, user, options, isStep);
+          return session?.pendingUser !== undefined && opensSession(options) ? undefined : user;
+        },
         onRefusal: (refusal) => {
           report(exceptionFor(refusal).message);
         },
       });
-      if (session?.pendingUser !== undefined && opensSession(options)) {
-        given.user = request.user = undefined; // Passport has set it. The login is not complete.
-      }
       copyResults(plain, given, options);
       return result.outcome === 'refused' ? exceptionFor(result.refusal) : undefined;
     } catch (error) {

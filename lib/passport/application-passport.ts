@@ -15,8 +15,8 @@ type Authentication = { readonly outcome: 'admitted' } | { readonly outcome: 're
 
 /** What happens at the results of an authentication. */
 export interface AuthenticationSteps {
-  /** Logs in the user of the first strategy that succeeds. */
-  logIn(user: unknown): Promise<void>;
+  /** Logs in the user of the first strategy that succeeds. Resolves to the user whom the request shows then, if any. */
+  logIn(user: unknown): Promise<unknown>;
   /** Called when the last strategy has refused, even where Passport then redirects (`failureRedirect`). */
   onRefusal(refusal: Refusal): void;
 }
@@ -70,8 +70,9 @@ export class ApplicationPassport implements OnModuleInit {
       const listeners = {
         // Then what Passport writes to `request.session` (flash, messages) lands in the new session.
         onSuccess: async (user: unknown) => {
-          await steps.logIn(user);
+          const shown = await steps.logIn(user);
           hasSucceeded = true;
+          return shown;
         },
         onRefusal: (refusal: Refusal) => {
           refusals.push(refusal);

@@ -27,8 +27,8 @@ export interface Strategy extends Actions {
 
 /** What happens at the outcome of a strategy. */
 export interface OutcomeSteps {
-  /** Before Passport hears of the success. */
-  onSuccess: (user: unknown) => Promise<void>;
+  /** Before Passport hears of the success. Resolves to the user whom it then sets at the request, if any. */
+  onSuccess: (user: unknown) => Promise<unknown>;
   /** Before Passport hears of the refusal, whose message it does not pass on. */
   onRefusal: (refusal: Refusal) => void;
   /** The strategy has failed, or a step after its outcome, here or in Passport. The error may be anything. */
@@ -64,8 +64,7 @@ export function strategyForOneRun(
         }
       };
     this.success = outcome('success', async (user, info) => {
-      await steps.onSuccess(user);
-      success(user, info);
+      success(await steps.onSuccess(user), info);
     });
     this.fail = outcome('fail', (challenge, status) => {
       steps.onRefusal({ message: messageOf(challenge), status: statusOf(challenge, status) });
