@@ -39,7 +39,8 @@ export interface RequireFreshLoginOptions {
   methods?: string[];
   /**
    * One proof is good for one execution, even of several at the same time: one request, one message over a WebSocket,
-   * one GraphQL field. It is used up when the guard lets the execution through.
+   * one GraphQL field. When the guard lets the execution through, it uses up all proofs until then by the methods that
+   * count, so that a login by password and code passes once.
    */
   once?: boolean;
 }

@@ -6,7 +6,7 @@ export interface FreshnessRequirement {
   readonly maxAge: number;
   /** The methods that count; all when absent. */
   readonly methods?: readonly string[] | undefined;
-  /** One proof is good for one request. */
+  /** A proof is good for one execution. */
   readonly once?: boolean | undefined;
 }
 
@@ -15,31 +15,29 @@ export interface FreshnessRequirement {
  * remembered login never is.
  */
 export function isFresh(login: LoginRecord, requirement: FreshnessRequirement, now: number): boolean {
-  return freshProof(login, requirement, now) !== undefined;
+  const { maxAge, once } = requirement;
+  return (
+    login.remembered !== true &&
+    proofsOf(login).some(
+      (proof) => counts(proof, requirement) && now - proof.at < maxAge && !(once === true && proof.spent === true),
+    )
+  );
 }
 
-/** The login after its latest proof that meets the requirement was used up; `undefined` where none does. */
+/**
+ * The login after it has met the requirement; `undefined` where it does not. All proofs that count there are used up, the
+ * earlier ones too: the next execution needs one that was made after this one.
+ */
 export function spent(login: LoginRecord, requirement: FreshnessRequirement, now: number): LoginRecord | undefined {
-  const used = freshProof(login, requirement, now);
-  if (used === undefined || (used.at === login.at && used.method === login.method)) {
-    return used && { ...login, spent: true };
+  if (!isFresh(login, requirement, now)) {
+    return undefined;
   }
-  return {
-    ...login,
-    earlier: login.earlier?.map((proof) => (proof === used ? { ...proof, spent: true } : proof)) ?? [],
-  };
+  const use = <Used extends Proof>(proof: Used): Used =>
+    counts(proof, requirement) ? { ...proof, spent: true } : proof;
+  return { ...use(login), ...(login.earlier && { earlier: login.earlier.map(use) }) };
 }
 
-function freshProof(login: LoginRecord, requirement: FreshnessRequirement, now: number): Proof | undefined {
-  const { maxAge, methods, once } = requirement;
-  return login.remembered === true
-    ? undefined
-    : proofsOf(login)
-        .filter(
-          ({ at, method, spent }) =>
-            now - at < maxAge &&
-            (methods === undefined || (method !== undefined && methods.includes(method))) &&
-            !(once === true && spent === true),
-        )
-        .at(-1);
+/** Whether a proof is by one of the methods that are required. */
+function counts({ method }: Proof, { methods }: FreshnessRequirement): boolean {
+  return methods === undefined || (method !== undefined && methods.includes(method));
 }

@@ -113,6 +113,18 @@ class StepsController {
     return {};
   }
 
+  @Get('once/any')
+  @RequireFreshLogin('5m', { once: true })
+  onceAny() {
+    return {};
+  }
+
+  @Get('once/both')
+  @RequireFreshLogin('5m', { methods: ['password', 'totp'], once: true })
+  onceBoth() {
+    return {};
+  }
+
   @Get('once/totp')
   @RequireFreshLogin('5m', { methods: ['totp'], once: true })
   onceTotp() {
@@ -142,6 +154,7 @@ function codeOf(work: () => unknown): unknown {
   }
 }
 
+const STALE = 'fresh_login_required';
 const CREDENTIALS = { username: 'ada', password: 'lovelace' };
 const CONTROLLERS = [StepsController, MarkedController, SubclassController];
 
@@ -302,6 +315,24 @@ describePlatforms(() => {
         expect(await asked()).toEqual(['fresh_login_required', 200]);
         await browser.post('/proof/step-up', { json: { method: 'password' } });
         expect(await asked()).toEqual([200, 'fresh_login_required']);
+      });
+
+      it.each(['/steps/once/any', '/steps/once/both'])('passes %s once, and again after a new proof', async (path) => {
+        await begin();
+        application.clock.advance('1m');
+        await complete('totp');
+        expect([await ask(path), await ask(path), await ask(path)]).toEqual([200, STALE, STALE]);
+        expect([await ask('/steps/once'), await ask('/steps/once/totp')]).toEqual([STALE, STALE]);
+        await browser.post('/proof/step-up', { json: { method: 'password' } });
+        expect([await ask(path), await ask(path)]).toEqual([200, STALE]);
+      });
+
+      it('has the proof used up by the route that asked for it, and keeps the other one', async () => {
+        await begin();
+        await complete('totp');
+        expect([await ask('/steps/once/totp'), await ask('/steps/once/totp')]).toEqual([200, STALE]);
+        expect([await ask('/steps/once'), await ask('/steps/once')]).toEqual([200, STALE]);
+        expect([await ask('/steps/fresh'), await ask('/steps/fresh/totp')]).toEqual([200, 200]);
       });
 
       it('may take ten minutes, in spite of activity', async () => {
