@@ -47,6 +47,7 @@ export type { ConnectionEnd } from './connections/watched-session.js';
 export { AuditLogger } from './events/audit-logger.js';
 export { SessionEvents } from './events/session-events.js';
 export type { RevocationReason, SessionEvent } from './model/session-event.js';
+export type { KeptRequest } from './model/kept-request.js';
 export type { Device, SessionInfo } from './model/session-info.js';
 export type { SessionContents } from './http/session-contents.js';
 export type { SessionRequest } from './http/session-request.js';

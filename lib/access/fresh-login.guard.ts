@@ -1,5 +1,8 @@
+import { inspect } from 'node:util';
 import { applyDecorators, type ExecutionContext, Inject, Injectable, SetMetadata, UseGuards } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
+import { seeOther } from '../http/redirect.js';
+import { pathOfThisSite } from '../http/site-path.js';
 import { type Clock, SESSION_CLOCK } from '../model/clock.js';
 import { type FreshnessRequirement, isFresh, spent } from '../model/freshness.js';
 import {
@@ -10,6 +13,8 @@ import {
 import type { Duration } from '../session-auth.options.js';
 import { type RequestSession, requestSessionOf } from '../session/request-session.js';
 import { milliseconds } from '../validation/duration.js';
+import { requestOf, responseOf } from './carrier.js';
+import { keepRequest } from './kept-request.js';
 import { letsThrough } from './refusal.js';
 import { SessionGuard } from './session.guard.js';
 
@@ -43,6 +48,18 @@ export interface RequireFreshLoginOptions {
    * count, so that a login by password and code passes once.
    */
   once?: boolean;
+  /**
+   * For page applications: the path on this site where users prove again who they are, as in `'/confirm'` (a global
+   * prefix included). A browser that loads a page, by a link or by an URL-encoded form, is redirected there (303), and
+   * what it wanted is kept for `SessionAuthService.takeKeptRequest()`. All others get the 401. Default: 401 for all.
+   */
+  proveAt?: string;
+  /**
+   * With `proveAt`, the fields of a form that may be kept, five minutes and in the session store, so that users need not
+   * fill it in again (WCAG 2.2.5). Never name secrets, such as a new password. `a` is also `a[]` and `a[b]`. Default:
+   * none.
+   */
+  keepFields?: string[];
 }
 
 /**
@@ -71,11 +88,24 @@ export interface RequireFreshLoginOptions {
  */
 export function RequireFreshLogin(
   duration: Duration,
-  { methods, once }: RequireFreshLoginOptions = {},
+  { methods, once, proveAt, keepFields }: RequireFreshLoginOptions = {},
 ): ClassDecorator & MethodDecorator {
-  checkMethods(methods);
-  const requirement: FreshnessRequirement = { maxAge: milliseconds('@RequireFreshLogin', duration), methods, once };
+  checkWords('methods', methods, 'password');
+  checkWords('keepFields', keepFields, 'iban');
+  const requirement: Requirement = {
+    maxAge: milliseconds('@RequireFreshLogin', duration),
+    methods,
+    once,
+    proveAt: checkedPath(proveAt),
+    keepFields,
+  };
   return applyDecorators(SetMetadata(FRESHNESS, requirement), UseGuards(FreshLoginGuard));
+}
+
+/** What a route asks, and where it sends the users of pages. */
+interface Requirement extends FreshnessRequirement {
+  readonly proveAt: string | undefined;
+  readonly keepFields: readonly string[] | undefined;
 }
 
 /**
@@ -105,7 +135,22 @@ export class FreshLoginGuard extends SessionGuard {
     if (requirement === undefined || (session !== undefined && (await this.passes(session, requirement, context)))) {
       return isLoggedIn;
     }
+    await (session && this.sendToProof(session, requirement, context));
     return letsThrough(await this.handleDenied(new FreshLoginRequiredException(challengeOf(requirement)), context));
+  }
+
+  /** Sends the user of a page where the route says, and does not settle then: the response is done. */
+  private async sendToProof(
+    session: RequestSession,
+    requirement: Requirement,
+    context: ExecutionContext,
+  ): Promise<void> {
+    const { proveAt, keepFields = [] } = requirement;
+    const isHttp = context.getType<string>() === 'http';
+    if (proveAt !== undefined && isHttp && (await keepRequest(requestOf(context), session, keepFields))) {
+      seeOther(responseOf(context), proveAt);
+      await new Promise(() => undefined);
+    }
   }
 
   /** A route that asks for a fresh login is never public. */
@@ -113,8 +158,8 @@ export class FreshLoginGuard extends SessionGuard {
     return this.requirementOf(context) === undefined && super.isPublic(context);
   }
 
-  private requirementOf(context: ExecutionContext): FreshnessRequirement | undefined {
-    return this.reflector.getAllAndOverride<FreshnessRequirement | undefined>(FRESHNESS, [
+  private requirementOf(context: ExecutionContext): Requirement | undefined {
+    return this.reflector.getAllAndOverride<Requirement | undefined>(FRESHNESS, [
       context.getHandler(),
       context.getClass(),
     ]);
@@ -147,14 +192,25 @@ export class FreshLoginGuard extends SessionGuard {
 }
 
 /** A text would match by its parts. */
-function checkMethods(methods: unknown): void {
-  const isList = Array.isArray(methods) && methods.every((method) => typeof method === 'string' && method !== '');
-  if (methods !== undefined && !isList) {
+function checkWords(option: string, words: unknown, example: string): void {
+  const isList = Array.isArray(words) && words.every((word) => typeof word === 'string' && word !== '');
+  if (words !== undefined && !isList) {
     throw new SessionAuthConfigurationError(
       'invalid_option',
-      "@RequireFreshLogin: methods is no list of words. As in { methods: ['password'] }.",
+      `@RequireFreshLogin: ${option} is no list of words. As in { ${option}: ['${example}'] }.`,
     );
   }
+}
+
+function checkedPath(proveAt: unknown): string | undefined {
+  const path = pathOfThisSite(proveAt);
+  if (proveAt !== undefined && path === undefined) {
+    throw new SessionAuthConfigurationError(
+      'invalid_option',
+      `@RequireFreshLogin: proveAt is ${inspect(proveAt)}, which is no path of this site. As in { proveAt: '/confirm' }.`,
+    );
+  }
+  return path;
 }
 
 /** What the client is told. */

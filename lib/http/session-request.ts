@@ -64,10 +64,15 @@ export type SessionResponse = ServerResponse;
 /** The scheme and the host of a request line in absolute form, which servers must accept (RFC 9112, section 3.2.2). */
 const ORIGIN = /^[a-z][a-z\d+.-]*:\/\/[^/?#]*/i;
 
+/** The path the client asked for, with its query. */
+export function requestTarget(request: SessionRequest): string {
+  const target = request.originalUrl ?? request.url ?? '/';
+  return target.startsWith('/') ? target : target.replace(ORIGIN, '') || '/';
+}
+
 /** The path the client asked for, without its query. */
 export function pathOf(request: SessionRequest): string {
-  const target = request.originalUrl ?? request.url ?? '/';
-  const url = target.startsWith('/') ? target : target.replace(ORIGIN, '') || '/';
+  const url = requestTarget(request);
   const query = url.indexOf('?');
   return query === -1 ? url : url.slice(0, query);
 }

@@ -1,8 +1,10 @@
 import { Inject, Injectable, InternalServerErrorException, Logger } from '@nestjs/common';
 import { type Carrier, requestIn } from '../access/carrier.js';
+import { keepRequest } from '../access/kept-request.js';
 import { dataOf, type ExpressSession } from '../http/express-session.js';
 import type { SessionContents } from '../http/session-contents.js';
 import { nodeRequest, type SessionRequest } from '../http/session-request.js';
+import type { KeptRequest } from '../model/kept-request.js';
 import { expiresAt } from '../model/lifetime.js';
 import type { Device, SessionInfo } from '../model/session-info.js';
 import { sessionInfo } from '../model/session-record.js';
@@ -153,6 +155,55 @@ export class SessionAuthService {
     const { user, stamp } = restored;
     const proof = { ...(method !== undefined && { method }), ...(stamp !== undefined && { stamp }) };
     await session.reauthenticate(proof, user);
+  }
+
+  /**
+   * For page applications: keeps what the request is about, for {@link takeKeptRequest}. Then redirect its user (303) to
+   * where they prove again who they are. `@RequireFreshLogin()` with `proveAt` does both by itself. It replaces what was
+   * kept before.
+   *
+   * @param fields the fields of a form that may be kept, five minutes and in the session store. Never name secrets, such
+   * as a new password. `a` is also `a[]` and `a[b]`. Of a form of more than 16 kB only the path is kept
+   * @returns false where it is not a request of a page: a browser's navigation, by a link or by an URL-encoded form of
+   * this site. Nothing is kept then, and a redirect would not help
+   * @throws UnauthenticatedException (401) when the caller is not logged in
+   * @throws SessionStoreUnavailableException (503) when the store does not reply
+   */
+  async keepRequest(at: Carrier, fields: readonly string[] = []): Promise<boolean> {
+    const [request, session] = behind(at);
+    if (session.user === undefined) {
+      throw session.denial;
+    }
+    return keepRequest(requestIn(at) ?? request, session, fields); // Fastify's own request has the form.
+  }
+
+  /**
+   * What the user had requested when they were sent to prove again who they are: call it after {@link reauthenticate}.
+   * Redirect to the path of a GET. Show a POST again, as a form with the fields hidden in it: a redirect by 307 would
+   * send the form that has just been posted, with its password.
+   *
+   * It is given once, after a proof that is newer than the request, within five minutes. Of several requests the last
+   * one counts. A login does not keep it, whoever's.
+   *
+   * @returns `undefined` where there is nothing to go on with
+   * @throws SessionStoreUnavailableException (503) when the store does not reply
+   *
+   * @example
+   * ```ts
+   * async function afterProof(auth: SessionAuthService, request: Request, response: Response) {
+   *   await auth.reauthenticate(request, 'password');
+   *   const kept = await auth.takeKeptRequest(request);
+   *   if (kept?.method === 'POST') {
+   *     response.render('once-more', kept);
+   *   } else {
+   *     response.redirect(303, kept?.path ?? '/');
+   *   }
+   * }
+   * ```
+   */
+  async takeKeptRequest(at: Carrier): Promise<KeptRequest | undefined> {
+    const [, session] = behind(at);
+    return session.takeKept();
   }
 
   async #restoreAnew({ passport, record }: RequestSession, request: SessionRequest): Promise<RestoredUser | undefined> {

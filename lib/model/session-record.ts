@@ -1,3 +1,4 @@
+import { isStillKept, type StoredRequest } from './kept-request.js';
 import { type LoginRecord, type PendingLogin, withProof } from './login-record.js';
 import { stringify } from './session-data.js';
 import { hashSecret, type SessionId } from './session-id.js';
@@ -44,6 +45,8 @@ export interface SessionRecord {
    * login may not take it.
    */
   readonly owner?: string;
+  /** What the user had requested when they were sent to prove again who they are. */
+  readonly kept?: StoredRequest | undefined;
   /** What the application keeps in `req.session`: a JSON object, as text. */
   readonly data: string;
 }
@@ -81,7 +84,7 @@ export type NewProof = Partial<Pick<LoginRecord, 'method' | 'stamp'>>;
 export function recordOfStepUp(
   id: SessionId,
   data: string,
-  { remember, maxAge, login }: SessionRecord,
+  { remember, maxAge, login, kept: request }: SessionRecord,
   { method, stamp }: NewProof,
   now: number,
 ): SessionRecord {
@@ -91,6 +94,7 @@ export function recordOfStepUp(
     ...newRecord(id, data, now),
     ...(remember !== undefined && { remember }),
     ...(maxAge !== undefined && { maxAge }),
+    ...(request !== undefined && isStillKept(request, now) && { kept: { ...request, isProved: true as const } }),
     login: { ...withProof(known, method, now), ...(kept !== undefined && { stamp: kept }) },
   };
 }

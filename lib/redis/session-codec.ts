@@ -1,5 +1,6 @@
 import { type EndDetails, type EndedSession, type Ending, endedSession, type EndReason } from '../model/session-end.js';
 import type { LoginRecord, PendingLogin, Proof } from '../model/login-record.js';
+import { isStoredRequest, type StoredRequest } from '../model/kept-request.js';
 import { splitHandle } from '../model/session-id.js';
 import type { Rotation, SessionRecord } from '../model/session-record.js';
 import type { Device } from '../model/session-info.js';
@@ -41,6 +42,8 @@ interface StoredSession extends StoredSecrets {
   stamp?: string | null | undefined;
   /** A login that is not complete, as JSON text: what an application keeps of a user may look like a part of this. */
   pending?: string | undefined;
+  /** A request that is kept for after a step-up, as JSON text likewise. */
+  kept?: string | undefined;
 }
 
 type StoredProof = [method: string, at: number, spent?: 1];
@@ -67,7 +70,7 @@ const ENDED = '{"ended":"';
 
 export function encodeSession(record: SessionRecord): string {
   const { seenAt: seen, version: v, secretHash: secret, rotation, createdAt: created } = record;
-  const { remember, maxAge, owner, login, pending } = record;
+  const { remember, maxAge, owner, login, pending, kept } = record;
   const head: StoredSession = {
     seen,
     v,
@@ -79,6 +82,7 @@ export function encodeSession(record: SessionRecord): string {
     owner,
     ...encodeLogin(login, created),
     pending: pending && JSON.stringify(pending),
+    kept: kept && JSON.stringify(kept),
   };
   return `${JSON.stringify(head).slice(0, -1)}${DATA}${record.data}}`;
 }
@@ -142,6 +146,7 @@ export function decodeSession(handle: string, text: string): FoundSession | Ende
   if (owner !== undefined) record.owner = owner;
   if (head.user !== undefined) record.login = decodeLogin(head.user, head);
   if (head.pending !== undefined) record.pending = parse(head.pending) as PendingLogin;
+  if (head.kept !== undefined) record.kept = decodeKept(head.kept);
   return { record, values };
 }
 
@@ -171,6 +176,12 @@ function decodeLogin(userId: string, head: StoredSession): LoginRecord {
 
 function decodeProof([method, at, used]: StoredProof): Proof {
   return { method, at, ...(used === 1 && { spent: true }) };
+}
+
+/** A request that is none is not worth a session. */
+function decodeKept(text: unknown): StoredRequest | undefined {
+  const kept = typeof text === 'string' ? parse(text) : undefined;
+  return isStoredRequest(kept) ? kept : undefined;
 }
 
 function decodeRemains(handle: string, text: string): EndedSession | undefined {

@@ -1,4 +1,6 @@
 import { attachedTo, isSessionExposed } from '../http/request-properties.js';
+import { pathOfThisSite } from '../http/site-path.js';
+import { isStillKept, type KeptRequest, type StoredRequest } from '../model/kept-request.js';
 import { parseData } from '../model/session-data.js';
 import { newUserSessionId, type SessionId } from '../model/session-id.js';
 import type { PendingLogin } from '../model/login-record.js';
@@ -180,6 +182,34 @@ export class RequestSession extends SessionState {
   /** Changes what is stored beside the session's data. Returns false when nothing was changed. */
   amend(amendment: Amendment): Promise<boolean> {
     return this.exposed.amend(amendment);
+  }
+
+  /** Keeps a request until the user has proved again who they are, in the place of one that was kept before. */
+  async keep(request: KeptRequest | undefined): Promise<void> {
+    const kept = request && { ...request, at: this.runtime.clock.now() };
+    await this.amend((current) => (kept === undefined && current.kept === undefined ? undefined : { kept }));
+  }
+
+  /**
+   * The kept request, once the user has proved again who they are. It is not kept any more then, nor when its time is
+   * over. Of requests that take it at the same time, one gets it.
+   */
+  async takeKept(): Promise<KeptRequest | undefined> {
+    if (this.failure instanceof SessionStoreUnavailableException) {
+      throw this.failure;
+    }
+    const now = this.runtime.clock.now();
+    let found: StoredRequest | undefined;
+    const isTaken = await this.amend(({ kept }) => {
+      found = kept;
+      return kept !== undefined && (kept.isProved || !isStillKept(kept, now)) ? { kept: undefined } : undefined;
+    });
+    const path = pathOfThisSite(found?.path); // A store of the application's may have changed it.
+    if (!isTaken || found === undefined || path === undefined || !isStillKept(found, now)) {
+      return undefined;
+    }
+    const { method, fields } = found;
+    return { method, path, ...(fields && { fields }) };
   }
 
   /** The executions that a proof of the login has been used up for: a request, each message, each GraphQL field. */

@@ -1,4 +1,5 @@
 import type { Clock } from '../model/clock.js';
+import { withoutStaleRequest } from '../model/kept-request.js';
 import { expiresAt, type Lifetime } from '../model/lifetime.js';
 import { promoted, secretStatus } from '../model/rotation.js';
 import { parseData } from '../model/session-data.js';
@@ -316,7 +317,8 @@ export class SessionRepository {
   }
 
   #update(record: SessionRecord) {
-    return this.ask('update', this.store.update(record, this.#expiresAt(record), this.budget));
+    const current = withoutStaleRequest(record, this.settings.clock.now());
+    return this.ask('update', this.store.update(current, this.#expiresAt(record), this.budget));
   }
 
   #expiresAt(record: SessionRecord): number {

@@ -89,6 +89,16 @@ describe.each(PLACES)('%s', (_, start) => {
           missing: ['totp', ',"data":'],
           remember: MINUTE,
         },
+        kept: {
+          at: clock.now(),
+          isProved: true,
+          method: 'POST',
+          path: '/pay?"data":{}',
+          fields: [
+            ['__proto__', ',"data":{"evil":1}'],
+            ['', 'Zürich "\u0000\ud83d\ude00'],
+          ],
+        },
       });
 
       expect(await stored()).toEqual(one);

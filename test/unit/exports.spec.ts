@@ -68,6 +68,7 @@ describe('the public exports', () => {
        "Duration",
        "FastifySessionRequest",
        "FreshLoginChallenge",
+       "KeptRequest",
        "LifetimeOptions",
        "LifetimePreset",
        "LogInOptions",

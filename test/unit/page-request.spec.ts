@@ -1,0 +1,45 @@
+import type { IncomingHttpHeaders } from 'node:http';
+import { isPageRequest, keptRequest } from '../../lib/http/page-request.js';
+import type { SessionRequest } from '../../lib/http/session-request.js';
+
+const FORM = { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8', host: 'app.example.com' };
+const form = (headers: IncomingHttpHeaders) =>
+  ({ method: 'POST', headers: { ...FORM, accept: 'text/html', ...headers } }) as SessionRequest;
+
+describe('a form', () => {
+  it.each<[boolean, IncomingHttpHeaders]>([
+    [true, { 'sec-fetch-site': 'same-origin' }],
+    [true, { 'sec-fetch-site': 'none' }],
+    [true, { 'sec-fetch-site': 'same-origin', origin: 'null' }],
+    [true, {}],
+    [true, { origin: 'https://app.example.com' }],
+    [false, { 'sec-fetch-site': 'same-site' }],
+    [false, { 'sec-fetch-site': 'cross-site' }],
+    [false, { 'sec-fetch-site': 'cross-site', origin: 'https://app.example.com' }],
+    [false, { origin: 'https://evil.test' }],
+    [false, { origin: 'https://app.example.com.evil.test' }],
+    [false, { origin: 'https://app.example.com:8443' }],
+    [false, { origin: 'null' }],
+    [false, { origin: '' }],
+  ])('is a page of this site: %j, where its browser says %j', (expected, headers) => {
+    expect(isPageRequest(form(headers))).toBe(expected);
+  });
+
+  it.each<[unknown, [string, string][]]>([
+    [undefined, []],
+    ['a=1', []],
+    [null, []],
+    [{ a: '1', b: '2', c: 3 }, [['a', '1']]],
+    [{ a: 1, ab: '2' }, []],
+    [{ a: ['1', '2'] }, [['a', '1'], ['a', '2']]], // prettier-ignore
+    [{ a: ['1'] }, [['a[0]', '1']]],
+    [{ a: ['1', { b: '2' }] }, [['a[0]', '1'], ['a[1][b]', '2']]], // prettier-ignore
+    [{ 'a[]': ['1', '2'] }, [['a[]', '1'], ['a[]', '2']]], // prettier-ignore
+    [{ a: { b: { c: '' } } }, [['a[b][c]', '']]],
+    [Object.assign(Object.create(null) as object, { a: '1' }), [['a', '1']]],
+    [JSON.parse('{"__proto__":"1","a":{"__proto__":{"b":"2"}}}'), [['a[__proto__][b]', '2']]],
+  ])('parsed as %j has the fields %j of the name "a"', (body, fields) => {
+    const request = { ...form({}), url: '/x', body } as unknown as SessionRequest;
+    expect(keptRequest(request, ['a'])).toEqual({ method: 'POST', path: '/x', fields });
+  });
+});
