@@ -43,3 +43,10 @@ describe('a form', () => {
     expect(keptRequest(request, ['a'])).toEqual({ method: 'POST', path: '/x', fields });
   });
 });
+
+it.each(['//evil.test', '/\\evil.test', '/.//evil.test', 'https://evil.test//x.test', '?x=/', '/\\t/evil.test'])(
+  'a request of the path %j is not kept',
+  (url) => {
+    expect(keptRequest({ method: 'GET', headers: {}, url } as SessionRequest, [])).toBeUndefined();
+  },
+);
