@@ -29,7 +29,7 @@ export { LoginGuard } from './login/login.guard.js';
 export type { StrategyLoginGuard } from './login/login.guard.js';
 export type { LoginGuardOptions } from './login/login-guard-options.js';
 export { SessionAuthService } from './login/session-auth.service.js';
-export type { LogInOptions, LogOutOptions } from './login/log-in-options.js';
+export type { CompleteLoginOptions, LogInOptions, LogOutOptions } from './login/log-in-options.js';
 export type { UserId, UserOrId } from './serializer/user-id.js';
 export { SessionMiddleware } from './session/session.middleware.js';
 export { UserSerializer } from './serializer/user-serializer.js';

@@ -292,8 +292,8 @@ export class TooManySessionsException extends withExtensions(ConflictException) 
 export class RegistryUnavailableException extends withExtensions(InternalServerErrorException) {
   readonly code: SessionAuthErrorCode = 'registry_unavailable';
 
-  constructor() {
-    const remedy = "SessionRegistry needs the module's own store: use the option redis in place of store.";
+  constructor(who = 'SessionRegistry') {
+    const remedy = `${who} needs the module's own store: use the option redis in place of store.`;
     super(body('registry_unavailable', remedy));
   }
 }

@@ -183,6 +183,13 @@ export interface SessionAuthOptions {
    * to load it. `Infinity` reports none. Default: 65536 (64 kB).
    */
   warnAtBytes?: number;
+  /**
+   * Has each login leave a marker in the browser, and the event `logged-in` tell by it whether this user has logged in on
+   * this browser before (`newDevice`): for a mail "new sign-in". The marker is a cookie, `__Host-Http-device` or, where
+   * the session cookie is not always Secure, `device`: signed, HttpOnly, of 400 days. It does not show whose it is, and
+   * opens nothing. Default: `false`.
+   */
+  knownDevices?: boolean;
   /** What is remembered of the device at a login; `false` for nothing. Default: its ip and user agent. */
   device?: false | ((request: SessionRequest) => Device);
   /** The user serializers. Default: all that are among the application's providers. */
@@ -208,6 +215,7 @@ export interface ResolvedSessionAuthOptions {
   readonly onStoreError: 'fail' | 'anonymous';
   readonly redisTimeout: number;
   readonly warnAtBytes: number;
+  readonly knownDevices: boolean;
   readonly device: false | ((request: SessionRequest) => Device);
   readonly serializers: readonly Type<UserSerializer>[] | undefined;
   readonly exclude: readonly RoutePattern[];

@@ -19,6 +19,8 @@ export interface CookieRuntime {
 /** What one response does with the session cookie: by default nothing. */
 export class ResponseCookie {
   #action: { id: SessionId; session: Lived } | 'clear' | undefined;
+  /** What a `Set-Cookie` header beside that of the session's new id says. */
+  #marker: string | undefined;
   #isSent = false;
   #isSuperseded = false;
 
@@ -33,9 +35,15 @@ export class ResponseCookie {
     this.#action = { id, session };
   }
 
+  /** With the session's new id, the response sets this cookie too. */
+  accompany(marker: string | undefined): void {
+    this.#marker = marker ?? this.#marker;
+  }
+
   /** The response clears the cookie. */
   clear(): void {
     this.#action = 'clear';
+    this.#marker = undefined;
   }
 
   /** The browser has a newer cookie than the request: that of a login, which no new anonymous session may take away. */
@@ -50,6 +58,7 @@ export class ResponseCookie {
   /** The response leaves the cookie as it is. */
   leave(): void {
     this.#action = undefined;
+    this.#marker = undefined;
   }
 
   /** `req.session.cookie` of a session: the configured attributes, and the session's own end. */
@@ -78,7 +87,7 @@ export class ResponseCookie {
       return;
     }
     const others = [this.response.getHeader('Set-Cookie') ?? []].flat().map(String);
-    this.response.setHeader('Set-Cookie', [...others, value]);
+    this.response.setHeader('Set-Cookie', [...others, value, ...(this.#marker === undefined ? [] : [this.#marker])]);
     // No cache may give this response, and the cookie in it, to anybody else (RFC 6265, section 8.1; RFC 9111, 7.3).
     forbidCaching(this.response);
   }

@@ -28,9 +28,36 @@ export interface LogInOptions {
   method?: string;
   /**
    * The methods that the user has still to prove, such as `['totp']`. Until `completeLogin()` has been called for each,
-   * the session is nobody's: no guard lets it pass, and it counts for no limit. That may take ten minutes. Default: none.
+   * the session is nobody's: no guard lets it pass, and it counts for no limit. That may take ten minutes. Those that the
+   * user's browser is spared (`trustFor`) are left out; when none is left, this is a login at once. Default: none.
    */
   pending?: string[];
+}
+
+/**
+ * What else happens when a step of a login is done.
+ *
+ * @example
+ * ```ts
+ * @Injectable()
+ * class CodeStep {
+ *   constructor(private readonly auth: SessionAuthService) {}
+ *
+ *   async complete(request: Request, isTrusted: boolean) {
+ *     const options: CompleteLoginOptions = isTrusted ? { trustFor: '30d' } : {};
+ *     await this.auth.completeLogin(request, 'totp', options);
+ *   }
+ * }
+ * ```
+ */
+export interface CompleteLoginOptions {
+  /**
+   * "Trust this browser": for so long, logins of this user on this browser leave the method out of what is `pending`. It
+   * is no proof: `@RequireFreshLogin({ methods: ['totp'] })` asks for it all the same. The browser keeps a signed cookie
+   * for that. The trust ends for all of the user's browsers by `SessionRegistry.credentialsChanged()`, `userDisabled()`
+   * and `revokeAll()`, and by another `credentialStamp()`. At most 400 days. Default: the method is asked for each time.
+   */
+  trustFor?: Duration;
 }
 
 /**

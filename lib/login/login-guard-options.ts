@@ -54,6 +54,12 @@ export interface LoginGuardOptions<User = Express.User> extends Omit<PassportLog
    * back so (SAML, Sign in with Apple), and protect that by a state of their own. Default: `false`.
    */
   crossSite?: boolean;
+  /**
+   * "Trust this browser": for so long, logins of this user on this browser leave `method` out of what is `pending`, as
+   * with `completeLogin()`. Of use where the guard takes a step of a login, or a new proof. A duration of at most 400
+   * days, or a function that decides for each login. Default: the method is asked for each time.
+   */
+  trustFor?: PerLogin<Duration, User>;
   /** Redirects after a success, instead of going on to the handler. */
   successRedirect?: string;
   /**

@@ -10,12 +10,14 @@ import type { Device, SessionInfo } from '../model/session-info.js';
 import { sessionInfo } from '../model/session-record.js';
 import {
   CookieNotSendableException,
+  RegistryUnavailableException,
   SessionUnavailableException,
   UserLookupFailedException,
 } from '../session-auth.errors.js';
 import { type ResolvedSessionAuthOptions, SESSION_AUTH_OPTIONS } from '../session-auth.options.js';
 import { milliseconds } from '../validation/duration.js';
-import type { LogInOptions, LogOutOptions } from './log-in-options.js';
+import type { CompleteLoginOptions, LogInOptions, LogOutOptions } from './log-in-options.js';
+import { trustDuration } from './trust-duration.js';
 import { UserSerializers } from '../serializer/user-serializers.js';
 import { type RequestSession, requestSessionOf } from '../session/request-session.js';
 import type { RestoredUser } from '../session/session-runtime.js';
@@ -92,11 +94,13 @@ export class SessionAuthService {
     };
     const data = { ...kept(request, session, userId, options.keep ?? []), passport };
     const remember = options.remember === undefined ? undefined : milliseconds('remember', options.remember);
-    const missing = pendingMethods(options.pending);
+    const pending = pendingMethods(options.pending);
+    const spared = await session.spared(login, pending);
+    const missing = pending.filter((method) => spared?.methods.includes(method) !== true);
     if (missing.length > 0) {
-      await session.logInPending({ login, data, remember }, missing, user);
+      await session.logInPending({ login, data, remember, spared }, missing, user);
     } else {
-      await session.logIn({ login, data, remember }, user);
+      await session.logIn({ login, data, remember, spared }, user);
     }
   }
 
@@ -107,14 +111,23 @@ export class SessionAuthService {
    * in already it is {@link reauthenticate}.
    *
    * @param method one of those that are pending
+   * @param options `trustFor` spares the user the method on this browser from then on
+   * @throws InvalidOptionError when `trustFor` is no duration of at most 400 days
+   * @throws RegistryUnavailableException (500) when `trustFor` is given with the option `store`
    * @throws LoginIncompleteException (401) when the login does not wait for this method
    * @throws UnauthenticatedException (401) when no login is pending (any more)
    * @throws TooManySessionsException (409) when `maxSessions` is reached and `reject`s; the login is pending as before
    * @throws SessionStoreUnavailableException (503) when the store does not reply
    */
-  async completeLogin(at: Carrier, method: string): Promise<void> {
+  async completeLogin(at: Carrier, method: string, options: CompleteLoginOptions = {}): Promise<void> {
     const [, session] = behind(at);
-    await (session.user === undefined ? session.proveMethod(method) : this.reauthenticate(at, method));
+    const trustFor = options.trustFor === undefined ? undefined : trustDuration(options.trustFor);
+    if (trustFor !== undefined && session.repository.trust === undefined) {
+      throw new RegistryUnavailableException('The option "trustFor"');
+    }
+    await (session.user === undefined
+      ? session.proveMethod(method, trustFor)
+      : this.#reauthenticate(at, method, trustFor));
   }
 
   /**
@@ -147,6 +160,10 @@ export class SessionAuthService {
    * @throws SessionStoreUnavailableException (503) when the store does not reply
    */
   async reauthenticate(at: Carrier, method?: string): Promise<void> {
+    await this.#reauthenticate(at, method);
+  }
+
+  async #reauthenticate(at: Carrier, method?: string, trustFor?: number): Promise<void> {
     const [request, session] = behind(at);
     const restored = session.user === undefined ? undefined : await this.#restoreAnew(session, request);
     if (restored === undefined) {
@@ -154,7 +171,7 @@ export class SessionAuthService {
     }
     const { user, stamp } = restored;
     const proof = { ...(method !== undefined && { method }), ...(stamp !== undefined && { stamp }) };
-    await session.reauthenticate(proof, user);
+    await session.reauthenticate(proof, user, trustFor);
   }
 
   /**

@@ -18,7 +18,9 @@ import { milliseconds } from '../validation/duration.js';
 import { SessionAuthService } from './session-auth.service.js';
 import { copyResults, strategyRequest, strategyResponse, withUser } from './strategy-exchange.js';
 import type { LoginGuardOptions, PerLogin } from './login-guard-options.js';
+import type { CompleteLoginOptions } from './log-in-options.js';
 import type { PassportLogInOptions, PassportRequestMethods } from './passport-request.js';
+import { trustDuration } from './trust-duration.js';
 
 const OTHER_USER = 'That is another user than the one whose login is to be completed.';
 
@@ -41,7 +43,10 @@ export class StrategyLogin {
   ) {}
 
   /** @throws SessionAuthConfigurationError for unknown strategies, and for options that cannot be meant */
-  check(strategies: readonly string[], { keep, remember, pending, crossSite }: LoginGuardOptions): void {
+  check(
+    strategies: readonly string[],
+    { keep, remember, pending, method, trustFor, crossSite }: LoginGuardOptions,
+  ): void {
     this.passport.refuseUnknown(strategies);
     if (crossSite !== undefined && typeof crossSite !== 'boolean') {
       throw new SessionAuthConfigurationError(
@@ -55,6 +60,15 @@ export class StrategyLogin {
     }
     if (remember !== undefined && typeof remember !== 'function') {
       milliseconds('remember', remember);
+    }
+    if (trustFor !== undefined && typeof trustFor !== 'function') {
+      trustDuration(trustFor);
+    }
+    if (trustFor !== undefined && method === undefined) {
+      throw new SessionAuthConfigurationError(
+        'invalid_option',
+        'LoginGuard: the option "trustFor" needs "method", the one that the browser is to be spared.',
+      );
     }
   }
 
@@ -113,11 +127,13 @@ export class StrategyLogin {
     if (session === undefined || !opensSession(options)) {
       await openSession(request, user, options);
     } else if (options.method !== undefined && session.waitsFor(options.method, user)) {
-      await this.auth.completeLogin(request, options.method);
+      await this.auth.completeLogin(request, options.method, await trustIn(user, request, options));
     } else if (!isStep) {
       await openSession(request, user, options);
+    } else if (session.isUser(user) && options.method !== undefined) {
+      await this.auth.completeLogin(request, options.method, await trustIn(user, request, options));
     } else if (session.isUser(user)) {
-      await this.auth.reauthenticate(request, options.method);
+      await this.auth.reauthenticate(request);
     } else {
       throw session.isPendingUser(user) ? session.denial : new LoginFailedException(OTHER_USER);
     }
@@ -170,6 +186,16 @@ async function openSession(request: SessionRequest, user: unknown, options: Logi
   const pending = (await valueFor(options.pending, user, request)) || undefined;
   const keep = [...(options.keep ?? []), ...MESSAGE_KEYS];
   await logIn(request, user, { ...options, keep, remember, pending });
+}
+
+/** Whether the browser is to be spared the method, and for how long. */
+async function trustIn(
+  user: unknown,
+  request: SessionRequest,
+  options: LoginGuardOptions,
+): Promise<CompleteLoginOptions> {
+  const trustFor = await valueFor(options.trustFor, user, request);
+  return trustFor === undefined || trustFor === false ? {} : { trustFor };
 }
 
 /** Logs in by the request's own method, which an application may have wrapped. */

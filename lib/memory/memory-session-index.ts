@@ -18,6 +18,7 @@ export class MemorySessionIndex implements SessionIndex {
   }
 
   async *endAll(userId: string, reason: EndReason, except?: string): AsyncGenerator<readonly string[]> {
+    this.table.endTrust(userId);
     const handles = this.table.ofUser(userId).map(({ record }) => record.handle);
     const kept = except && this.table.latest(except);
     yield await Promise.resolve(handles.filter((handle) => handle !== kept && this.table.end(handle, reason)));

@@ -17,6 +17,7 @@ import {
 import { settle, StoreContract, type StoreCallback } from '../store/store-contract.js';
 import type { TimeBudget } from '../store/time-budget.js';
 import { MemorySessionIndex } from './memory-session-index.js';
+import { MemoryTrustEpochs } from './memory-trust-epochs.js';
 import { SessionTable } from './session-table.js';
 
 /**
@@ -25,6 +26,7 @@ import { SessionTable } from './session-table.js';
  */
 export class MemorySessionStore extends session.Store implements AtomicSessionStore {
   readonly index: MemorySessionIndex;
+  readonly trust: MemoryTrustEpochs;
   readonly #table: SessionTable;
   readonly #contract: StoreContract;
 
@@ -33,6 +35,7 @@ export class MemorySessionStore extends session.Store implements AtomicSessionSt
     this.#table = new SessionTable(clock);
     this.#contract = new StoreContract(this, lifetime, clock);
     this.index = new MemorySessionIndex(this.#table);
+    this.trust = new MemoryTrustEpochs(this.#table, clock);
   }
 
   find(handle: string): Promise<FoundSession | EndedSession | undefined> {
@@ -48,9 +51,12 @@ export class MemorySessionStore extends session.Store implements AtomicSessionSt
     return Promise.resolve();
   }
 
-  logIn({ record, expiresAt, limit, replaces, continues }: NewUserSession): Promise<LogInResult> {
+  logIn({ record, expiresAt, limit, replaces, continues, epoch }: NewUserSession): Promise<LogInResult> {
     if (this.#isTaken(record.handle)) {
       return Promise.reject(handleTakenError());
+    }
+    if (epoch !== undefined && this.#table.epochOf(record.login?.userId ?? '') !== epoch) {
+      return Promise.resolve({ outcome: 'untrusted' });
     }
     const current = replaces && this.#table.get(replaces.handle)?.record;
     if (continues && current === undefined) {

@@ -14,16 +14,23 @@ interface Remains {
   readonly until: number;
 }
 
+/** A user's trust epoch. */
+interface Trust {
+  readonly epoch: string;
+  readonly until: number;
+}
+
 /** After so many new sessions, expired ones are removed. */
 const SWEEP_EVERY = 1000;
 
 /**
- * The sessions, those of each user, and what remains of ended ones. No method waits, so each call is one atomic step.
+ * The sessions, those of each user, what remains of ended ones, and the users' trust epochs. No method waits, so each call is one atomic step.
  */
 export class SessionTable {
   readonly #entries = new Map<string, Entry>();
   readonly #ofUser = new Map<string, Set<string>>();
   readonly #remains = new Map<string, Remains>();
+  readonly #trust = new Map<string, Trust>();
   #added = 0;
 
   constructor(private readonly clock: Clock) {}
@@ -82,8 +89,26 @@ export class SessionTable {
     return [...(this.#ofUser.get(userId) ?? [])].flatMap((handle) => this.get(handle) ?? []);
   }
 
+  /** The users who have sessions, or a trust epoch. */
   users(): string[] {
-    return [...this.#ofUser.keys()];
+    return [...new Set([...this.#ofUser.keys(), ...this.#trust.keys()])];
+  }
+
+  /** A user's trust epoch. */
+  epochOf(userId: string): string | undefined {
+    return this.#trustOf(userId)?.epoch;
+  }
+
+  /** A user's trust epoch, which lives until then at least; `fresh` for who has none. */
+  grantTrust(userId: string, fresh: string, until: number): string {
+    const former = this.#trustOf(userId);
+    const epoch = former?.epoch ?? fresh;
+    this.#trust.set(userId, { epoch, until: Math.max(former?.until ?? 0, until) });
+    return epoch;
+  }
+
+  endTrust(userId: string): void {
+    this.#trust.delete(userId);
   }
 
   /** The handles of all live sessions. */
@@ -96,6 +121,7 @@ export class SessionTable {
     this.#entries.clear();
     this.#ofUser.clear();
     this.#remains.clear();
+    this.#trust.clear();
   }
 
   /** Removes what has expired. */
@@ -108,6 +134,18 @@ export class SessionTable {
         this.#remains.delete(handle);
       }
     }
+    for (const userId of this.#trust.keys()) {
+      this.#trustOf(userId);
+    }
+  }
+
+  #trustOf(userId: string): Trust | undefined {
+    const trust = this.#trust.get(userId);
+    if (trust !== undefined && trust.until <= this.clock.now()) {
+      this.#trust.delete(userId);
+      return undefined;
+    }
+    return trust;
   }
 
   #forget({ handle, login }: SessionRecord): void {

@@ -36,7 +36,21 @@ export interface PendingLogin {
   readonly missing: readonly string[];
   /** "Remember me", once it is complete: the session's own idle and absolute limit, in milliseconds. */
   readonly remember?: number;
+  /** The methods that need not be proved. */
+  readonly spared?: Spared;
+  /** The methods that the browser is to be spared from then on. */
+  readonly trustFor?: readonly TrustFor[];
 }
+
+/** Methods that a login need not prove, since its browser is trusted. */
+export interface Spared {
+  readonly methods: readonly string[];
+  /** The user's trust epoch. When that has ended, the methods are to be proved after all. */
+  readonly epoch: string;
+}
+
+/** A method, and for how many milliseconds the browser is to be spared it. */
+export type TrustFor = readonly [method: string, duration: number];
 
 /** All proofs of a login, the oldest first. */
 export function proofsOf({ at, method, spent, earlier = [] }: LoginRecord): readonly Proof[] {

@@ -1,4 +1,5 @@
 import type { SignOutReason } from '../session-auth.errors.js';
+import type { Device } from './session-info.js';
 
 /** What every event says. The handle names the session; no event ever carries its secret. */
 interface EventBase {
@@ -34,7 +35,11 @@ export type MissingUser = 'user_gone' | 'user_mismatch';
  * ```
  */
 export type SessionEvent = EventBase &
-  /** `method` is the last one, where there were several steps; `methods` are all then, in order. */
+  /**
+   * `method` is the last one, where there were several steps; `methods` are all then, in order. `spared` are those that
+   * were not asked for, since the browser is trusted (`trustFor`). With the option `knownDevices`, `newDevice` tells
+   * whether this user has not logged in on this browser before. `device` is missing where the option `device` is `false`.
+   */
   (
     | {
         readonly type: 'logged-in';
@@ -42,6 +47,9 @@ export type SessionEvent = EventBase &
         readonly handle: string;
         readonly method?: string;
         readonly methods?: readonly string[];
+        readonly spared?: readonly string[];
+        readonly device?: Device;
+        readonly newDevice?: boolean;
       }
     /** A step of a login was done, and others are to follow. Nobody is logged in yet. */
     | {

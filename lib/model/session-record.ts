@@ -1,5 +1,5 @@
 import { isStillKept, type StoredRequest } from './kept-request.js';
-import { type LoginRecord, type PendingLogin, withProof } from './login-record.js';
+import { type LoginRecord, type PendingLogin, type Spared, withProof } from './login-record.js';
 import { stringify } from './session-data.js';
 import { hashSecret, type SessionId } from './session-id.js';
 import type { SessionInfo } from './session-info.js';
@@ -63,6 +63,8 @@ export interface NewLogin {
   readonly data: Record<string, unknown>;
   /** This session's own idle and absolute limit, in milliseconds. */
   readonly remember: number | undefined;
+  /** The methods that need not be proved, since the browser is trusted. */
+  readonly spared?: Spared | undefined;
 }
 
 /** The record of the session that a login opens. */

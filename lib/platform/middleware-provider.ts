@@ -1,6 +1,7 @@
 import { type FactoryProvider, Logger } from '@nestjs/common';
 import { ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/core';
 import type { Store } from 'express-session';
+import { DeviceCookies } from '../http/device-cookies.js';
 import { type RouteMatcher, routeMatcher } from '../http/route-matcher.js';
 import { SessionCookies } from '../http/session-cookies.js';
 import { CrossSiteRefusal } from '../cross-site/cross-site-refusal.js';
@@ -64,6 +65,7 @@ function createMiddleware(
     cookies: new SessionCookies(options.secrets, options.cookie),
     lifetime: options.lifetime,
     rotationKeys: rotationKeys(options.secrets),
+    devices: new DeviceCookies(options.secrets, options.cookie),
     clock,
     users,
     logger,

@@ -5,6 +5,9 @@ import { splitHandle } from '../model/session-id.js';
  *
  *     sess:{TAG}REST   a session, or what remains of one that was ended
  *     sess:{TAG}       a user's index: a sorted set of the RESTs of their sessions, scored by expiry in milliseconds
+ *     sess:{TAG}{trust}
+ *                      a user's trust epoch, while browsers are trusted. It is no REST, since that has no braces, and the
+ *                      SCAN for indexes finds it as well: it may be all that there is of a user
  *     sess:ended       a channel, which the scripts publish the end of each user's session to
  */
 
@@ -31,9 +34,14 @@ export function handleOfKey(prefix: string, key: string): string | undefined {
   return match && key.startsWith(prefix) ? `${match[1]}${match[2]}` : undefined;
 }
 
-/** The tag in the key of a user's index, or `undefined` for a key of another kind. */
-export function tagOfIndexKey(prefix: string, key: string): string | undefined {
-  const match = /^\{([\w-]{16})\}$/.exec(key.slice(prefix.length));
+/** The key of the trust epoch of the user with this tag. */
+export function trustKey(prefix: string, tag: string): string {
+  return `${indexKey(prefix, tag)}{trust}`;
+}
+
+/** The tag in the key of a user's index or trust epoch, or `undefined` for a key of another kind. */
+export function tagOfUserKey(prefix: string, key: string): string | undefined {
+  const match = /^\{([\w-]{16})\}(?:\{trust\})?$/.exec(key.slice(prefix.length));
   return key.startsWith(prefix) ? match?.[1] : undefined;
 }
 
@@ -42,7 +50,7 @@ export function scanPattern(prefix: string): string {
   return `${prefix.replace(/[*?[\]\\^-]/g, '\\$&')}{*`;
 }
 
-/** The SCAN pattern of all users' indexes. */
-export function indexPattern(prefix: string): string {
+/** The SCAN pattern of all users' indexes and trust epochs. */
+export function userPattern(prefix: string): string {
   return `${scanPattern(prefix)}}`;
 }

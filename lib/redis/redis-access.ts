@@ -130,3 +130,11 @@ export class RedisAccess {
 function downError(): Error {
   return new Error('Redis does not reply.');
 }
+
+/** A value of another Redis type is none of this module's. Any other error stays one. */
+export function falseIfWrongType(error: unknown): false {
+  if (error instanceof Error && error.message.startsWith('WRONGTYPE')) {
+    return false;
+  }
+  throw error;
+}

@@ -3,7 +3,7 @@ import { ENDED_REMEMBERED_FOR, type EndReason } from '../model/session-end.js';
 import { isUserHandle, splitHandle, tagOfUser } from '../model/session-id.js';
 import type { SessionRecord } from '../model/session-record.js';
 import { isLive, type SessionIndex } from '../store/session-store.js';
-import { indexKey, indexPattern, tagOfIndexKey } from './keys.js';
+import { indexKey, tagOfUserKey, trustKey, userPattern } from './keys.js';
 import type { RedisAccess } from './redis-access.js';
 import { COUNT, END_ALL, ENTRIES, READ } from './scripts.js';
 import { decodeSession, remainsPrefix } from './session-codec.js';
@@ -61,26 +61,27 @@ export class RedisSessionIndex implements SessionIndex {
   endAll(userId: string, reason: EndReason, except?: string): AsyncGenerator<readonly string[]> {
     const tag = tagOfUser(userId);
     const isUsers = except !== undefined && isUserHandle(except) && splitHandle(except).tag === tag;
-    return this.#endAll(this.#key(userId), tag, reason, isUsers ? splitHandle(except).rest : '');
+    return this.#endAll(tag, reason, isUsers ? splitHandle(except).rest : '');
   }
 
-  /** Finds the users' indexes by SCAN: no session's data is read. */
+  /** Finds the users by SCAN for their indexes and trust epochs: no session's data is read. */
   async *endEveryone(reason: EndReason): AsyncGenerator<readonly string[]> {
-    for await (const keys of this.redis.scan(indexPattern(this.prefix))) {
+    for await (const keys of this.redis.scan(userPattern(this.prefix))) {
       for (const key of keys) {
-        const tag = tagOfIndexKey(this.prefix, key);
+        const tag = tagOfUserKey(this.prefix, key);
         if (tag !== undefined) {
-          yield* this.#endAll(key, tag, reason, '');
+          yield* this.#endAll(tag, reason, '');
         }
       }
     }
   }
 
-  async *#endAll(index: string, tag: string, reason: EndReason, except: string): AsyncGenerator<readonly string[]> {
+  async *#endAll(tag: string, reason: EndReason, except: string): AsyncGenerator<readonly string[]> {
+    const keys = { index: indexKey(this.prefix, tag), trust: trustKey(this.prefix, tag) };
     const args = { prefix: remainsPrefix(reason), keepFor: ENDED_REMEMBERED_FOR, except, now: this.clock.now() };
     let hasMore: unknown = 1;
     while (hasMore === 1) {
-      const [more, ...rests] = (await this.redis.script(END_ALL, { index }, args)) as [number, ...string[]];
+      const [more, ...rests] = (await this.redis.script(END_ALL, keys, args)) as [number, ...string[]];
       hasMore = more;
       yield rests.map((rest) => tag + rest);
     }

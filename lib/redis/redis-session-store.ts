@@ -15,10 +15,11 @@ import {
 } from '../store/session-store.js';
 import { settle, StoreContract, type StoreCallback } from '../store/store-contract.js';
 import { DeadlineError, type TimeBudget } from '../store/time-budget.js';
-import { handleOfKey, keysOf, scanPattern } from './keys.js';
-import { RedisAccess, type RedisLink } from './redis-access.js';
+import { handleOfKey, keysOf, scanPattern, trustKey } from './keys.js';
+import { falseIfWrongType, RedisAccess, type RedisLink } from './redis-access.js';
 import { RedisClock } from './redis-clock.js';
 import { RedisSessionIndex } from './redis-session-index.js';
+import { RedisTrustEpochs } from './redis-trust-epochs.js';
 import { END, EXTEND, IS_LIVE, LOG_IN, UPDATE } from './scripts.js';
 import { decodeConflict, decodeSession, encodeSession, remainsPrefix, remainsSuffix } from './session-codec.js';
 
@@ -41,6 +42,7 @@ const READ_AT_ONCE = 100;
 /** Sessions in Redis. Each change is one atomic step: a single command, or a script on the keys of one slot. */
 export class RedisSessionStore extends RedisStore implements AtomicSessionStore {
   readonly index: RedisSessionIndex;
+  readonly trust: RedisTrustEpochs;
   readonly #options: RedisSessionStoreOptions;
   readonly #redis: RedisAccess;
   readonly #contract: StoreContract;
@@ -54,6 +56,7 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
     this.#redis = new RedisAccess(options.link, options.timeout);
     this.#contract = new StoreContract(this, options.lifetime, options.clock);
     this.index = new RedisSessionIndex(this.#redis, options.prefix, options.clock);
+    this.trust = new RedisTrustEpochs(this.#redis, options.prefix);
   }
 
   find(handle: string, budget?: TimeBudget): Promise<FoundSession | EndedSession | undefined> {
@@ -92,7 +95,7 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
       const sentAt = performance.now();
       // This starts the script's wait, which its own start then goes on with.
       const deadline = this.#clock.in(budget?.start(this.#options.timeout) ?? this.#options.timeout);
-      const whole = { ...keys, replaced: replaced?.keys.session };
+      const whole = { ...keys, trust: trustKey(this.#options.prefix, tag), replaced: replaced?.keys.session };
       const reply = await this.#redis.script(LOG_IN, whole, { ...args, deadline }, { budget, onLate });
       const [outcome, ...rest] = reply as [string, ...unknown[]];
       switch (outcome) {
@@ -113,6 +116,7 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
         case 'stale':
           return decodeConflict(replaces?.handle ?? '', rest[0]);
         case 'rejected':
+        case 'untrusted':
           return { outcome };
         default:
           throw handleTakenError();
@@ -237,7 +241,7 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
     return this.#options.clock.now();
   }
 
-  #logInArguments({ record, expiresAt, limit, replaces, continues }: NewUserSession) {
+  #logInArguments({ record, expiresAt, limit, replaces, continues, epoch }: NewUserSession) {
     return {
       value: encodeSession(record),
       ttl: this.#ttl(expiresAt),
@@ -252,6 +256,7 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
         wasPending: replaces?.pending !== undefined,
         successor: continues ? record.handle : undefined,
       }),
+      epoch,
     };
   }
 
@@ -292,12 +297,4 @@ export class RedisSessionStore extends RedisStore implements AtomicSessionStore 
 
 function handleTakenError(): Error {
   return new Error('This session exists already.');
-}
-
-/** A value of another Redis type under a session's key is no session. Any other error stays one. */
-function falseIfWrongType(error: unknown): false {
-  if (error instanceof Error && error.message.startsWith('WRONGTYPE')) {
-    return false;
-  }
-  throw error;
 }

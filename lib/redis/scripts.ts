@@ -7,13 +7,14 @@ import { remainsPrefix } from './session-codec.js';
  *
  * Returns `created`, or `more` (nothing was created yet: call again), then 1 where the replaced session was live,
  * Redis's time and the RESTs that were evicted; `late`, 0 and Redis's time, where the deadline has passed; `rejected`;
- * `taken`; or `stale` and the value at the replaced session's key.
+ * `taken`; `untrusted`; or `stale` and the value at the replaced session's key.
  *
  * `deadline`: by Redis's time in ms; 0 where the caller does not know that time yet. `limit`: 0 for none.
  * `replacedVersion`: which the replaced session must have, or ''. `suffix`: ends the remains of the replaced session.
+ * `epoch`: the trust epoch that the user must have, or ''.
  */
 export const LOG_IN = new LuaScript({
-  keys: ['session', 'index', 'replaced'],
+  keys: ['session', 'index', 'trust', 'replaced'],
   args: [
     'value',
     'ttl',
@@ -28,6 +29,7 @@ export const LOG_IN = new LuaScript({
     'replacedFor',
     'replacedVersion',
     'suffix',
+    'epoch',
   ],
   usesUndeclaredKeys: true, // Those of the sessions that are evicted.
   shared: SHARED,
@@ -35,6 +37,7 @@ export const LOG_IN = new LuaScript({
 local clock = redis.pcall('TIME') -- A user of few rights may not ask for it, and does without.
 local time = clock.err and 0 or tonumber(clock[1]) * 1000 + math.floor(tonumber(clock[2]) / 1000)
 if time > tonumber(deadline) then return {'late', 0, time} end
+if epoch ~= '' and read(trust) ~= epoch then return {'untrusted'} end
 if replacedVersion ~= '' then
   local current = read(replaced)
   local _, version = versionOf(current)
@@ -153,15 +156,16 @@ return finish(session, prefix, keepFor, suffix) and 1 or 0
 });
 
 /**
- * Ends up to a step's worth of a user's sessions, but not `except` (a REST, or ''), under whichever id step-ups have
- * given it. Returns 1 where there are more, else 0; then the RESTs of those that it ended.
+ * Ends a user's trust epoch, and up to a step's worth of their sessions, but not `except` (a REST, or ''), under
+ * whichever id step-ups have given it. Returns 1 where there are more, else 0; then the RESTs of those that it ended.
  */
 export const END_ALL = new LuaScript({
-  keys: ['index'],
+  keys: ['index', 'trust'],
   args: ['prefix', 'keepFor', 'except', 'now'],
   usesUndeclaredKeys: true, // Those of the sessions in the index.
   shared: SHARED,
   source: `
+redis.call('DEL', trust)
 for _ = 1, STEP do
   local successor = except ~= '' and successorOf(index .. except)
   if not successor then break end
@@ -177,6 +181,21 @@ for _, rest in ipairs(rests) do
 end
 fit(index, now)
 return result
+`,
+});
+
+/** A user's trust epoch, which has at least `ttl` to live from then on; `fresh` for who has none. Returns it. */
+export const GRANT_TRUST = new LuaScript({
+  keys: ['trust'],
+  args: ['fresh', 'ttl'],
+  source: `
+local epoch = redis.call('GET', trust)
+if not epoch then
+  redis.call('SET', trust, fresh, 'PX', ttl)
+  return fresh
+end
+if redis.call('PTTL', trust) < tonumber(ttl) then redis.call('PEXPIRE', trust, ttl) end
+return epoch
 `,
 });
 

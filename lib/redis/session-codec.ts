@@ -238,7 +238,8 @@ function isStoredProof(value: unknown): value is StoredProof {
 }
 
 function isPendingLogin(value: unknown): value is PendingLogin {
-  const { login, passport, missing, remember = 0 }: Record<string, unknown> = isObject(value) ? value : {};
+  const { login, passport, missing, remember = 0, ...trust }: Record<string, unknown> = isObject(value) ? value : {};
+  const { spared, trustFor = [] } = trust;
   return (
     isObject(login) &&
     typeof login['userId'] === 'string' &&
@@ -247,9 +248,23 @@ function isPendingLogin(value: unknown): value is PendingLogin {
     isObject(passport) &&
     Array.isArray(missing) &&
     missing.length > 0 &&
-    missing.every((method) => typeof method === 'string') &&
-    Number.isFinite(remember)
+    missing.every(isText) &&
+    Number.isFinite(remember) &&
+    (spared === undefined || isSpared(spared)) &&
+    isListOf(isTrustFor, trustFor)
   );
+}
+
+function isSpared(value: unknown): boolean {
+  return isObject(value) && isListOf(isText, value['methods']) && isText(value['epoch']);
+}
+
+function isTrustFor(value: unknown): boolean {
+  return Array.isArray(value) && isText(value[0]) && Number.isFinite(value[1]);
+}
+
+function isText(value: unknown): boolean {
+  return typeof value === 'string';
 }
 
 function isProof(value: unknown): boolean {

@@ -1,7 +1,15 @@
 import type { MissingUser, NewSessionEvent, RevocationReason } from '../model/session-event.js';
-import { proofsOf } from '../model/login-record.js';
+import { proofsOf, type Spared } from '../model/login-record.js';
 import type { SessionRecord } from '../model/session-record.js';
 import type { EndListener } from '../store/end-feed.js';
+
+/** What a login knows of its browser. */
+export interface LoginBrowser {
+  /** The methods that need not be proved on it. */
+  readonly spared?: Spared | undefined;
+  /** `undefined` where markers are not set at each login. */
+  readonly isNew?: boolean | undefined;
+}
 
 /** Reports what happens to sessions, as events. */
 export class SessionReporter {
@@ -18,12 +26,21 @@ export class SessionReporter {
   ) {}
 
   /** @param previous the handle under which the login was pending */
-  loggedIn({ handle, login }: SessionRecord, userId: string, previous?: string): void {
+  loggedIn({ handle, login }: SessionRecord, userId: string, { spared, isNew }: LoginBrowser, previous?: string): void {
     if (previous !== undefined) {
       this.onPendingEnd?.(previous, { reason: 'logged_out', successor: handle });
     }
     const methods = login?.earlier && proofsOf(login).map(({ method = '' }) => method);
-    this.report({ type: 'logged-in', userId, handle, ...methodOf(login), ...(methods && { methods }) });
+    this.report({
+      type: 'logged-in',
+      userId,
+      handle,
+      ...methodOf(login),
+      ...(methods && { methods }),
+      ...(spared && { spared: spared.methods }),
+      ...(login?.device && { device: login.device }),
+      ...(isNew !== undefined && { newDevice: isNew }),
+    });
   }
 
   loginPending({ handle, pending }: SessionRecord): void {

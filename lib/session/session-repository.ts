@@ -27,10 +27,11 @@ import type {
   NewUserSession,
   SessionIndex,
   SessionLimit,
+  TrustEpochs,
 } from '../store/session-store.js';
 import { TimeBudget } from '../store/time-budget.js';
 import { SerialQueues } from '../store/serial-queues.js';
-import type { SessionReporter } from './session-reporter.js';
+import type { LoginBrowser, SessionReporter } from './session-reporter.js';
 import { onLatest } from './succession.js';
 
 /** A session that goes on under a new id: as it was loaded, its data as the request leaves it, and what it becomes. */
@@ -52,7 +53,7 @@ export class SessionRepository {
   constructor(
     private readonly store: AtomicSessionStore,
     private readonly settings: RepositorySettings,
-    private readonly budget?: TimeBudget,
+    readonly budget?: TimeBudget,
     private readonly queues = new SerialQueues(),
   ) {}
 
@@ -74,6 +75,11 @@ export class SessionRepository {
   /** The sessions by user, where the store keeps an index. Call it through {@link ask} and {@link steps}. */
   get index(): SessionIndex | undefined {
     return this.store.index;
+  }
+
+  /** The users' trust in their browsers, where the store keeps that. Likewise. */
+  get trust(): TrustEpochs | undefined {
+    return this.store.trust;
   }
 
   /** The session of this handle, or what remains of it after it was ended. `undefined` for what is no handle, too. */
@@ -155,11 +161,20 @@ export class SessionRepository {
 
   /**
    * Opens a user's session and ends those that it replaces: one of the same user in the same step, since that is in the
-   * same slot, and the others after it.
+   * same slot, and the others after it. Returns false, and does nothing, where the trust has ended by which the login was
+   * spared a method.
    */
-  async logIn(record: SessionRecord, userId: string, replaced: readonly SessionRecord[]): Promise<void> {
+  async logIn(
+    record: SessionRecord,
+    userId: string,
+    replaced: readonly SessionRecord[],
+    browser: LoginBrowser,
+  ): Promise<boolean> {
     const replaces = replaced.find(({ login }) => login?.userId === userId);
-    const result = await this.#logIn({ record, replaces });
+    const result = await this.#logIn({ record, replaces, epoch: browser.spared?.epoch }).catch(undefinedIfTrustEnded);
+    if (result === undefined) {
+      return false;
+    }
     const isReplaced = result.outcome === 'created' && result.replaced;
     if (replaces !== undefined && isReplaced) {
       this.reporter.loggedOut(replaces);
@@ -173,8 +188,9 @@ export class SessionRepository {
       this.store.end(record, 'logged_out').catch(() => undefined);
       throw error;
     }
-    this.reporter.loggedIn(record, userId);
+    this.reporter.loggedIn(record, userId, browser);
     this.reporter.saved(record, 0);
+    return true;
   }
 
   /** Opens a session that keeps a login of which steps are missing, in the place of others. */
@@ -194,13 +210,17 @@ export class SessionRepository {
 
   /**
    * The last step of a login: in one step of the store the session on which it was pending ends, and goes on as the
-   * user's under a new id.
+   * user's under a new id. `undefined`, and nothing is done, where the trust has ended by which a method was spared.
    */
-  async completeLogin(...renewal: Renewing): Promise<SaveResult> {
-    const result = await this.#renew(...renewal);
-    if (result.outcome === 'saved') {
-      const [{ handle }] = renewal;
-      this.reporter.loggedIn(result.record, result.record.login?.userId ?? '', handle);
+  async completeLogin(
+    loaded: SessionRecord,
+    data: string,
+    next: Renewing[2],
+    browser: LoginBrowser,
+  ): Promise<SaveResult | undefined> {
+    const result = await this.#renew(loaded, data, next, browser.spared?.epoch).catch(undefinedIfTrustEnded);
+    if (result?.outcome === 'saved') {
+      this.reporter.loggedIn(result.record, result.record.login?.userId ?? '', browser, loaded.handle);
     }
     return result;
   }
@@ -277,7 +297,7 @@ export class SessionRepository {
 
   async #logIn(
     session: Omit<NewUserSession, 'expiresAt' | 'limit'>,
-  ): Promise<Exclude<LogInResult, { outcome: 'rejected' }>> {
+  ): Promise<Exclude<LogInResult, { outcome: 'rejected' | 'untrusted' }>> {
     const { record, replaces, continues } = session;
     const isStepUp = continues === true && replaces?.login !== undefined;
     const limit = isStepUp ? undefined : this.settings.maxSessions; // A step-up opens no further session.
@@ -286,15 +306,18 @@ export class SessionRepository {
     if (result.outcome === 'rejected') {
       throw new TooManySessionsException();
     }
+    if (result.outcome === 'untrusted') {
+      throw new TrustEndedError();
+    }
     if (result.outcome === 'created') {
       this.reporter.revoked(record.login?.userId, result.evicted, 'limit');
     }
     return result;
   }
 
-  async #renew(loaded: SessionRecord, data: string, next: Renewing[2]): Promise<SaveResult> {
+  async #renew(loaded: SessionRecord, data: string, next: Renewing[2], epoch?: string): Promise<SaveResult> {
     const renew = (record: SessionRecord, replaces: SessionRecord) =>
-      this.#logIn({ record, replaces, continues: true });
+      this.#logIn({ record, replaces, continues: true, epoch });
     const { queues } = this;
     const result = await renewMerged({ loaded, data, next, renew, queues }).catch(this.#reportConflict);
     if (result.outcome === 'saved') {
@@ -332,4 +355,13 @@ export class SessionRepository {
     }
     throw error;
   };
+}
+
+/** The trust has ended by which a login was to be spared a method. Nothing was done. */
+class TrustEndedError extends Error {}
+
+function undefinedIfTrustEnded(error: unknown): undefined {
+  if (!(error instanceof TrustEndedError)) {
+    throw error;
+  }
 }

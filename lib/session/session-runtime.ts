@@ -1,5 +1,6 @@
 import type { HttpException, Logger } from '@nestjs/common';
 import type { Store } from 'express-session';
+import type { DeviceCookies } from '../http/device-cookies.js';
 import type { CookieRuntime } from '../http/response-cookie.js';
 import type { SessionRequest, SessionResponse } from '../http/session-request.js';
 import type { LoginRecord } from '../model/login-record.js';
@@ -47,10 +48,11 @@ export interface SessionRuntime extends CookieRuntime {
   /** The store for third-party code, at `req.sessionStore`. */
   readonly expressStore: Store;
   readonly rotationKeys: RotationKeys;
+  readonly devices: DeviceCookies;
   readonly users: UserRestorer;
   readonly logger: Logger;
   readonly crossSite: CrossSiteChecks;
-  readonly options: Pick<ResolvedSessionAuthOptions, 'onStoreError'>;
+  readonly options: Pick<ResolvedSessionAuthOptions, 'onStoreError' | 'knownDevices'>;
   /** Gives a request `logIn`, `logOut` and Passport's other methods, and both what the platform takes. */
   readonly equip: (request: SessionRequest, response: SessionResponse) => void;
   /** Has the application respond to an error that comes after `next` was called. */

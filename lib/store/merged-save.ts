@@ -90,7 +90,7 @@ interface Renewal {
   readonly renew: (
     record: SessionRecord,
     replaces: SessionRecord,
-  ) => Promise<Exclude<LogInResult, { outcome: 'rejected' }>>;
+  ) => Promise<Exclude<LogInResult, { outcome: 'rejected' | 'untrusted' }>>;
   readonly queues: SerialQueues;
 }
 

@@ -62,15 +62,18 @@ export interface NewUserSession {
   readonly replaces?: SessionRecord | undefined;
   /** The new session takes over the data of the replaced one, which must be in the same version still. */
   readonly continues?: boolean | undefined;
+  /** The trust epoch that the user must have still: the login was spared a method for it. */
+  readonly epoch?: string | undefined;
 }
 
 /**
  * The result of a login: `created` tells which sessions were ended for the limit, and whether the replaced one was
- * there.
+ * there. `untrusted`: the user has another trust epoch by now, or none.
  */
 export type LogInResult =
   | { readonly outcome: 'created'; readonly evicted: readonly string[]; readonly replaced: boolean }
   | { readonly outcome: 'rejected' }
+  | { readonly outcome: 'untrusted' }
   | StaleResult
   | EndedResult;
 
@@ -84,6 +87,9 @@ export interface AtomicSessionStore {
 
   /** The sessions by user. Left out by stores that cannot keep an index. */
   readonly index?: SessionIndex;
+
+  /** The users' trust in their browsers. Left out likewise. */
+  readonly trust?: TrustEpochs;
 
   /**
    * The session of this handle, or what remains of it after it was ended. `undefined` when the handle is unknown, the
@@ -129,9 +135,28 @@ export interface SessionIndex {
   /** All live sessions in pages, those that end first before the others. Their data is left out. */
   pages(userId: string): AsyncIterable<readonly SessionRecord[]>;
 
-  /** Ends a user's sessions but one, in steps of bounded length. Yields the handles that each step ended. */
+  /**
+   * Ends a user's sessions but one, in steps of bounded length, and in the first one the user's trust epoch. Yields the
+   * handles that each step ended.
+   */
   endAll(userId: string, reason: EndReason, except?: string): AsyncIterable<readonly string[]>;
 
-  /** Ends every session of every user, likewise. */
+  /** Ends every session and every trust epoch of every user, likewise. */
   endEveryone(reason: EndReason): AsyncIterable<readonly string[]>;
+}
+
+/**
+ * A user's trust epoch: a random text that the markers of trusted browsers name. {@link SessionIndex.endAll} ends it, and
+ * with it the trust in all of these browsers. Where a store has lost it, that holds as well.
+ */
+export interface TrustEpochs {
+  /** The user's epoch; `undefined` where no browser is trusted. */
+  find(userId: string, budget?: TimeBudget): Promise<string | undefined>;
+
+  /**
+   * The user's epoch, which lives for that long from now on, or for longer. A user who has none gets `fresh`.
+   *
+   * @param lifetime in milliseconds
+   */
+  grant(userId: string, fresh: string, lifetime: number, budget?: TimeBudget): Promise<string>;
 }

@@ -31,6 +31,7 @@ const KNOWN_OPTIONS: Record<keyof SessionAuthOptions, true> = {
   onStoreError: true,
   redisTimeout: true,
   warnAtBytes: true,
+  knownDevices: true,
   device: true,
   serializers: true,
   exclude: true,
@@ -71,6 +72,7 @@ export function resolveOptions(
     onStoreError: oneOf('onStoreError', options.onStoreError ?? 'fail', ['fail', 'anonymous']),
     redisTimeout: timerDuration('redisTimeout', options.redisTimeout ?? 500, 'what a request may wait, such as "2s"'),
     warnAtBytes: resolveWarnAtBytes(options.warnAtBytes ?? 65_536),
+    knownDevices: resolveKnownDevices(options.knownDevices ?? false),
     device: resolveDevice(options.device),
     serializers: resolveSerializers(options.serializers),
     exclude: resolveExclude(options.exclude ?? []),
@@ -162,6 +164,16 @@ function resolveWarnAtBytes(bytes: number): number {
     'Give a number of bytes, or Infinity for no warning.',
   );
   return bytes;
+}
+
+function resolveKnownDevices(knownDevices: boolean): boolean {
+  demand(
+    typeof knownDevices === 'boolean',
+    'knownDevices',
+    `${JSON.stringify(knownDevices)} is not known`,
+    'Choose true or false.',
+  );
+  return knownDevices;
 }
 
 function resolveDevice(device: SessionAuthOptions['device']): ResolvedSessionAuthOptions['device'] {

@@ -37,7 +37,7 @@ describePlatforms(() => {
       await application.app.get(SessionRegistry).revoke('1', handle, { by: 'admin' });
 
       expect(audited(log)).toEqual([
-        ['log', { event: 'logged-in', at, userId: '1', handle }],
+        ['log', { event: 'logged-in', at, userId: '1', handle, device: { ip: '127.0.0.1' } }],
         ['warn', { event: 'login-failed', at, strategy: 'local', reason: expect.any(String) }],
         ['log', { event: 'revoked', at, userId: '1', handle, reason: 'admin' }],
       ]);

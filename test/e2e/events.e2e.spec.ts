@@ -28,6 +28,8 @@ class FleetingSerializer extends UserSerializer<User, User> {
 
 type Type = SessionEvent['type'];
 /** Of these, the session is in the store when they are reported; of the others it is not. */
+/** What is known of a test's browser, which sends no user agent. */
+const DEVICE = { ip: '127.0.0.1' };
 const ALIVE: Type[] = ['logged-in', 'reauthenticated', 'rotated', 'large-session', 'touch-failed'];
 
 describePlatforms(() => {
@@ -95,7 +97,7 @@ describePlatforms(() => {
 
       await expectReported(
         { type: 'logged-out', userId: '1', handle },
-        { type: 'logged-in', userId: '1', handle: idOf(browser).handle, method: 'totp' },
+        { type: 'logged-in', userId: '1', handle: idOf(browser).handle, method: 'totp', device: DEVICE },
       );
     });
 
@@ -105,7 +107,7 @@ describePlatforms(() => {
 
       await expectReported(
         { type: 'logged-out', userId: '1', handle },
-        { type: 'logged-in', userId: '2', handle: idOf(browser).handle },
+        { type: 'logged-in', userId: '2', handle: idOf(browser).handle, device: DEVICE },
       );
     });
 
@@ -158,9 +160,9 @@ describePlatforms(() => {
       note(...others);
 
       await expectReported(
-        { type: 'logged-in', userId: '1', handle: idOf(others[0]).handle },
+        { type: 'logged-in', userId: '1', handle: idOf(others[0]).handle, device: DEVICE },
         { type: 'revoked', userId: '1', handle, reason: 'limit' },
-        { type: 'logged-in', userId: '1', handle: idOf(others[1]).handle },
+        { type: 'logged-in', userId: '1', handle: idOf(others[1]).handle, device: DEVICE },
       );
     });
 

@@ -669,6 +669,7 @@ describePlatforms(() => {
           userId: '1',
           handle: current.handle,
           method: 'webauthn',
+          device: { ip: '127.0.0.1' },
         },
       ]);
     });

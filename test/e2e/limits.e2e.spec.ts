@@ -73,11 +73,12 @@ describePlatforms(() => {
         const first = await application.loggedIn();
         const second = await application.loggedIn();
         const at = new Date(application.clock.now());
+        const device = { ip: '127.0.0.1' };
 
         expect(application.events).toEqual([
-          { type: 'logged-in', at, userId: '1', handle: idOf(first).handle },
+          { type: 'logged-in', at, userId: '1', handle: idOf(first).handle, device },
           { type: 'revoked', at, userId: '1', handle: idOf(first).handle, reason: 'limit' },
-          { type: 'logged-in', at, userId: '1', handle: idOf(second).handle },
+          { type: 'logged-in', at, userId: '1', handle: idOf(second).handle, device },
         ]);
       });
 

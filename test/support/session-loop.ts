@@ -9,6 +9,7 @@ import { resolveOptions } from '../../lib/validation/options.js';
 import { type Clock, systemClock } from '../../lib/model/clock.js';
 import { ForeignStoreAdapter } from '../../lib/store/foreign-store-adapter.js';
 import type { AtomicSessionStore } from '../../lib/store/session-store.js';
+import { DeviceCookies } from '../../lib/http/device-cookies.js';
 import { SessionCookies } from '../../lib/http/session-cookies.js';
 import { SessionReporter } from '../../lib/session/session-reporter.js';
 import { SessionRepository } from '../../lib/session/session-repository.js';
@@ -56,6 +57,7 @@ export function sessionLoop({ store, atomic, clock = systemClock, ...options }: 
       cookies: new SessionCookies(resolved.secrets, resolved.cookie),
       lifetime,
       rotationKeys: rotationKeys(resolved.secrets),
+      devices: new DeviceCookies(resolved.secrets, resolved.cookie),
       clock,
       users: { restore: () => Promise.resolve('user_gone'), isUserOf: () => false },
       logger: { error: log, warn: log, log } as unknown as Logger,

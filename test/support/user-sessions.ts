@@ -57,9 +57,9 @@ export class UserSessions {
 
   /** A login, whatever its result. */
   async tried(wish: Wish = {}): Promise<Made & { result: LogInResult }> {
-    const { limit, replaces, continues } = wish;
+    const { limit, replaces, continues, epoch } = wish;
     const made = this.made(wish);
-    const result = await this.store.logIn({ ...made, limit, replaces, continues });
+    const result = await this.store.logIn({ ...made, limit, replaces, continues, epoch });
     return { ...made, result };
   }
 

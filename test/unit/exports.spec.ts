@@ -61,6 +61,7 @@ describe('the public exports', () => {
      [
        "Carrier",
        "Clock",
+       "CompleteLoginOptions",
        "ConnectionEnd",
        "ConnectionOptions",
        "CookieOptions",

@@ -63,6 +63,7 @@ describe('the defaults', () => {
       onStoreError: 'fail',
       redisTimeout: 500,
       warnAtBytes: 65_536,
+      knownDevices: false,
       device: expect.any(Function),
       serializers: undefined,
       exclude: [],
