@@ -82,6 +82,7 @@ export function describePolicy(options: ResolvedSessionAuthOptions): SessionPoli
     },
     store,
     device: deviceKindOf(options.device),
+    knownDevices: options.knownDevices,
     auditEvents: { ...AUDIT_EVENTS },
     excludedRoutes: exclude.map(routeText),
     warnings: [...warnings],

@@ -92,6 +92,8 @@ export interface SessionPolicyDescription {
   };
   /** What is remembered of the device at a login: its address and user agent, something else, or nothing. */
   readonly device: 'address-and-user-agent' | 'custom' | 'none';
+  /** Each login marks its browser by a cookie, and the event `logged-in` tells whether that is a new one. */
+  readonly knownDevices: boolean;
   /** What `SessionEvents` reports. */
   readonly auditEvents: Readonly<Record<SessionEvent['type'], string>>;
   /** Routes without a session. */

@@ -91,7 +91,7 @@ function endLines({ endReasons, endsRememberedFor }: Policy): string[] {
   ];
 }
 
-function defenceLines({ defences, device }: Policy): string[] {
+function defenceLines({ defences, device, knownDevices }: Policy): string[] {
   const { crossSite, trustedOrigins, revocation, reuseDetection, connectionRecheck } = defences;
   const devices = {
     'address-and-user-agent': 'its address and user agent',
@@ -108,6 +108,7 @@ function defenceLines({ defences, device }: Policy): string[] {
     `A session ends when a copy of its cookie is used after the secret has changed: ${yesNo(reuseDetection)}.`,
     `Open connections are closed when their session ends; each is checked at least every ${connectionRecheck.text}.`,
     `Remembered of the device at a login: ${devices[device]}.`,
+    `Each login tells whether its browser is known, by a cookie of its own: ${yesNo(knownDevices)}.`,
   ];
 }
 

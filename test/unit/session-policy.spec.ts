@@ -77,6 +77,7 @@ const CHANGES: Record<keyof SessionAuthOptions, { of?: Given; to: Given[] }> = {
   onStoreError: { to: [{ onStoreError: 'anonymous' }] },
   redisTimeout: { to: [{ redisTimeout: '2s' }] },
   warnAtBytes: { to: [] },
+  knownDevices: { to: [{ knownDevices: true }] },
   device: { to: [{ device: false }, { device: () => ({ label: 'a device' }) }] },
   serializers: { to: [] },
   exclude: { to: [{ exclude: ['health'] }, { exclude: [{ path: 'health', method: RequestMethod.GET }] }] },
@@ -155,6 +156,7 @@ describe('the policy in print', () => {
      - A session ends when a copy of its cookie is used after the secret has changed: yes.
      - Open connections are closed when their session ends; each is checked at least every 30 seconds.
      - Remembered of the device at a login: its address and user agent.
+     - Each login tells whether its browser is known, by a cookie of its own: no.
 
      ## Where sessions are stored
 
