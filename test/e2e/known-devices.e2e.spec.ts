@@ -629,7 +629,7 @@ describePlatforms(() => {
         expect(await application.app.get(SessionRegistry).count('1')).toBe(0);
       });
 
-      it('a trust that is granted meanwhile ends, or is of a login that came after', async () => {
+      it('a trust that is granted meanwhile is none', async () => {
         const browser = application.browser();
         await password(browser);
         const { trust } = store();

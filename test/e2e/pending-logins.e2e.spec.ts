@@ -130,13 +130,16 @@ class PendingGateway {
 
 describe('a pending login in Redis', () => {
   const home = sessionsIn('redis');
-  type Stored = Record<'login' | 'missing', unknown>;
+  type Stored = Record<'login' | 'missing' | 'spared' | 'trustFor', unknown>;
 
   it.each<[string, (login: object) => Partial<Stored>]>([
     ['no list of proofs', (login) => ({ login: { ...login, earlier: 5 } })],
     ['a list of what are no proofs', (login) => ({ login: { ...login, earlier: [null] } })],
     ['a method that is no word', (login) => ({ login: { ...login, method: {} } })],
     ['nothing missing', () => ({ missing: [] })],
+    ['no list of what was spared', () => ({ spared: { methods: 'totp', epoch: '' } })],
+    ['what was spared by no epoch', () => ({ spared: { methods: ['totp'] } })],
+    ['a trust of no method', () => ({ trustFor: [[null, 1]] })],
   ])('is none where it is stored with %s', async (_, change) => {
     const application = await home.start({
       controllers: [PendingController],
