@@ -17,7 +17,7 @@ import type { SessionRuntime } from '../session/session-runtime.js';
 import { SESSION_STORE } from '../store/session-store.js';
 import { isFastify, keepOnFastify } from './fastify.js';
 import { failLateOnFastify } from './fastify-late-errors.js';
-import { versionSegments } from './version-segments.js';
+import { versionSegments } from '../http/version-segments.js';
 
 /** Token of {@link PassportRequestMethods}, which all requests of the application share. */
 export const PASSPORT_METHODS = Symbol.for('nestjs-session-auth:passport-methods');

@@ -117,6 +117,14 @@ class HooksController extends HookHandlers {}
 @Controller('inheriting')
 class InheritingController extends HooksController {}
 
+/** A pattern of before Nest 11, which Nest still takes. */
+@Controller('of-old')
+class OfOldController {
+  @All('*')
+  @AllowCrossSite()
+  any() {}
+}
+
 @Controller({ path: ['versioned', 'as-well'], version: '2' })
 class VersionedController {
   @All(':id')
@@ -177,7 +185,9 @@ function mount(platform: Platform, app: INestApplication): void {
     app.use('/mounted', (_: Request, response: Response) => void response.status(200).end());
   } else {
     const fastify = (app as NestFastifyApplication).getHttpAdapter().getInstance();
-    fastify.all('/mounted', (_, reply) => reply.code(200).send());
+    for (const path of ['/mounted', '/mounted/*']) {
+      fastify.all(path, (_, reply) => reply.code(200).send());
+    }
   }
 }
 
@@ -191,7 +201,7 @@ describePlatforms((platform) => {
     application = await home.start({
       providers: [...providers, { provide: APP_GUARD, useClass: ObservingGuard }],
       ...others,
-      controllers: [KindsController, HooksController, InheritingController],
+      controllers: [KindsController, HooksController, InheritingController, OfOldController],
       options: { trustedOrigins: ['https://trusted.example'], exclude: ['excluded'], ...options },
       configure: (app) => {
         mount(platform, app);
@@ -350,6 +360,17 @@ describePlatforms((platform) => {
     expect(await statuses(open)).toEqual(platform === 'express' ? [200, 200, 200] : [200, 200, 404]);
     expect(await statuses(shut)).toEqual([403, 403, 403]);
     expect(await statuses(nobodys)).toEqual([403]);
+  });
+
+  it('are refused by what is mounted beside the controllers, though its path ends like that of a marked route', async () => {
+    await start();
+    const cookie = cookieOf(await application.loggedIn());
+    const statuses = async (paths: string[]) =>
+      await Promise.all(paths.map((path) => statusOf(path, CROSS_SITE, cookie)));
+
+    expect(await statuses(['/kinds/marked', '/of-old/7'])).toEqual([200, 200]);
+    expect(await statuses(['/mounted/kinds/marked', '/mounted/of-old/7', '/mounted/7'])).toEqual([403, 403, 403]);
+    expect(await statusOf('/mounted/kinds/marked', { origin: application.url }, cookie)).toBe(200);
   });
 
   it('are refused the opening of a WebSocket by a server of the application itself', async () => {
