@@ -26,7 +26,8 @@ export function routeMatcher(
     const { path, method } = typeof pattern === 'string' ? { path: pattern, method: RequestMethod.ALL } : pattern;
     const bare = `/${path.replace(/^\/+/, '')}`;
     return {
-      regexp: pathToRegexp(starts.map((start) => `${start}${bare}`)).regexp,
+      // `/api`, and not `/api/`: that matches with a slash behind it, too.
+      regexp: pathToRegexp(starts.map((start) => (bare === '/' && start !== '' ? start : `${start}${bare}`))).regexp,
       method: method === RequestMethod.ALL ? undefined : RequestMethod[method],
     };
   });

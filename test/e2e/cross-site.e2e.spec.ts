@@ -117,6 +117,13 @@ class HooksController extends HookHandlers {}
 @Controller('inheriting')
 class InheritingController extends HooksController {}
 
+@Controller()
+class RootController {
+  @All()
+  @AllowCrossSite()
+  root() {}
+}
+
 /** A pattern of before Nest 11, which Nest still takes. */
 @Controller('of-old')
 class OfOldController {
@@ -201,7 +208,7 @@ describePlatforms((platform) => {
     application = await home.start({
       providers: [...providers, { provide: APP_GUARD, useClass: ObservingGuard }],
       ...others,
-      controllers: [KindsController, HooksController, InheritingController, OfOldController],
+      controllers: [KindsController, HooksController, InheritingController, OfOldController, RootController],
       options: { trustedOrigins: ['https://trusted.example'], exclude: ['excluded'], ...options },
       configure: (app) => {
         mount(platform, app);
@@ -354,10 +361,10 @@ describePlatforms((platform) => {
     const statuses = async (paths: string[]) =>
       await Promise.all(paths.map((path) => statusOf(path, CROSS_SITE, cookieOf(browser))));
 
-    const open = ['/api/v1/kinds/marked', '/api/v2/inner/versioned/open/7', '/api/v2/inner/as-well/OPEN/7/'];
+    const open = ['/api/v1', '/api/v1/kinds/marked', '/api/v2/inner/versioned/open/7', '/api/v2/inner/as-well/OPEN/7/'];
     const shut = ['/api/v1/kinds/plain', '/api/v2/inner/versioned/7', '/api/v2/inner/as-well/7'];
     const nobodys = ['/api/v2/other/7'];
-    expect(await statuses(open)).toEqual(platform === 'express' ? [200, 200, 200] : [200, 200, 404]);
+    expect(await statuses(open)).toEqual(platform === 'express' ? [200, 200, 200, 200] : [200, 200, 200, 404]);
     expect(await statuses(shut)).toEqual([403, 403, 403]);
     expect(await statuses(nobodys)).toEqual([403]);
   });
