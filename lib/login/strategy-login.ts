@@ -90,6 +90,9 @@ export class StrategyLogin {
     const plain = strategyRequest(given, response);
     const request = withUser(plain, pendingUser);
     checkRequest(request, options);
+    if (opensSession(options)) {
+      session?.refuseLoginFromElsewhere(); // Before a strategy uses a code up. `CrossSiteGuard` sees no global guard.
+    }
     if (isStep && session !== undefined && (session.user ?? pendingUser) === undefined) {
       return session.denial;
     }

@@ -62,6 +62,14 @@ export class RequestSession extends SessionState {
     this.#isOpenToOtherSites = isOpen && this.#isOpenToOtherSites !== false;
   }
 
+  /** @throws CrossSiteRequestException where the request comes from another site, and that may log nobody in here */
+  refuseLoginFromElsewhere(): void {
+    const { crossSite } = this.runtime;
+    if (this.#isOpenToOtherSites !== true && crossSite.concerns(this.request)) {
+      throw crossSite.refuse(this.request, 'A login', this.handle);
+    }
+  }
+
   /** Those of these methods that this login need not prove, since the request's browser is trusted. */
   spared(login: NewLogin['login'], methods: readonly string[]): Promise<Spared | undefined> {
     return this.#deviceOf(login).spared(methods);
@@ -356,10 +364,7 @@ export class RequestSession extends SessionState {
     if (this.failure instanceof SessionStoreUnavailableException) {
       throw this.failure;
     }
-    const { crossSite } = this.runtime;
-    if (this.#isOpenToOtherSites !== true && crossSite.concerns(this.request)) {
-      throw crossSite.refuse(this.request, 'A login', this.handle);
-    }
+    this.refuseLoginFromElsewhere();
     // Otherwise the login would end other sessions of this browser or user, for one whose id no browser gets.
     this.cookie.checkSendable();
   }

@@ -37,11 +37,18 @@ import { LogRecorder } from '../support/log-recorder.js';
 import { describePlatforms, type Platform } from '../support/platforms.js';
 
 const GRACE = { id: '2', name: 'Grace' };
-/** Names Grace, whatever it is shown. */
-const providers = [SnapshotSerializer, LocalStrategy, strategy('grace', function () { this.success(GRACE); })]; // prettier-ignore
-
-/** Which of the application's own guards and handlers have run. */
+/** Which of the application's own guards, strategies and handlers have run. */
 let seen: string[] = [];
+
+const providers = [
+  SnapshotSerializer,
+  LocalStrategy,
+  /** Names Grace, whatever it is shown. */
+  strategy('grace', function () {
+    seen.push('strategy');
+    this.success(GRACE);
+  }),
+];
 
 @Injectable()
 class ObservingGuard implements CanActivate {
@@ -293,6 +300,15 @@ describePlatforms((platform) => {
     await send('/kinds/plain', CROSS_SITE, cookieOf(browser));
 
     expect((await browser.get('/current')).json()).toEqual(before);
+  });
+
+  it('are refused before a strategy runs, where a guard for all routes logs in', async () => {
+    await start({}, { providers: [...providers, { provide: APP_GUARD, useClass: LoginGuard('grace') }] });
+
+    expect(await statusOf('/kinds/plain', CROSS_SITE)).toBe(403);
+    expect(seen).toEqual([]);
+    expect(await statusOf('/kinds/plain', { origin: application.url })).toBe(200);
+    expect(seen).toEqual(['strategy', 'in plain']);
   });
 
   it('are let through by a mark of the method or of the very class, and by a LoginGuard that says so', async () => {
