@@ -2,7 +2,7 @@ import { Inject, Injectable, Logger } from '@nestjs/common';
 import { SessionEvents } from '../events/session-events.js';
 import { isSecure, type SessionRequest } from '../http/session-request.js';
 import { type Clock, SESSION_CLOCK } from '../model/clock.js';
-import { CrossSiteRequestException } from '../session-auth.errors.js';
+import { CrossSiteRequestException, SessionUnavailableException } from '../session-auth.errors.js';
 import { type ResolvedSessionAuthOptions, SESSION_AUTH_OPTIONS } from '../session-auth.options.js';
 import type { CrossSiteChecks } from '../session/session-runtime.js';
 import { isCrossSite, isSafe } from './cross-site.js';
@@ -54,6 +54,24 @@ export class CrossSiteRefusal implements CrossSiteChecks {
    */
   ofHandshake(request: SessionRequest, handle: string): CrossSiteRequestException | undefined {
     return this.#isFromElsewhere(request) ? this.refuse(request, 'The handshake of a connection', handle) : undefined;
+  }
+
+  /**
+   * Refuses a mutation whose request cannot be found, where the middleware has left the decision to the guard.
+   *
+   * @throws SessionUnavailableException that it may come from another site, and nobody can tell
+   */
+  refuseUnknown(field: string): void {
+    if (this.options.crossSite === 'refuse' && this.routes.hasOpenFields) {
+      if (!this.#logged.has(field)) {
+        this.#logged.add(field);
+        this.#logger.error(
+          `${field}: it cannot be told whether this mutation comes from another site (500, code session_unavailable). ` +
+            'Have the context of GraphQL lead to the request: at req, request or reply.',
+        );
+      }
+      throw new SessionUnavailableException();
+    }
   }
 
   /**

@@ -8,6 +8,9 @@ import { requestSessionOf } from '../session/request-session.js';
 import { SessionMiddleware } from '../session/session.middleware.js';
 import { CrossSiteRefusal } from './cross-site-refusal.js';
 
+/** GraphQL resolvers take (root, args, context, info). */
+const GRAPHQL_INFO = 3;
+
 /**
  * Refuses what the middleware has not: logins from other sites, and other sites' requests to what is not open to them
  * after all. It runs before all other guards.
@@ -27,8 +30,12 @@ export class CrossSiteGuard implements CanActivate {
 
   canActivate(context: ExecutionContext): boolean {
     const found = findRequest(context);
-    const request = found && nodeRequest(found);
-    if (request === undefined || !this.refusal.concerns(request)) {
+    if (found === undefined) {
+      this.#checkUnknown(context);
+      return true;
+    }
+    const request = nodeRequest(found);
+    if (!this.refusal.concerns(request)) {
       return true;
     }
     const session = requestSessionOf(request);
@@ -39,8 +46,27 @@ export class CrossSiteGuard implements CanActivate {
     session?.openToOtherSites(isOpen);
     const handle = this.middleware.signedHandle(request);
     if (!isOpen && (logsIn || handle !== undefined)) {
-      throw this.refusal.refuse(request, `${context.getClass().name}.${context.getHandler().name}`, handle);
+      throw this.refusal.refuse(request, nameOf(context), handle);
     }
     return true;
   }
+
+  /** A context of GraphQL that the application makes itself may not lead to the request. */
+  #checkUnknown(context: ExecutionContext): void {
+    if (isMutation(context) && !crossSiteMarks(context.getClass(), context.getHandler()).isOpen) {
+      this.refusal.refuseUnknown(nameOf(context));
+    }
+  }
+}
+
+function isMutation(context: ExecutionContext): boolean {
+  const isGraphQL = context.getType<'http' | 'graphql'>() === 'graphql';
+  const info = isGraphQL
+    ? context.getArgByIndex<{ operation?: { operation?: unknown } } | undefined>(GRAPHQL_INFO)
+    : {};
+  return info?.operation?.operation === 'mutation';
+}
+
+function nameOf(context: ExecutionContext): string {
+  return `${context.getClass().name}.${context.getHandler().name}`;
 }

@@ -37,6 +37,7 @@ const NONE: FoundRoute = { name: 'What the application has mounted besides its c
 @Injectable()
 export class NestRoutes {
   #routes: Route[] | undefined;
+  #hasOpenFields: boolean | undefined;
 
   constructor(
     @Inject(ModulesContainer) private readonly modules: ModulesContainer,
@@ -49,6 +50,13 @@ export class NestRoutes {
     const found = this.#routes.filter(({ matches }) => matches(request));
     const [longest = NONE] = found.sort((a, b) => b.path.length - a.path.length);
     return { ...longest, mayBeOpen: found.some(({ mayBeOpen }) => mayBeOpen) };
+  }
+
+  /** Whether any query or mutation is open to other sites. */
+  get hasOpenFields(): boolean {
+    return (this.#hasOpenFields ??= [...this.modules.values()].some(({ providers }) =>
+      [...providers.values()].some(({ metatype }) => typeof metatype === 'function' && hasOpenField(metatype as Type)),
+    ));
   }
 
   #ofControllers(): Route[] {
@@ -101,9 +109,7 @@ export class NestRoutes {
   /** The path does not tell which fields are asked for. It may be open where any field is. */
   #ofGraphQL(): Route[] {
     const modules = [...this.modules.values()];
-    const mayBeOpen = modules.some(({ providers }) =>
-      [...providers.values()].some(({ metatype }) => typeof metatype === 'function' && hasOpenField(metatype as Type)),
-    );
+    const mayBeOpen = this.hasOpenFields;
     const options = modules.flatMap(({ providers }) => providers.get(GRAPHQL_OPTIONS) ?? []);
     return options.map(({ instance }) => {
       const { path = '/graphql' } = (instance ?? {}) as { path?: string };

@@ -12,8 +12,9 @@ import {
   UseGuards,
   VersioningType,
 } from '@nestjs/common';
+import { ApolloDriver, type ApolloDriverConfig } from '@nestjs/apollo';
 import { APP_GUARD, RouterModule } from '@nestjs/core';
-import { Context, Mutation, Query, Resolver } from '@nestjs/graphql';
+import { Context, GraphQLModule, Mutation, Query, Resolver } from '@nestjs/graphql';
 import type { NestFastifyApplication } from '@nestjs/platform-fastify';
 import type { Request, Response } from 'express';
 import {
@@ -546,6 +547,35 @@ describe.each(graphqlServers)('over $name, requests from other sites', ({ platfo
     expect((await send('mutation { marked service }', CROSS_SITE)).codes).toEqual(refused);
     expect((await send('mutation { service marked }', CROSS_SITE)).codes).toEqual(refused);
     expect((await send('mutation { service }', { origin: application.url })).codes).toEqual([]);
+  });
+});
+
+describe('where the context of GraphQL hides the request', () => {
+  const home = sessionsIn('memory');
+  const context = ({ req }: { req: Request }) => ({ req: { user: req.user } });
+  const logger = new LogRecorder();
+  /** The code of its error, or the status, of a mutation from another site that shows a session. */
+  const resultOf = async (query: string, resolver: Type, crossSite: 'refuse' | 'allow' = 'refuse') => {
+    const application = await home.start({
+      platform: 'express',
+      imports: [GraphQLModule.forRoot<ApolloDriverConfig>({ driver: ApolloDriver, autoSchemaFile: true, context })],
+      providers: [...providers, resolver],
+      options: { crossSite },
+      logger,
+    });
+    const headers = { ...headersOf(CROSS_SITE), cookie: cookieOf(await application.loggedIn()) };
+    const response = await application.browser().post('/graphql', { json: { query }, headers });
+    const { errors } = response.json<{ errors?: { extensions: { sessionAuth?: string } }[] }>();
+    return errors?.[0]?.extensions.sessionAuth ?? response.status;
+  };
+
+  it('a mutation that is not open is refused beside one that is, since nobody can tell where it comes from', async () => {
+    expect(await resultOf('mutation { plain }', FieldsResolver)).toBe('session_unavailable');
+    expect(logger.at('error').join()).toMatch(/FieldsResolver\.plain.*context of GraphQL/);
+    expect(await resultOf('mutation { marked }', FieldsResolver)).toBe(200);
+    expect(await resultOf('{ read }', FieldsResolver)).toBe(200);
+    expect(await resultOf('mutation { plain }', FieldsResolver, 'allow')).toBe(200);
+    expect(await resultOf('mutation { shut }', ShutResolver)).toBe('cross_site_request');
   });
 });
 
