@@ -16,7 +16,7 @@ describePlatforms(() => {
       providers: [AuditLogger],
       options: {
         redis: { url: line.url.replace('//', '//default:not-for-logs@') },
-        redisTimeout: '300ms',
+        redisTimeout: '2s',
         lifetime: { rotateEvery: '5m', rotationGrace: '1s' },
         warnAtBytes: 100,
       },
@@ -71,7 +71,7 @@ describePlatforms(() => {
 
   it('V16.5.3 whatever fails, nobody is let in by it, and nothing counts as done that was not', async () => {
     const line = await site.line();
-    const application = await site.start({ options: { redis: line.options, redisTimeout: '300ms' } });
+    const application = await site.start({ options: { redis: line.options, redisTimeout: '2s' } });
     const person = site.person(application);
     const browser = await site.loggedIn(person, application);
     const people = application.app.get(People);

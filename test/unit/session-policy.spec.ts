@@ -1,9 +1,10 @@
-import { RequestMethod } from '@nestjs/common';
+import { Module, RequestMethod } from '@nestjs/common';
+import { NestFactory } from '@nestjs/core';
 import session from 'express-session';
-import { type RedisCommands, type SessionAuthOptions, SessionPolicy } from '../../lib/index.js';
+import { type RedisCommands, SessionAuthModule, type SessionAuthOptions, SessionPolicy } from '../../lib/index.js';
 import { durationOf } from '../../lib/policy/duration-text.js';
 import { resolveOptions } from '../../lib/validation/options.js';
-import { SECRET } from '../support/application.js';
+import { SECRET, SnapshotSerializer } from '../support/application.js';
 
 type Given = Partial<SessionAuthOptions>;
 
@@ -241,6 +242,18 @@ describe('the policy in print', () => {
     expect(page).toContain('Name: ``` `s``id| ```');
     expect(page).toContain('Path: `` /a|`b ``');
     expect(page).toContain('`a # b`');
+  });
+
+  it('is printed by an application that serves nothing', async () => {
+    @Module({
+      imports: [SessionAuthModule.forRoot({ secret: SECRET, lifetime: 'aal3' })],
+      providers: [SnapshotSerializer],
+    })
+    class AppModule {}
+    const app = await NestFactory.createApplicationContext(AppModule, { logger: false });
+
+    expect(app.get(SessionPolicy).describe('markdown')).toBe(markdown({ lifetime: 'aal3' }));
+    await app.close();
   });
 
   it('cannot be changed from outside', () => {
