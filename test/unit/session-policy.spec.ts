@@ -188,6 +188,7 @@ describe('the policy in print', () => {
      - Logins with limits of their own: \`remember\`, \`req.session.cookie.maxAge\`.
      - Identity providers and single sign-on: how long their sessions live, what ends them, and when users have to prove anew who they are. The sessions of this application follow the rules above, and end neither with a session of a provider nor with a logout there unless the application ends them (OWASP ASVS 7.1.3).
      - Routes that ask for a fresh login (\`@RequireFreshLogin\`), or do not count as activity (\`@PassiveRoute\`).
+     - Browsers that are spared a factor (\`trustFor\`): which factor, and for how long.
      - Routes that are open to other sites (\`@AllowCrossSite\`, \`LoginGuard\` with \`crossSite: true\`), and their defence.
      - Where \`credentialsChanged()\` and \`userDisabled()\` are called, and whether the serializer has a \`credentialStamp()\`.
      "
