@@ -1,6 +1,6 @@
 import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
 import { once } from 'node:events';
-import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
+import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WebSocket } from 'ws';
@@ -15,6 +15,12 @@ interface Reply {
   id?: number;
   result?: Record<string, unknown>;
   error?: { message: string };
+}
+
+export interface ChromiumOptions {
+  flags?: string[];
+  /** Settings of the profile, as its file `Preferences` has them. */
+  preferences?: object;
 }
 
 /** A real Chromium without a screen, driven by its own DevTools protocol. */
@@ -36,10 +42,13 @@ export class Chromium {
     });
   }
 
-  static async start(): Promise<Chromium> {
+  static async start({ flags = [], preferences = {} }: ChromiumOptions = {}): Promise<Chromium> {
     const profile = mkdtempSync(join(tmpdir(), 'chromium-'));
-    const flags = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run'];
-    const child = spawn(CHROMIUM ?? '', [...flags, '--remote-debugging-port=0', `--user-data-dir=${profile}`], {
+    mkdirSync(join(profile, 'Default'));
+    writeFileSync(join(profile, 'Default', 'Preferences'), JSON.stringify(preferences));
+    const usual = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run'];
+    const own = ['--remote-debugging-port=0', `--user-data-dir=${profile}`];
+    const child = spawn(CHROMIUM ?? '', [...usual, ...own, ...flags], {
       stdio: ['ignore', 'ignore', 'pipe'],
       detached: true, // A group of its own: its helpers write to the profile until they end, too.
     });
@@ -52,13 +61,13 @@ export class Chromium {
   }
 
   /** A window with cookies of its own. */
-  async open(userAgent: string): Promise<ChromiumWindow> {
+  async open(userAgent?: string): Promise<ChromiumWindow> {
     const { browserContextId } = await this.send<{ browserContextId: string }>('Target.createBrowserContext');
     const target = { url: 'about:blank', browserContextId, width: 560, height: 860 };
     const { targetId } = await this.send<{ targetId: string }>('Target.createTarget', target);
     const attached = await this.send<{ sessionId: string }>('Target.attachToTarget', { targetId, flatten: true });
     const window = new ChromiumWindow(this, attached.sessionId, browserContextId);
-    await window.send('Emulation.setUserAgentOverride', { userAgent });
+    if (userAgent !== undefined) await window.send('Emulation.setUserAgentOverride', { userAgent });
     return window;
   }
 
