@@ -117,7 +117,8 @@ export class SessionRegistry {
   /**
    * Call it after the user's password or other credentials have changed. It ends the user's sessions (OWASP ASVS 7.4.3)
    * except the one to `keep`, usually the one that changed them, and returns how many it ended. Where the serializer
-   * has a `credentialStamp()`, the kept session takes the new stamp over.
+   * has a `credentialStamp()`, the kept session takes the new stamp over. A login that is pending is not found, so that
+   * whoever began it with the old password could complete it: `credentialStamp()` ends it.
    */
   async credentialsChanged(user: UserOrId, { keep }: { keep?: string } = {}): Promise<number> {
     const repository = this.repository.withTimeBudget();
