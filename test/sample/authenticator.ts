@@ -1,10 +1,8 @@
-import { createRequire } from 'node:module';
-import type jsqr from 'jsqr';
+import jsqr from 'jsqr';
 import { type TOTP, URI } from 'otpauth';
 import { PNG } from 'pngjs';
 import { eventually } from '../support/eventually.js';
 
-const readQrCode = createRequire(import.meta.url)('jsqr') as typeof jsqr;
 const PERIOD = 30_000;
 
 /** An authenticator app that has scanned a QR code. */
@@ -19,7 +17,7 @@ export class Authenticator {
   /** @param picture a data URL of a PNG */
   static scan(picture: string): Authenticator {
     const { data, width, height } = PNG.sync.read(Buffer.from(picture.split(',')[1] ?? '', 'base64'));
-    const link = readQrCode(new Uint8ClampedArray(data), width, height)?.data ?? 'none was found';
+    const link = jsqr.default(new Uint8ClampedArray(data), width, height)?.data ?? 'none was found';
     return new Authenticator(link, URI.parse(link) as TOTP);
   }
 
@@ -30,7 +28,9 @@ export class Authenticator {
   /** A code that was not shown before. Three in a row are good at once, since servers take the neighbours, too. */
   async code(): Promise<string> {
     if (this.#lastStep === 0) {
-      await eventually('a time step with some time left', () => PERIOD - (Date.now() % PERIOD) > 6_000);
+      await eventually('a time step with some time left', () => PERIOD - (Date.now() % PERIOD) > 6_000, {
+        timeout: 10_000,
+      });
     }
     this.#lastStep = Math.max(this.#lastStep + 1, Math.floor(Date.now() / PERIOD) - 1);
     return this.totp.generate({ timestamp: this.#lastStep * PERIOD });

@@ -12,8 +12,9 @@ describe('The two-factors sample', () => {
   let sample: SampleProcess;
 
   async function start(env: Record<string, string> = {}): Promise<void> {
-    sample = await SampleProcess.start('04-two-factors', env);
-    closers.push(() => sample.stop());
+    const started = await SampleProcess.start('04-two-factors', env);
+    closers.push(() => started.stop());
+    sample = started;
   }
   beforeEach(() => start());
   afterEach(async () => {
