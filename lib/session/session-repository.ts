@@ -46,7 +46,7 @@ export interface RepositorySettings {
 }
 
 /**
- * The store as requests use it. It dates each step by the lifetime, queues each failure into an event and a 503, and
+ * The store as requests use it. It dates each step by the lifetime, turns each failure into an event and a 503, and
  * reports each fact after it has become one.
  */
 export class SessionRepository {

@@ -181,7 +181,7 @@ const FAMILY: Member[] = [
     mismatch: 500,
   },
   // By `state: {}` the strategy keeps a state in the session; by itself, it makes one that it never looks at again.
-  { package: 'passport-apple', strategy: apple, bindings: ['state'], options: { state: {} } },
+  { package: 'passport-apple', strategy: apple, bindings: ['state'], options: { state: {}, crossSite: true } },
 ];
 
 const site = sites();

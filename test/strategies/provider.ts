@@ -163,7 +163,10 @@ export class Provider {
 /** Comes back as the provider sent the browser back. */
 export function comeBack(browser: Browser, { url, form }: Return): Promise<BrowserResponse> {
   const path = `${url.pathname}${url.search}`;
-  return form ? browser.post(path, { form }) : browser.get(path);
+  const headers = { 'sec-fetch-site': 'cross-site' };
+  return form
+    ? browser.post(path, { form, headers: { ...headers, origin: 'https://provider.example' } })
+    : browser.get(path, { headers });
 }
 
 function challengeOf(verifier: string | undefined): string | undefined {

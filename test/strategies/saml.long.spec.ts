@@ -17,7 +17,7 @@ interface PostedTo {
 }
 
 /** SAML itself does not tie a response to the browser that asked for it: a value that the session keeps does. */
-class SamlGuard extends LoginGuard('saml') {
+class SamlGuard extends LoginGuard('saml', { crossSite: true }) {
   protected override getAuthenticateOptions(context: ExecutionContext) {
     const { method, session } = context.switchToHttp().getRequest<PostedTo & { method: string }>();
     if (method !== 'GET') return {};
@@ -76,7 +76,8 @@ describePlatforms(() => {
       return headers.location ?? '';
     }
 
-    const post = (browser: Browser, form: Record<string, string>) => browser.post('/login/callback', { form });
+    const headers = { 'sec-fetch-site': 'cross-site', origin: 'https://provider.example' };
+    const post = (browser: Browser, form: Record<string, string>) => browser.post('/login/callback', { form, headers });
 
     async function loggedIn(): Promise<Browser> {
       const browser = application.browser();
