@@ -6,13 +6,14 @@ import { join } from 'node:path';
 const ROOT = join(import.meta.dirname, '..');
 
 /**
- * Builds the library and packs it as `npm publish` would, into a directory that goes with this process.
+ * Builds the library, unless `PREBUILT` says that this has been done, and packs it as `npm publish` would, into a
+ * directory that goes with this process.
  *
  * @returns {{ directory: string, tarball: string, files: string[] }} the paths inside the package are in `files`
  */
 export function pack() {
   const directory = temporaryDirectory();
-  run('npm', ['run', '--silent', 'build'], ROOT);
+  if (!process.env.PREBUILT) run('npm', ['run', '--silent', 'build'], ROOT);
   const report = run('npm', ['pack', '--ignore-scripts', '--json', '--pack-destination', directory], ROOT);
   const [packed] = /** @type {{ filename: string, files: { path: string }[] }[]} */ (JSON.parse(report));
   if (!packed) throw new Error(`npm pack reported no package: ${report}`);

@@ -19,7 +19,7 @@ import { SECRET, type TestApplication, type User } from '../support/application.
 import type { Browser } from '../support/browser.js';
 import { cookieOf, handlesIn, sessionsIn } from '../support/devices.js';
 import { LogRecorder } from '../support/log-recorder.js';
-import { describePlatforms } from '../support/platforms.js';
+import { describePlatforms, storesOn } from '../support/platforms.js';
 
 const CREDENTIALS = {
   ada: { username: 'ada', password: 'lovelace' },
@@ -84,8 +84,8 @@ class FactorsController {
   }
 }
 
-describePlatforms(() => {
-  describe.each(['memory', 'redis'])('known devices, with sessions in %s:', (where) => {
+describePlatforms((platform) => {
+  describe.each(storesOn(platform))('known devices, with sessions in %s:', (where) => {
     const home = sessionsIn(where);
     type Options = NonNullable<Parameters<typeof home.start>[0]>['options'];
 

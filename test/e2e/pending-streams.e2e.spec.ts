@@ -13,7 +13,7 @@ import type { TestApplication } from '../support/application.js';
 import type { Browser, OpenResponse } from '../support/browser.js';
 import { cookieOf, sessionsIn } from '../support/devices.js';
 import { eventually } from '../support/eventually.js';
-import { describePlatforms, takeOver } from '../support/platforms.js';
+import { describePlatforms, storesOn, takeOver } from '../support/platforms.js';
 import { MINUTE } from '../support/session-stores.js';
 
 const news = new Subject<string>();
@@ -68,8 +68,8 @@ const KINDS: [kind: string, path: string, end: 'whole' | 'broken'][] = [
   ['a response that is marked', '/steps/written', 'broken'],
 ];
 
-describePlatforms(() => {
-  describe.each(['memory', 'redis'])('with sessions in %s,', (where) => {
+describePlatforms((platform) => {
+  describe.each(storesOn(platform))('with sessions in %s,', (where) => {
     describe.each(KINDS)('%s that is opened while the login is pending', (_, path, end) => {
       const home = sessionsIn(where);
       const open: OpenResponse[] = [];

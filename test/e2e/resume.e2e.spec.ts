@@ -32,7 +32,7 @@ import { cookieOf, idOf, keyOf, sessionsIn } from '../support/devices.js';
 import { Gates } from '../support/gate.js';
 import { graphqlServers } from '../support/graphql-drivers.js';
 import { LogRecorder } from '../support/log-recorder.js';
-import { describePlatforms } from '../support/platforms.js';
+import { describePlatforms, storesOn } from '../support/platforms.js';
 import { recordOf } from '../support/rotating-browser.js';
 
 const CONFIRM = { proveAt: '/confirm' };
@@ -176,7 +176,7 @@ const NAVIGATION = { 'sec-fetch-mode': 'navigate', 'sec-fetch-site': 'same-origi
 const STALE = 'fresh_login_required';
 
 describePlatforms((platform) => {
-  describe.each(['memory', 'redis'])('a page that is interrupted by a step-up, with sessions in %s', (where) => {
+  describe.each(storesOn(platform))('a page that is interrupted by a step-up, with sessions in %s', (where) => {
     const home = sessionsIn(where);
     let application: TestApplication;
     let browser: Browser;

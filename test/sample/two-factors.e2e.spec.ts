@@ -16,7 +16,6 @@ describe('The two-factors sample', () => {
     closers.push(() => started.stop());
     sample = started;
   }
-  beforeEach(() => start());
   afterEach(async () => {
     for (const close of closers.splice(0).reverse()) await close();
   });
@@ -48,6 +47,7 @@ describe('The two-factors sample', () => {
   }
 
   it('is entered with the password alone until the QR code was scanned, and with a code from then on', async () => {
+    await start();
     const [first, other] = [await withPassword(), await withPassword()];
     const app = await enrolled(first);
 
@@ -65,6 +65,7 @@ describe('The two-factors sample', () => {
   });
 
   it('takes no code twice, nor an earlier one', async () => {
+    await start();
     const browser = await withPassword();
     const app = await enrolled(browser);
     const [earlier, code] = [await app.code(), await app.code()];
@@ -80,6 +81,7 @@ describe('The two-factors sample', () => {
   });
 
   it('does not ask again on a device that is trusted, but for a payout account', async () => {
+    await start();
     const browser = await withPassword();
     const app = await enrolled(browser);
     await submit(browser, '/logout');
@@ -103,6 +105,7 @@ describe('The two-factors sample', () => {
   });
 
   it('goes on with the form that was interrupted, and shows what it is about', async () => {
+    await start();
     const browser = await withPassword();
     const app = await enrolled(browser);
     await submit(browser, '/logout');
@@ -136,6 +139,7 @@ describe('The two-factors sample', () => {
   });
 
   it('lets nobody change the payout account without a second factor', async () => {
+    await start();
     const browser = await withPassword();
 
     expect((await see(browser, '/')).text).toContain('turn on two factors first');
@@ -146,6 +150,7 @@ describe('The two-factors sample', () => {
   });
 
   it('lets nobody guess: not a code, however many logins it takes, nor a password', async () => {
+    await start();
     const browser = await withPassword();
     const app = await enrolled(browser);
     for (let attempt = 0; attempt < 5; attempt++) {
@@ -161,6 +166,7 @@ describe('The two-factors sample', () => {
   });
 
   it('runs no script, and writes no secret into its log', async () => {
+    await start();
     const browser = await withPassword();
     const app = await enrolled(browser);
     const code = await app.code();

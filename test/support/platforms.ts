@@ -38,6 +38,11 @@ export function describePlatforms(tests: (platform: Platform) => void): void {
   });
 }
 
+/** The same, where both stores are tried: on Fastify, Redis stands for both. */
+export function storesOn(platform: Platform): ('memory' | 'redis')[] {
+  return platform === 'express' ? ['memory', 'redis'] : ['redis'];
+}
+
 /**
  * Where sessions are in the tests of this platform. What a cluster does has nothing to do with Fastify: there, memory and
  * one server stand for it.
