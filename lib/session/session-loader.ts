@@ -13,10 +13,11 @@ import type { RequestSession } from './request-session.js';
 import type { RestoredUser, SessionRuntime } from './session-runtime.js';
 
 /**
- * How long after a change of credentials `credentialsChanged({ keep })` may still name the session to keep, in
- * milliseconds.
+ * How long after a change of credentials `credentialsChanged({ keep })` may still name the session to keep, and how often
+ * that is looked for, in milliseconds. Where nobody calls it, a session with another stamp takes so long to end, once.
  */
-const KEEP_WITHIN = 100;
+const KEEP_WITHIN = 300;
+const LOOK_EVERY = 100;
 
 const USER_MISMATCH =
   'A session ended because its user was not the one who had logged in. Either its payload was changed by the ' +
@@ -131,7 +132,7 @@ export class SessionLoader {
   /**
    * Whether the user's credential stamp is still that of the login. A session from before the serializer had stamps has
    * none, and ends. `credentialsChanged({ keep })` may be about to spare this session, so another stamp is compared
-   * twice.
+   * again.
    */
   private async hasValidCredentials(
     session: RequestSession,
@@ -142,10 +143,13 @@ export class SessionLoader {
     const matches = (stamp: string | null | undefined): boolean =>
       present === undefined || stamp === null || (stamp !== undefined && sameHash(stamp, present));
     let stamp = former;
-    if (!matches(stamp)) {
-      await setTimeout(KEEP_WITHIN);
+    for (let waited = 0; !matches(stamp) && waited < KEEP_WITHIN; waited += LOOK_EVERY) {
+      await setTimeout(LOOK_EVERY);
       const found = await session.repository.find(handle);
-      stamp = isLive(found) ? (found.record.login ?? found.record.pending?.login)?.stamp : undefined;
+      if (!isLive(found)) {
+        return false;
+      }
+      stamp = (found.record.login ?? found.record.pending?.login)?.stamp;
     }
     if (stamp === null && present !== undefined) {
       await session.amend(({ login: current }) =>
