@@ -22,6 +22,8 @@ type SparedUntil = readonly [method: string, until: number];
 /** A user as a marker knows them. */
 export interface MarkedUser {
   readonly userId: string;
+  /** The kind of user: an id without one may read like an id with one. */
+  readonly kind?: string | undefined;
   /** Hash of the user's credential stamp, where the serializer has one. Trust ends with it. */
   readonly stamp?: string | null | undefined;
 }
@@ -83,9 +85,9 @@ export function openMarker(text: string, user: MarkedUser, keys: MarkerKeys, now
   return now < at + MARKER_LIVES_FOR ? { at, trust } : undefined;
 }
 
-/** The user's id has any characters, and a payload has no zero byte. */
-function macOf(payload: string, { userId }: MarkedUser, key: Buffer): string {
-  return createHmac('sha256', key).update(`marker\0${payload}\0${userId}`).digest('base64url');
+/** The user's id has any characters; a payload and a kind have no zero byte. */
+function macOf(payload: string, { userId, kind = '' }: MarkedUser, key: Buffer): string {
+  return createHmac('sha256', key).update(`marker\0${payload}\0${kind}\0${userId}`).digest('base64url');
 }
 
 /** By a key of the application's: nobody can guess the stamp from what the browser keeps. */

@@ -1,6 +1,7 @@
 import { parseData } from '../model/session-data.js';
 import { newUserSessionId, type SessionId } from '../model/session-id.js';
-import type { LoginRecord, PendingLogin, Spared } from '../model/login-record.js';
+import type { MarkedUser } from '../model/device-marker.js';
+import type { PendingLogin, Spared } from '../model/login-record.js';
 import { proved, recordOfCompletedLogin, recordOfPendingLogin, withoutTrust } from '../model/pending-login.js';
 import {
   type NewLogin,
@@ -162,9 +163,9 @@ export class LoginSession extends SessionState {
       if (login === undefined) {
         throw new UnauthenticatedException();
       }
-      const { userId } = login;
+      const { userId, kind } = login;
       const isMarked = proof.method !== undefined && trustFor !== undefined;
-      const device = this.#deviceOf({ userId, stamp: proof.stamp });
+      const device = this.#deviceOf({ userId, kind, stamp: proof.stamp });
       const marker = isMarked ? await device.mark([[proof.method, trustFor]]) : undefined;
       const id = newUserSessionId(userId);
       await this.#goOn(id, user, marker, ({ record, data }) =>
@@ -203,7 +204,7 @@ export class LoginSession extends SessionState {
     return result !== undefined;
   }
 
-  #deviceOf(login: Pick<LoginRecord, 'userId' | 'stamp'>): LoginDevice {
+  #deviceOf(login: MarkedUser): LoginDevice {
     return new LoginDevice(this.request, this.runtime, this.repository, login);
   }
 

@@ -38,6 +38,11 @@ class TotpStrategy extends PassportStrategy(CustomStrategy, 'totp') {
   }
 }
 
+@Injectable()
+class KindSerializer extends PlainSerializer {
+  override readonly kind = 'account';
+}
+
 @Controller('factors')
 class FactorsController {
   constructor(private readonly auth: SessionAuthService) {}
@@ -667,6 +672,15 @@ describePlatforms((platform) => {
 
         expect(await asked(browser)).toBe('logged in');
       });
+    });
+
+    it('a user of a kind is spared as one without, whichever way the browser was trusted', async () => {
+      await begun({}, KindSerializer);
+      const stepped = application.browser();
+      await stepped.post('/login', { json: CREDENTIALS.ada });
+      await complete(stepped, 'totp', '30d');
+
+      for (const browser of [await trusted(), stepped]) expect(await asked(browser)).toBe('logged in');
     });
 
     it('a store of express-session keeps no trust, and says so; devices are known all the same', async () => {

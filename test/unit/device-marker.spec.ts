@@ -3,6 +3,7 @@ import {
   joinMarkers,
   LONGEST_LIST,
   MARKER_LIVES_FOR,
+  type MarkedUser,
   markerKeys,
   MOST_MARKERS,
   openMarker,
@@ -19,10 +20,8 @@ const ADA = { userId: '1', stamp: 'hash' };
 const TRUST = { epoch: 'an epoch', methods: [['totp', NOW + DAY]] as const };
 const TRUSTED: DeviceMarker = { at: NOW, trust: TRUST };
 
-const sealed = (marker = TRUSTED, user: { userId: string; stamp?: string } = ADA, keys = KEYS) =>
-  sealMarker(marker, user, keys);
-const opened = (text: string, user: { userId: string; stamp?: string } = ADA, now = NOW, keys = KEYS) =>
-  openMarker(text, user, keys, now);
+const sealed = (marker = TRUSTED, user: MarkedUser = ADA, keys = KEYS) => sealMarker(marker, user, keys);
+const opened = (text: string, user: MarkedUser = ADA, now = NOW, keys = KEYS) => openMarker(text, user, keys, now);
 
 describe('a marker', () => {
   it('is read as it was written, with trust and without', () => {
@@ -55,6 +54,13 @@ describe('a marker', () => {
     expect(opened(sealed(TRUSTED, { userId: '11' }), { userId: '1' })).toBeUndefined();
     expect(opened(sealed(TRUSTED, { userId: '1' }), { userId: '11' })).toBeUndefined();
     expect(opened(sealed(TRUSTED, { userId: '1\0' }), { userId: '1' })).toBeUndefined();
+  });
+
+  it('is none of a user of another kind, though an id without a kind reads like one with', () => {
+    const [plain, admin] = [{ userId: 'admin:1' }, { userId: 'admin:1', kind: 'admin' }];
+    expect(opened(sealed(TRUSTED, plain), admin)).toBeUndefined();
+    expect(opened(sealed(TRUSTED, admin), plain)).toBeUndefined();
+    expect(opened(sealed(TRUSTED, admin), admin)).toEqual(TRUSTED);
   });
 
   it('is made by the first secret, and verified by all', () => {
