@@ -1,6 +1,7 @@
 import { inspect } from 'node:util';
 import { applyDecorators, type ExecutionContext, Inject, Injectable, SetMetadata, UseGuards } from '@nestjs/common';
 import { Reflector } from '@nestjs/core';
+import { isFor } from '../http/page-request.js';
 import { seeOther } from '../http/redirect.js';
 import { pathOfThisSite } from '../http/site-path.js';
 import { type Clock, SESSION_CLOCK } from '../model/clock.js';
@@ -51,13 +52,14 @@ export interface RequireFreshLoginOptions {
   /**
    * For page applications: the path on this site where users prove again who they are, as in `'/confirm'` (a global
    * prefix included). A browser that loads a page, by a link or by an URL-encoded form, is redirected there (303), and
-   * what it wanted is kept for `SessionAuthService.takeKeptRequest()`. All others get the 401. Default: 401 for all.
+   * what it wanted is kept for `SessionAuthService.takeKeptRequest()`. All others get the 401, and so does that page
+   * itself where it is marked, too: leave it unmarked. Default: 401 for all.
    */
   proveAt?: string;
   /**
-   * With `proveAt`, the fields of a form that may be kept, five minutes and in the session store, so that users need not
-   * fill it in again (WCAG 2.2.5). Never name secrets, such as a new password. `a` is also `a[]` and `a[b]`. Default:
-   * none.
+   * With `proveAt`, the fields of a form that may be kept, in the session, so that users need not fill it in again within
+   * five minutes (WCAG 2.2.5). After that they leave the store with the session's next write, or with its end. Never name
+   * secrets, such as a new password. `a` is also `a[]` and `a[b]`. Default: none.
    */
   keepFields?: string[];
 }
@@ -135,7 +137,9 @@ export class FreshLoginGuard extends SessionGuard {
     if (requirement === undefined || (session !== undefined && (await this.passes(session, requirement, context)))) {
       return isLoggedIn;
     }
-    await (session && this.sendToProof(session, requirement, context));
+    if (session?.user !== undefined) {
+      await this.sendToProof(session, requirement, context);
+    }
     return letsThrough(await this.handleDenied(new FreshLoginRequiredException(challengeOf(requirement)), context));
   }
 
@@ -146,8 +150,11 @@ export class FreshLoginGuard extends SessionGuard {
     context: ExecutionContext,
   ): Promise<void> {
     const { proveAt, keepFields = [] } = requirement;
-    const isHttp = context.getType<string>() === 'http';
-    if (proveAt !== undefined && isHttp && (await keepRequest(requestOf(context), session, keepFields))) {
+    if (proveAt === undefined || context.getType<string>() !== 'http') {
+      return;
+    }
+    const request = requestOf(context);
+    if (!isFor(proveAt, request) && (await keepRequest(request, session, keepFields))) {
       seeOther(responseOf(context), proveAt);
       await new Promise(() => undefined);
     }

@@ -1,9 +1,9 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { type FormField, type KeptRequest } from '../model/kept-request.js';
-import { requestTarget, type SessionRequest } from './session-request.js';
+import { pathOf, requestTarget, type SessionRequest } from './session-request.js';
 import { pathOfThisSite } from './site-path.js';
 
-/** The most of a form that is kept, in bytes as browsers send it. */
+/** The most of a form that is kept, in bytes as browsers send it; and of a path. */
 const MOST_BYTES = 16 * 1024;
 
 /** Safe methods of a navigation: a redirect can follow them. */
@@ -11,21 +11,35 @@ const SAFE_METHODS: readonly (string | undefined)[] = ['GET', 'HEAD'];
 
 /**
  * Whether the request is one of a page: a browser's navigation, by a link or by a form of this site. Not those of scripts
- * and API clients, and no upload of files.
+ * and API clients, no upload of files, and no page that a browser loads in case its user goes there.
  */
 export function isPageRequest({ method, headers }: SessionRequest): boolean {
-  const { 'sec-fetch-mode': mode } = headers;
+  const { 'sec-fetch-mode': mode, 'sec-purpose': purpose } = headers;
   const isNavigation = mode === undefined ? prefersHtml(headers.accept) : mode === 'navigate';
-  return isNavigation && (SAFE_METHODS.includes(method) || (method === 'POST' && isForm(headers) && isOwn(headers)));
+  return (
+    isNavigation &&
+    purpose === undefined &&
+    (SAFE_METHODS.includes(method) || (method === 'POST' && isForm(headers) && isOwn(headers)))
+  );
+}
+
+/** Whether a request asks for this very page, however it is written. To send it there would send it in a circle. */
+export function isFor(page: string, request: SessionRequest): boolean {
+  const plain = (path: string): string =>
+    path
+      .replace(/[?#].*$/s, '')
+      .replace(/\/$/, '')
+      .toLowerCase();
+  return plain(page) === plain(pathOf(request));
 }
 
 /**
  * What is kept of a request of a page: the path and, of a form, its fields of these names. `undefined` where it has led
- * to no path of this site.
+ * to no path of this site, or to one of more than 16 kB.
  */
 export function keptRequest(request: SessionRequest, names: readonly string[]): KeptRequest | undefined {
   const path = pathOfThisSite(requestTarget(request));
-  if (path === undefined) {
+  if (path === undefined || path.length > MOST_BYTES) {
     return undefined;
   }
   if (request.method !== 'POST') {
@@ -62,7 +76,8 @@ function isForm(headers: IncomingHttpHeaders): boolean {
  * Whether a form was one of this site's pages, as far as the browser tells. What another site wants to be sent must not
  * be shown as if the user had written it, also where the option `crossSite` lets such requests in.
  */
-function isOwn({ 'sec-fetch-site': site, origin, host }: IncomingHttpHeaders): boolean {
+function isOwn(headers: IncomingHttpHeaders): boolean {
+  const { 'sec-fetch-site': site, origin, host = headers[':authority'] } = headers; // HTTP/2 has no Host.
   if (site !== undefined) {
     return site === 'same-origin' || site === 'none';
   }

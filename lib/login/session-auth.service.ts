@@ -179,8 +179,9 @@ export class SessionAuthService {
    * where they prove again who they are. `@RequireFreshLogin()` with `proveAt` does both by itself. It replaces what was
    * kept before.
    *
-   * @param fields the fields of a form that may be kept, five minutes and in the session store. Never name secrets, such
-   * as a new password. `a` is also `a[]` and `a[b]`. Of a form of more than 16 kB only the path is kept
+   * @param fields the fields of a form that may be kept, in the session, for five minutes: after that they leave the store
+   * with its next write, or with its end. Never name secrets, such as a new password. `a` is also `a[]` and `a[b]`. Of a
+   * form of more than 16 kB only the path is kept
    * @returns false where it is not a request of a page: a browser's navigation, by a link or by an URL-encoded form of
    * this site. Nothing is kept then, and a redirect would not help
    * @throws UnauthenticatedException (401) when the caller is not logged in

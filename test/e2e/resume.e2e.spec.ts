@@ -20,6 +20,7 @@ import {
 import { Query, Resolver } from '@nestjs/graphql';
 import {
   FreshLoginRequiredException,
+  PendingLogin,
   RequireFreshLogin,
   SessionAuthService,
   SessionGuard,
@@ -100,6 +101,27 @@ class VaultController {
   }
 }
 
+/** Where whoever marked the class forgot that it has the page of the proof, too. */
+@Controller('circle')
+@RequireFreshLogin('5m', { proveAt: '/circle/confirm' })
+class CircleController {
+  @Get()
+  open() {
+    return {};
+  }
+
+  @Get('confirm')
+  confirm() {
+    return {};
+  }
+
+  @Get('step')
+  @PendingLogin()
+  step() {
+    return {};
+  }
+}
+
 @Controller('confirm')
 @UseGuards(SessionGuard)
 class ConfirmController {
@@ -169,7 +191,14 @@ class PayoutResolver {
   }
 }
 
-const CONTROLLERS = [PayoutController, VaultController, ConfirmController, OwnController, AnyPathController];
+const CONTROLLERS = [
+  PayoutController,
+  VaultController,
+  CircleController,
+  ConfirmController,
+  OwnController,
+  AnyPathController,
+];
 const HTML = 'text/html,application/xhtml+xml,application/xml;q=0.9,*/*;q=0.8';
 const FORM = 'application/x-www-form-urlencoded';
 const NAVIGATION = { 'sec-fetch-mode': 'navigate', 'sec-fetch-site': 'same-origin', accept: HTML };
@@ -408,6 +437,25 @@ describePlatforms((platform) => {
       expect((await nobody.post('/own/nobody', { headers: NAVIGATION })).json()).toMatchObject({
         code: 'unauthenticated',
       });
+    });
+
+    it('is for whose login is complete: while it is pending, nothing is kept and nobody is sent anywhere', async () => {
+      const pending = application.browser();
+      await pending.post('/proof/none', { json: { user: { id: '1', name: 'Ada' }, pending: ['totp'] } });
+      const response = await see('/circle/step', pending);
+
+      expect(led(response)).toEqual([401, undefined]);
+      expect(response.json()).toMatchObject({ code: STALE });
+      expect((await recordOf(application, idOf(pending)))!.kept).toBeUndefined();
+    });
+
+    it('is none where it is the page of the proof that asks for one: no browser is sent in a circle', async () => {
+      expect(led(await see('/circle'))).toEqual([303, '/circle/confirm']);
+      for (const path of ['/circle/confirm', '/circle/confirm/', '/circle/confirm?again']) {
+        const response = await see(path);
+        expect([response.status, response.json<{ code: string }>().code]).toEqual([401, STALE]);
+      }
+      expect(await confirm()).toMatchObject({ path: '/circle' });
     });
 
     it('is lost with its session, whether that ends before the proof or before it is kept', async () => {

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import { isPageRequest, keptRequest } from '../../lib/http/page-request.js';
+import { isFor, isPageRequest, keptRequest } from '../../lib/http/page-request.js';
 import type { SessionRequest } from '../../lib/http/session-request.js';
 
 const FORM = { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8', host: 'app.example.com' };
@@ -21,6 +21,9 @@ describe('a form', () => {
     [false, { origin: 'https://app.example.com:8443' }],
     [false, { origin: 'null' }],
     [false, { origin: '' }],
+    [true, { host: undefined, ':authority': 'app.example.com', origin: 'https://app.example.com' }],
+    [false, { host: undefined, ':authority': 'app.example.com', origin: 'https://evil.test' }],
+    [false, { host: undefined, origin: 'https://app.example.com' }],
   ])('is a page of this site: %j, where its browser says %j', (expected, headers) => {
     expect(isPageRequest(form(headers))).toBe(expected);
   });
@@ -42,6 +45,32 @@ describe('a form', () => {
     const request = { ...form({}), url: '/x', body } as unknown as SessionRequest;
     expect(keptRequest(request, ['a'])).toEqual({ method: 'POST', path: '/x', fields });
   });
+});
+
+it.each(['prefetch', 'prefetch;prerender', 'prefetch;anonymous-client-ip'])(
+  'what a browser loads before its user asks for it is no page: %s',
+  (purpose) => {
+    const headers = { 'sec-fetch-mode': 'navigate', 'sec-purpose': purpose };
+    expect(isPageRequest({ method: 'GET', headers } as unknown as SessionRequest)).toBe(false);
+  },
+);
+
+it.each<[boolean, string]>([
+  [true, '/confirm'],
+  [true, '/confirm?x=1'],
+  [true, '/Confirm/'],
+  [true, 'http://app.example.com/confirm'],
+  [false, '/confirm/more'],
+  [false, '/'],
+  [false, '//confirm'],
+])('it is %s that a request is for the page /confirm?why=vault where it asks for %s', (expected, url) => {
+  expect(isFor('/confirm?why=vault', { url } as SessionRequest)).toBe(expected);
+});
+
+it('a path of more than 16 kB is not kept', () => {
+  const kept = (length: number) =>
+    keptRequest({ method: 'GET', headers: {}, url: '/'.padEnd(length, 'x') } as never, []);
+  expect([kept(16 * 1024)?.path.length, kept(16 * 1024 + 1)]).toEqual([16 * 1024, undefined]);
 });
 
 it.each(['//evil.test', '/\\evil.test', '/.//evil.test', 'https://evil.test//x.test', '?x=/', '/\\t/evil.test'])(
