@@ -58,7 +58,7 @@ export interface RequireFreshLoginOptions {
   proveAt?: string;
   /**
    * With `proveAt`, the fields of a form that may be kept, in the session, so that users need not fill it in again within
-   * five minutes (WCAG 2.2.5). After that they leave the store with the session's next write, or with its end. Never name
+   * five minutes (WCAG 2.2.5). After that they leave the store with the session's next use, or with its end. Never name
    * secrets, such as a new password. `a` is also `a[]` and `a[b]`. Default: none.
    */
   keepFields?: string[];

@@ -180,7 +180,7 @@ export class SessionAuthService {
    * kept before.
    *
    * @param fields the fields of a form that may be kept, in the session, for five minutes: after that they leave the store
-   * with its next write, or with its end. Never name secrets, such as a new password. `a` is also `a[]` and `a[b]`. Of a
+   * with its next use, or with its end. Never name secrets, such as a new password. `a` is also `a[]` and `a[b]`. Of a
    * form of more than 16 kB only the path is kept
    * @returns false where it is not a request of a page: a browser's navigation, by a link or by an URL-encoded form of
    * this site. Nothing is kept then, and a redirect would not help

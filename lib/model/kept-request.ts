@@ -37,12 +37,19 @@ export function isStillKept({ at }: StoredRequest, now: number): boolean {
   return now - at < KEPT_FOR;
 }
 
-/** The record without a request that was kept for too long. */
-export function withoutStaleRequest<R extends { readonly kept?: StoredRequest | undefined }>(
-  record: R,
-  now: number,
-): R {
-  return record.kept === undefined || isStillKept(record.kept, now) ? record : { ...record, kept: undefined };
+/** What may keep a request: a record. */
+interface Keeper {
+  readonly kept?: StoredRequest | undefined;
+}
+
+/** Whether it has a request that was kept for too long. */
+export function hasStaleRequest({ kept }: Keeper, now: number): boolean {
+  return kept !== undefined && !isStillKept(kept, now);
+}
+
+/** The record without such a request. */
+export function withoutStaleRequest<R extends Keeper>(record: R, now: number): R {
+  return hasStaleRequest(record, now) ? { ...record, kept: undefined } : record;
 }
 
 /** Whether a value that a store has kept is one. */

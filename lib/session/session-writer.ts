@@ -1,8 +1,10 @@
 import type { ResponseCookie } from '../http/response-cookie.js';
+import { hasStaleRequest } from '../model/kept-request.js';
 import { isRotationDue, isTouchDue } from '../model/lifetime.js';
 import { nextSecret, type Offer } from '../model/rotation.js';
 import { EMPTY } from '../model/session-data.js';
 import { newRecord, type SessionRecord } from '../model/session-record.js';
+import type { Amendment } from '../store/merged-save.js';
 import type { EndedResult } from '../store/session-store.js';
 import type { LoadedSession } from './loaded-session.js';
 import type { SessionRepository } from './session-repository.js';
@@ -87,7 +89,8 @@ export class SessionWriter {
 
   /**
    * For a session whose data has not changed: offers the next secret or signs the cookie anew, if that is due, and
-   * writes activity down now and then. The response waits for none of this but the first two.
+   * writes activity down now and then, and drops a kept request whose time is over. The response waits for none of this
+   * but the first two.
    */
   keepAlive(session: LoadedSession): Promise<void> | undefined {
     const { lifetime, clock } = this.runtime;
@@ -106,6 +109,11 @@ export class SessionWriter {
     if (!this.#isPassive && isTouchDue(record, lifetime, now)) {
       void this.repository.touch(record, now);
       session.touched(now);
+    }
+    if (hasStaleRequest(record, now)) {
+      // Nobody goes on with it, and it may have what should not lie about. If that fails, the next request does it.
+      const drop: Amendment = (current) => (hasStaleRequest(current, now) ? { kept: undefined } : undefined);
+      void this.repository.amend(record, drop).catch(() => undefined);
     }
     return undefined;
   }

@@ -30,6 +30,7 @@ import {
 import { LocalStrategy, SnapshotSerializer, type TestApplication } from '../support/application.js';
 import type { Browser, RequestOptions } from '../support/browser.js';
 import { cookieOf, idOf, keyOf, sessionsIn } from '../support/devices.js';
+import { eventually } from '../support/eventually.js';
 import { Gates } from '../support/gate.js';
 import { graphqlServers } from '../support/graphql-drivers.js';
 import { LogRecorder } from '../support/log-recorder.js';
@@ -372,6 +373,18 @@ describePlatforms((platform) => {
       expect(await isKept()).toBe(true);
       await next();
       expect(await isKept()).toBe(false);
+    });
+
+    it('is not left in the store either where the session is only used after that', async () => {
+      const isKept = async () => (await recordOf(application, idOf(browser)))!.kept !== undefined;
+      await submit('iban=late');
+      application.clock.advance('4m');
+      await browser.get('/me');
+      expect(await isKept()).toBe(true);
+      application.clock.advance('1m');
+      await browser.get('/me');
+      await eventually('it to be dropped', async () => !(await isKept()));
+      expect((await browser.get('/me')).status).toBe(200);
     });
 
     it('is forgotten after five minutes also where the proof came in time', async () => {
