@@ -4,7 +4,7 @@ import type { NewSessionEvent } from '../../lib/model/session-event.js';
 import { LocalStrategy, SnapshotSerializer } from '../support/application.js';
 import { cookieOf, idOf, sessionsIn } from '../support/devices.js';
 import { LogRecorder } from '../support/log-recorder.js';
-import { describePlatforms } from '../support/platforms.js';
+import { describePlatforms, storesOn } from '../support/platforms.js';
 
 const AT = new Date('2026-01-01T00:00:00Z');
 
@@ -17,8 +17,8 @@ function audited({ lines }: LogRecorder): [string, Record<string, unknown>][] {
   });
 }
 
-describePlatforms(() => {
-  describe.each(['memory', 'redis'])('AuditLogger, with sessions in %s,', (where) => {
+describePlatforms((platform) => {
+  describe.each(storesOn(platform))('AuditLogger, with sessions in %s,', (where) => {
     const home = sessionsIn(where);
 
     async function start(logger: typeof AuditLogger = AuditLogger) {

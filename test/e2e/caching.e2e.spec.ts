@@ -13,7 +13,7 @@ import {
   UseGuards,
 } from '@nestjs/common';
 import type { Request, Response } from 'express';
-import { describePlatforms, sendLicense, takeOver } from '../support/platforms.js';
+import { describePlatforms, sendLicense, storesOn, takeOver } from '../support/platforms.js';
 import {
   CurrentSession,
   LoginGuard,
@@ -155,8 +155,8 @@ class CookieController {
   }
 }
 
-describePlatforms(() => {
-  describe.each(['memory', 'redis'])('with sessions in %s', (where) => {
+describePlatforms((platform) => {
+  describe.each(storesOn(platform))('with sessions in %s', (where) => {
     let redis: RedisDeployment | undefined;
     let application: TestApplication;
 

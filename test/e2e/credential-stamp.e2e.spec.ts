@@ -10,13 +10,13 @@ import type { TestApplication } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
 import { responseTo, cookieOf, handlesIn, idOf, sessionsIn } from '../support/devices.js';
 import { Gate } from '../support/gate.js';
-import { describePlatforms } from '../support/platforms.js';
+import { describePlatforms, placesOn } from '../support/platforms.js';
 
 const CHANGED = { status: 401, reason: 'credentials_changed' };
 const OPEN = { status: 200 };
 
-describePlatforms(() => {
-  describe.each(['memory', 'redis', 'cluster'])('the stamp of credentials, with sessions in %s:', (where) => {
+describePlatforms((platform) => {
+  describe.each(placesOn(platform))('the stamp of credentials, with sessions in %s:', (where) => {
     const home = sessionsIn(where);
     let application: TestApplication;
     let accounts: Accounts;

@@ -10,13 +10,13 @@ import {
 import type { TestApplication } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
 import { responseTo, cookieOf, handlesIn, idOf, put, sessionsIn } from '../support/devices.js';
-import { describePlatforms } from '../support/platforms.js';
+import { describePlatforms, placesOn } from '../support/platforms.js';
 
 const CHANGED = { status: 401, reason: 'credentials_changed' };
 const OPEN = { status: 200 };
 
-describePlatforms(() => {
-  describe.each(['memory', 'redis', 'cluster'])('sessions in %s, when credentials change,', (where) => {
+describePlatforms((platform) => {
+  describe.each(placesOn(platform))('sessions in %s, when credentials change,', (where) => {
     const home = sessionsIn(where);
     let application: TestApplication;
     let registry: SessionRegistry;

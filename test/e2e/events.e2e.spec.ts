@@ -9,7 +9,7 @@ import { responseTo, cookieOf, handlesIn, idOf, keyOf, put, sessionsIn } from '.
 import { eventually } from '../support/eventually.js';
 import { Gate, Gates } from '../support/gate.js';
 import { LogRecorder } from '../support/log-recorder.js';
-import { describePlatforms } from '../support/platforms.js';
+import { describePlatforms, storesOn } from '../support/platforms.js';
 
 /** Its users are gone from the moment the test says so; who looks for them then waits at the gate. */
 @Injectable()
@@ -32,8 +32,8 @@ type Type = SessionEvent['type'];
 const DEVICE = { ip: '127.0.0.1' };
 const ALIVE: Type[] = ['logged-in', 'reauthenticated', 'rotated', 'large-session', 'touch-failed'];
 
-describePlatforms(() => {
-  describe.each(['memory', 'redis'])('session events, with sessions in %s,', (where) => {
+describePlatforms((platform) => {
+  describe.each(storesOn(platform))('session events, with sessions in %s,', (where) => {
     const home = sessionsIn(where);
     let application: TestApplication;
     let browser: Browser;

@@ -7,7 +7,7 @@ import { LocalStrategy, SnapshotSerializer, type TestApplication, type User } fr
 import type { Browser } from '../support/browser.js';
 import { sessionsIn } from '../support/devices.js';
 import { graphqlModule } from '../support/graphql-driver.js';
-import { describePlatforms } from '../support/platforms.js';
+import { describePlatforms, storesOn } from '../support/platforms.js';
 
 /** The mark stands twice, so the guard checks each execution twice. */
 @Resolver()
@@ -54,8 +54,8 @@ class HandshakeController {
   }
 }
 
-describePlatforms(() => {
-  describe.each(['memory', 'redis'])('a proof that is good once, with sessions in %s', (where) => {
+describePlatforms((platform) => {
+  describe.each(storesOn(platform))('a proof that is good once, with sessions in %s', (where) => {
     const home = sessionsIn(where);
     let application: TestApplication;
     let browser: Browser;

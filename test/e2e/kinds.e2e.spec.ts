@@ -15,7 +15,7 @@ import { LogRecorder } from '../support/log-recorder.js';
 import { LocalStrategy, TestApplication } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
 import { idOf, responseTo, cookieOf, sessionsIn } from '../support/devices.js';
-import { describePlatforms } from '../support/platforms.js';
+import { describePlatforms, storesOn } from '../support/platforms.js';
 
 class Person {
   constructor(
@@ -108,8 +108,8 @@ async function userOf(browser: Browser): Promise<string | null> {
   return (await browser.get('/kinds/user')).json<{ user: string | null }>().user;
 }
 
-describePlatforms(() => {
-  describe.each(['memory', 'redis'])('two kinds of user with the same ids, with sessions in %s,', (where) => {
+describePlatforms((platform) => {
+  describe.each(storesOn(platform))('two kinds of user with the same ids, with sessions in %s,', (where) => {
     const home = sessionsIn(where);
     let application: TestApplication;
     let registry: SessionRegistry;

@@ -11,7 +11,7 @@ import type { Browser, BrowserResponse } from '../support/browser.js';
 import { idOf, put, sessionsIn } from '../support/devices.js';
 import { eventually } from '../support/eventually.js';
 import { Gates } from '../support/gate.js';
-import { describePlatforms } from '../support/platforms.js';
+import { describePlatforms, storesOn } from '../support/platforms.js';
 import { hangUp, shownBy, signed } from '../support/rotating-browser.js';
 
 const OLDER = `an older ${SECRET}`;
@@ -73,8 +73,8 @@ class LateController {
   }
 }
 
-describePlatforms(() => {
-  describe.each(['memory', 'redis'])('a late response, with sessions in %s,', (where) => {
+describePlatforms((platform) => {
+  describe.each(storesOn(platform))('a late response, with sessions in %s,', (where) => {
     const home = sessionsIn(where);
     let application: TestApplication;
     let gates: Gates;

@@ -13,7 +13,7 @@ import type { TestApplication, TestApplicationOptions } from '../support/applica
 import type { Browser } from '../support/browser.js';
 import { responseTo, cookieOf, idOf, put, sessionsIn } from '../support/devices.js';
 import { eventually } from '../support/eventually.js';
-import { describePlatforms } from '../support/platforms.js';
+import { describePlatforms, storesOn } from '../support/platforms.js';
 
 const MINUTE = 60_000;
 const HOUR = 60 * MINUTE;
@@ -52,8 +52,8 @@ class WidgetController {
   }
 }
 
-describePlatforms(() => {
-  describe.each(['memory', 'redis'])('the life of a session, with sessions in %s', (where) => {
+describePlatforms((platform) => {
+  describe.each(storesOn(platform))('the life of a session, with sessions in %s', (where) => {
     const home = sessionsIn(where);
     let application: TestApplication;
     let begun: number;

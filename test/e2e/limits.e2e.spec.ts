@@ -3,15 +3,15 @@ import type { TestApplication } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
 import { responseTo, cookieOf, handlesIn, idIn, idOf, put, sessionsIn } from '../support/devices.js';
 import { eventually } from '../support/eventually.js';
-import { describePlatforms } from '../support/platforms.js';
+import { describePlatforms, placesOn } from '../support/platforms.js';
 
 const ADA = { username: 'ada', password: 'lovelace' };
 const GRACE = { username: 'grace', password: 'hopper' };
 const EVICTED = { status: 401, reason: 'limit' };
 const OPEN = { status: 200 };
 
-describePlatforms(() => {
-  describe.each(['memory', 'redis', 'cluster'])('a limit of sessions, with sessions in %s', (where) => {
+describePlatforms((platform) => {
+  describe.each(placesOn(platform))('a limit of sessions, with sessions in %s', (where) => {
     const home = sessionsIn(where);
     let application: TestApplication;
 

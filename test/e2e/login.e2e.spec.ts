@@ -1,9 +1,9 @@
 import { RedisServer } from '../support/redis-server.js';
 import { TestApplication } from '../support/application.js';
-import { describePlatforms } from '../support/platforms.js';
+import { describePlatforms, storesOn } from '../support/platforms.js';
 
-describePlatforms(() => {
-  describe.each(['memory', 'redis'])('login with sessions in %s', (where) => {
+describePlatforms((platform) => {
+  describe.each(storesOn(platform))('login with sessions in %s', (where) => {
     let redis: RedisServer | undefined;
     let application: TestApplication;
 

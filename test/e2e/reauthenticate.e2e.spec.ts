@@ -4,7 +4,7 @@ import { type TestApplication } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
 import { responseTo, cookieOf, handlesIn, idOf, put, sessionsIn } from '../support/devices.js';
 import { Gates } from '../support/gate.js';
-import { describePlatforms } from '../support/platforms.js';
+import { describePlatforms, storesOn } from '../support/platforms.js';
 
 @Controller('vault')
 class VaultController {
@@ -15,8 +15,8 @@ class VaultController {
   }
 }
 
-describePlatforms(() => {
-  describe.each(['memory', 'redis'])('a session that is stepped up, in %s', (where) => {
+describePlatforms((platform) => {
+  describe.each(storesOn(platform))('a session that is stepped up, in %s', (where) => {
     const home = sessionsIn(where);
     let application: TestApplication;
     let browser: Browser;

@@ -5,7 +5,7 @@ import type { TestApplication } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
 import { cookieOf, handlesIn, idOf, responseTo, sessionsIn } from '../support/devices.js';
 import { type Gate, Gates } from '../support/gate.js';
-import { describePlatforms, placesOn } from '../support/platforms.js';
+import { describePlatforms, placesOn, storesOn } from '../support/platforms.js';
 
 /** Logs out once the test says so. */
 @Controller('leave')
@@ -170,7 +170,7 @@ describePlatforms((platform) => {
     });
   });
 
-  describe.each(['memory', 'redis'])('a session that is to stay when the credentials change, in %s,', (where) => {
+  describe.each(storesOn(platform))('a session that is to stay when the credentials change, in %s,', (where) => {
     const home = sessionsIn(where);
     let application: TestApplication;
     let browser: Browser;

@@ -1,7 +1,7 @@
 import { randomUUID } from 'node:crypto';
 import { hashSecret } from '../../lib/model/session-id.js';
 import type { TestApplication } from '../support/application.js';
-import { describePlatforms } from '../support/platforms.js';
+import { describePlatforms, storesOn } from '../support/platforms.js';
 import { RedisDeployment } from '../support/redis-deployment.js';
 import { rotatingApplication } from '../support/rotating-application.js';
 import { idIn, recordOf, shownBy, type ShownId, signed } from '../support/rotating-browser.js';
@@ -180,8 +180,8 @@ describe('a thief who keeps an offer', () => {
   });
 });
 
-describePlatforms(() => {
-  describe.each(['memory', 'redis'])('with sessions in %s', (where) => {
+describePlatforms((platform) => {
+  describe.each(storesOn(platform))('with sessions in %s', (where) => {
     let redis: RedisDeployment | undefined;
     let application: TestApplication;
 

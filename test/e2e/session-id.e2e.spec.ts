@@ -7,7 +7,7 @@ import { LocalStrategy, SnapshotSerializer, type TestApplication } from '../supp
 import type { Browser } from '../support/browser.js';
 import { cookieFor, cookieOf, handlesIn, idOf, put, responseTo, sessionsIn } from '../support/devices.js';
 import { LogRecorder } from '../support/log-recorder.js';
-import { describePlatforms } from '../support/platforms.js';
+import { describePlatforms, storesOn } from '../support/platforms.js';
 
 const ADA = { username: 'ada', password: 'lovelace' };
 const GRACE = { username: 'grace', password: 'hopper' };
@@ -87,8 +87,8 @@ class IdsController {
   }
 }
 
-describePlatforms(() => {
-  describe.each(['memory', 'redis'])('req.session.id and req.sessionID, with sessions in %s,', (where) => {
+describePlatforms((platform) => {
+  describe.each(storesOn(platform))('req.session.id and req.sessionID, with sessions in %s,', (where) => {
     const home = sessionsIn(where);
     let application: TestApplication;
     let log: LogRecorder;

@@ -15,7 +15,7 @@ import type { TestApplication } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
 import { responseTo, cookieFor, cookieOf, idOf, keyOf, put, sessionsIn } from '../support/devices.js';
 import { eventually } from '../support/eventually.js';
-import { describePlatforms } from '../support/platforms.js';
+import { describePlatforms, storesOn } from '../support/platforms.js';
 
 const ADA = { username: 'ada', password: 'lovelace' };
 const GRACE = { username: 'grace', password: 'hopper' };
@@ -50,8 +50,8 @@ class PagesController {
   }
 }
 
-describePlatforms(() => {
-  describe.each(['memory', 'redis'])('who was signed out is told why, with sessions in %s:', (where) => {
+describePlatforms((platform) => {
+  describe.each(storesOn(platform))('who was signed out is told why, with sessions in %s:', (where) => {
     const home = sessionsIn(where);
     let application: TestApplication;
     let registry: SessionRegistry;

@@ -4,7 +4,7 @@ import { FreshLoginGuard, Public, RequireFreshLogin, SessionGuard } from '../../
 import { LocalStrategy, SnapshotSerializer, type TestApplication } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
 import { idOf, put, sessionsIn } from '../support/devices.js';
-import { describePlatforms } from '../support/platforms.js';
+import { describePlatforms, storesOn } from '../support/platforms.js';
 
 /** Routes of several demands. */
 @Controller('vault')
@@ -58,8 +58,8 @@ class SafeController {
 
 const CONTROLLERS = [VaultController, SafeController];
 
-describePlatforms(() => {
-  describe.each(['memory', 'redis'])('a step-up, with sessions in %s', (where) => {
+describePlatforms((platform) => {
+  describe.each(storesOn(platform))('a step-up, with sessions in %s', (where) => {
     const home = sessionsIn(where);
     let application: TestApplication;
     let browser: Browser;

@@ -6,7 +6,7 @@ import type { BrowserResponse, Browser } from '../support/browser.js';
 import { DelayProxy } from '../support/delay-proxy.js';
 import { eventually } from '../support/eventually.js';
 import { Gates } from '../support/gate.js';
-import { describePlatforms } from '../support/platforms.js';
+import { describePlatforms, storesOn } from '../support/platforms.js';
 import { RedisServer } from '../support/redis-server.js';
 
 type Data = Record<string, unknown>;
@@ -71,8 +71,8 @@ class SlowController {
   }
 }
 
-describePlatforms(() => {
-  describe.each(['memory', 'redis'])('two tabs of one browser, with sessions in %s', (where) => {
+describePlatforms((platform) => {
+  describe.each(storesOn(platform))('two tabs of one browser, with sessions in %s', (where) => {
     let redis: RedisServer | undefined;
     let application: TestApplication;
     let gates: Gates;

@@ -15,7 +15,7 @@ import type { Browser } from '../support/browser.js';
 import { handlesIn, idOf, put, sessionsIn } from '../support/devices.js';
 import { Gates } from '../support/gate.js';
 import { ChatHandlers, type TestClient, TRANSPORTS } from '../support/gateways.js';
-import { describePlatforms, takeOver } from '../support/platforms.js';
+import { describePlatforms, storesOn, takeOver } from '../support/platforms.js';
 
 /** Counts up, and remembers what it was told. */
 const count = (data: SessionContents) => {
@@ -92,8 +92,8 @@ function interruptNextUpdate({ app }: TestApplication, work: () => Promise<unkno
   };
 }
 
-describePlatforms(() => {
-  describe.each(['memory', 'redis'])('update(), with sessions in %s,', (where) => {
+describePlatforms((platform) => {
+  describe.each(storesOn(platform))('update(), with sessions in %s,', (where) => {
     const home = sessionsIn(where);
     let application: TestApplication;
     const start = async () => {
