@@ -1,3 +1,4 @@
+import { raceRounds } from '../support/race-rounds.js';
 import { raceRevocationsWithHandshakes } from './connection-races.js';
 
-raceRevocationsWithHandshakes(1_000);
+raceRevocationsWithHandshakes(raceRounds(1_000));

@@ -1,3 +1,4 @@
+import { raceRounds } from '../support/race-rounds.js';
 import { describeRaces } from './races.js';
 
-describeRaces(1);
+describeRaces(raceRounds(100) / 100);

@@ -1,12 +1,13 @@
 import ms from 'ms';
 import { describePlatforms, placesOn } from '../support/platforms.js';
+import { raceRounds } from '../support/race-rounds.js';
 import type { RedisDeployment } from '../support/redis-deployment.js';
 import { redisFor, RotatingSite, SITES } from '../support/rotating-application.js';
 import { idsSetBy, LateBrowser, randomFrom } from '../support/rotating-browser.js';
 
 /** ROTATION_SEED plays a random order again. */
 const SEED = Number(process.env['ROTATION_SEED'] ?? Math.floor(Math.random() * 2 ** 31));
-const ROUNDS = 50;
+const ROUNDS = raceRounds(50);
 const PARALLEL = 50;
 const STEPS = 600;
 /** How late a response may arrive, in milliseconds: within the grace, and a difference between two clocks. */
