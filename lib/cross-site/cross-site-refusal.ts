@@ -1,11 +1,11 @@
 import { Inject, Injectable, Logger } from '@nestjs/common';
 import { SessionEvents } from '../events/session-events.js';
+import { isCrossSite, isSafe } from '../http/request-origin.js';
 import { isSecure, type SessionRequest } from '../http/session-request.js';
 import { type Clock, SESSION_CLOCK } from '../model/clock.js';
 import { CrossSiteRequestException, SessionUnavailableException } from '../session-auth.errors.js';
 import { type ResolvedSessionAuthOptions, SESSION_AUTH_OPTIONS } from '../session-auth.options.js';
 import type { CrossSiteChecks } from '../session/session-runtime.js';
-import { isCrossSite, isSafe } from './cross-site.js';
 import { NestRoutes } from './nest-routes.js';
 
 /** An origin is not longer. What else stands there is cut. */

@@ -60,10 +60,10 @@ export class CrossSiteGuard implements CanActivate {
 }
 
 function isMutation(context: ExecutionContext): boolean {
-  const isGraphQL = context.getType<'http' | 'graphql'>() === 'graphql';
-  const info = isGraphQL
-    ? context.getArgByIndex<{ operation?: { operation?: unknown } } | undefined>(GRAPHQL_INFO)
-    : {};
+  if (context.getType<'http' | 'graphql'>() !== 'graphql') {
+    return false;
+  }
+  const info = context.getArgByIndex<{ operation?: { operation?: unknown } } | undefined>(GRAPHQL_INFO);
   return info?.operation?.operation === 'mutation';
 }
 

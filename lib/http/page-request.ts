@@ -1,6 +1,7 @@
 import type { IncomingHttpHeaders } from 'node:http';
 import { type FormField, type KeptRequest } from '../model/kept-request.js';
-import { pathOf, requestTarget, type SessionRequest } from './session-request.js';
+import { isCrossSite } from './request-origin.js';
+import { isSecure, nodeRequest, pathOf, requestTarget, type SessionRequest } from './session-request.js';
 import { pathOfThisSite } from './site-path.js';
 
 /** The most of a form that is kept, in bytes as browsers send it; and of a path. */
@@ -13,13 +14,14 @@ const SAFE_METHODS: readonly (string | undefined)[] = ['GET', 'HEAD'];
  * Whether the request is one of a page: a browser's navigation, by a link or by a form of this site. Not those of scripts
  * and API clients, no upload of files, and no page that a browser loads in case its user goes there.
  */
-export function isPageRequest({ method, headers }: SessionRequest): boolean {
+export function isPageRequest(request: SessionRequest): boolean {
+  const { method, headers } = request;
   const { 'sec-fetch-mode': mode, 'sec-purpose': purpose } = headers;
   const isNavigation = mode === undefined ? prefersHtml(headers.accept) : mode === 'navigate';
   return (
     isNavigation &&
     purpose === undefined &&
-    (SAFE_METHODS.includes(method) || (method === 'POST' && isForm(headers) && isOwn(headers)))
+    (SAFE_METHODS.includes(method) || (method === 'POST' && isForm(headers) && isOfThisSite(request)))
   );
 }
 
@@ -73,15 +75,13 @@ function isForm(headers: IncomingHttpHeaders): boolean {
 }
 
 /**
- * Whether a form was one of this site's pages, as far as the browser tells. What another site wants to be sent must not
- * be shown as if the user had written it, also where the option `crossSite` lets such requests in.
+ * What another site wants to be sent must not be shown as if the user had written it, also where the options `crossSite`
+ * and `trustedOrigins` let such requests in.
  */
-function isOwn(headers: IncomingHttpHeaders): boolean {
-  const { 'sec-fetch-site': site, origin, host = headers[':authority'] } = headers; // HTTP/2 has no Host.
-  if (site !== undefined) {
-    return site === 'same-origin' || site === 'none';
-  }
-  return origin === undefined || (URL.canParse(origin) && new URL(origin).host === host);
+function isOfThisSite(request: SessionRequest): boolean {
+  const { headers } = request;
+  // No browser sends an empty Origin.
+  return headers.origin !== '' && !isCrossSite({ headers, isSecure: isSecure(nodeRequest(request)) });
 }
 
 /** The fields of a parsed form, whichever parser it was. Of a field `a`, `a[]` and `a[b]` are parts. */

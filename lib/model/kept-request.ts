@@ -37,18 +37,18 @@ export function isStillKept({ at }: StoredRequest, now: number): boolean {
   return now - at < KEPT_FOR;
 }
 
-/** What may keep a request: a record. */
-interface Keeper {
+/** What is used of a session's record. */
+interface RecordWithRequest {
   readonly kept?: StoredRequest | undefined;
 }
 
 /** Whether it has a request that was kept for too long. */
-export function hasStaleRequest({ kept }: Keeper, now: number): boolean {
+export function hasStaleRequest({ kept }: RecordWithRequest, now: number): boolean {
   return kept !== undefined && !isStillKept(kept, now);
 }
 
 /** The record without such a request. */
-export function withoutStaleRequest<R extends Keeper>(record: R, now: number): R {
+export function withoutStaleRequest<R extends RecordWithRequest>(record: R, now: number): R {
   return hasStaleRequest(record, now) ? { ...record, kept: undefined } : record;
 }
 

@@ -1,4 +1,4 @@
-import { isCrossSite, isSafe } from '../../lib/cross-site/cross-site.js';
+import { isCrossSite, isSafe } from '../../lib/http/request-origin.js';
 
 const SITES = [undefined, 'same-origin', 'none', 'same-site', 'cross-site', 'unheard-of', ''];
 const TRUSTED = ['https://trusted.example', /^https:\/\/[a-z]+\.partner\.example$/];

@@ -4,7 +4,7 @@ import type { SessionRequest } from '../../lib/http/session-request.js';
 
 const FORM = { 'content-type': 'application/x-www-form-urlencoded; charset=utf-8', host: 'app.example.com' };
 const form = (headers: IncomingHttpHeaders) =>
-  ({ method: 'POST', headers: { ...FORM, accept: 'text/html', ...headers } }) as SessionRequest;
+  ({ method: 'POST', socket: {}, headers: { ...FORM, accept: 'text/html', ...headers } }) as unknown as SessionRequest;
 
 describe('a form', () => {
   it.each<[boolean, IncomingHttpHeaders]>([

@@ -1,5 +1,5 @@
 import type { IncomingHttpHeaders } from 'node:http';
-import type { SessionRequest } from '../http/session-request.js';
+import type { SessionRequest } from './session-request.js';
 
 /** Methods that ask for something and change nothing (RFC 9110, section 9.2.1). */
 const SAFE_METHODS = ['GET', 'HEAD', 'OPTIONS'];
