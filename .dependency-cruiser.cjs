@@ -14,7 +14,7 @@ const RANKS = [
   ['index[.]ts$'],
 ];
 const STORES = ['redis/', 'memory/'];
-const ENTRIES = ['health/'];
+const ENTRIES = ['health/', 'testing/', 'metrics/', 'swagger/'];
 
 const OPTIONS = '^lib/(session-auth[.]options[.]ts$|validation/)';
 const inLib = (...rooms) => rooms.flat(Infinity).map((room) => `^lib/${room}`);

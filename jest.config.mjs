@@ -12,6 +12,7 @@ export default {
   moduleNameMapper: {
     '^@fastify/static$': '<rootDir>/test/support/fastify-static.cjs',
     '^nestjs-session-auth$': '<rootDir>/lib/index.ts',
+    '^nestjs-session-auth/(health|metrics|swagger|testing)$': '<rootDir>/lib/$1/index.ts',
     '^(\\.{1,2}/.*)\\.js$': '$1',
   },
   transform: {

@@ -17,7 +17,8 @@ import ts from 'typescript';
 
 /** With slashes on every system, as the compiler has them. */
 const ROOT = posix.join(import.meta.dirname.replaceAll('\\', '/'), '..');
-const ENTRIES = ['lib/index.ts', 'lib/health/index.ts'];
+const SUBPATHS = ['health', 'testing', 'metrics', 'swagger'];
+const ENTRIES = ['lib/index.ts', ...SUBPATHS.map((name) => `lib/${name}/index.ts`)];
 
 /** Types without an example, and why: applications do not write them by themselves. */
 const SHOWN_ELSEWHERE = new Map([
@@ -77,7 +78,9 @@ function compilerOptions() {
     verbatimModuleSyntax: false,
     paths: {
       'nestjs-session-auth': [posix.join(ROOT, 'lib/index.ts')],
-      'nestjs-session-auth/health': [posix.join(ROOT, 'lib/health/index.ts')],
+      ...Object.fromEntries(
+        SUBPATHS.map((name) => [`nestjs-session-auth/${name}`, [posix.join(ROOT, `lib/${name}/index.ts`)]]),
+      ),
     },
   };
 }

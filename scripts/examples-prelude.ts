@@ -17,6 +17,9 @@ export { Strategy } from 'passport-local';
 export { createClient } from 'redis';
 export * from '../lib/index.js';
 export * from '../lib/health/index.js';
+export * from '../lib/testing/index.js';
+export * from '../lib/metrics/index.js';
+export * from '../lib/swagger/index.js';
 
 import type { UserSerializer } from '../lib/index.js';
 
