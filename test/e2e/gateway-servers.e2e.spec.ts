@@ -28,6 +28,7 @@ import { eventually } from '../support/eventually.js';
 import { Gates } from '../support/gate.js';
 import { freePort } from '../support/free-port.js';
 import { ChatHandlers, LenientGuard, OpenGateway } from '../support/gateways.js';
+import { itRefusesOverWs } from '../support/nest.js';
 import { TestIoSocket } from '../support/io-socket.js';
 import { TestSocket } from '../support/web-socket.js';
 
@@ -243,7 +244,7 @@ describe('a gateway', () => {
     expect(await visitor.ask('anybody')).toBe(null);
   });
 
-  it('may let everybody listen by a guard of its own, which refuses their messages', async () => {
+  itRefusesOverWs('may let everybody listen by a guard of its own, which refuses their messages', async () => {
     await start([gateway({}, 0, UseGuards(LenientGuard))], { configure: byWs, providers: [LenientGuard] });
     const visitor = await openWs(application);
 
@@ -251,7 +252,7 @@ describe('a gateway', () => {
     expect(await visitor.ask('who')).toMatchObject({ code: 'unauthenticated' });
   });
 
-  it('asks for a fresh login when a message comes, and not when a client connects', async () => {
+  itRefusesOverWs('asks for a fresh login when a message comes, and not when a client connects', async () => {
     await start([gateway({}, 0, RequireFreshLogin('5m', { once: true }))], {
       configure: byWs,
       providers: [FreshLoginGuard],
@@ -338,7 +339,7 @@ describe('a gateway', () => {
     expect(client.messages.filter(({ event }) => event === 'who')).toEqual([]);
   });
 
-  it('on a path that is excluded has no session', async () => {
+  itRefusesOverWs('on a path that is excluded has no session', async () => {
     await start([OpenGateway], { configure: byWs, options: { exclude: ['/'] } });
     const client = await openWs(application, await application.loggedIn());
 

@@ -5,10 +5,13 @@ import type { Browser } from '../support/browser.js';
 import { idOf, put, sessionsIn } from '../support/devices.js';
 import { eventually } from '../support/eventually.js';
 import { type ChatHandlers, GuardedGateway, OpenGateway, type TestClient, TRANSPORTS } from '../support/gateways.js';
+import { itRefusesOverWs } from '../support/nest.js';
 import { describePlatforms } from '../support/platforms.js';
 
 describePlatforms(() => {
-  describe.each(TRANSPORTS)('gateways over $name', ({ configure, open }) => {
+  describe.each(TRANSPORTS)('gateways over $name', ({ name: transport, configure, open }) => {
+    const itRefuses = transport === 'ws' ? itRefusesOverWs : it;
+
     const clients: TestClient[] = [];
     afterEach(() => {
       for (const client of clients.splice(0)) client.close();
@@ -91,7 +94,7 @@ describePlatforms(() => {
       await eventually('the book to have one', () => connections.count() === 1);
     });
 
-    it('go on after a step-up, which makes the login fresh for them too', async () => {
+    itRefuses('go on after a step-up, which makes the login fresh for them too', async () => {
       await start(GuardedGateway);
       const { client, browser } = await arrive();
       application.clock.advance(6 * 60_000);
@@ -122,7 +125,7 @@ describePlatforms(() => {
       expect(idOf(browser).handle).not.toBe(handle);
     });
 
-    it('log nobody in, since no cookie can be set', async () => {
+    itRefuses('log nobody in, since no cookie can be set', async () => {
       await start(OpenGateway);
       const { client } = await arrive();
       const unsendable = expect.objectContaining({ code: 'cookie_not_sendable' });
@@ -142,7 +145,7 @@ describePlatforms(() => {
       expect((await browser.get('/me')).json()).toMatchObject({ reason: 'logged_out' });
     });
 
-    it('never send a message back with a refusal', async () => {
+    itRefuses('never send a message back with a refusal', async () => {
       await start(OpenGateway);
       const stranger = await connect();
 

@@ -34,6 +34,7 @@ import { eventually } from '../support/eventually.js';
 import { Gates } from '../support/gate.js';
 import { graphqlServers } from '../support/graphql-drivers.js';
 import { LogRecorder } from '../support/log-recorder.js';
+import { NEST } from '../support/nest.js';
 import { describePlatforms, storesOn } from '../support/platforms.js';
 import { recordOf } from '../support/rotating-browser.js';
 
@@ -277,8 +278,8 @@ describePlatforms((platform) => {
     it('takes a field named as an object has properties for a field', async () => {
       const prototype = '__proto__=a&__proto__%5Bpolluted%5D=b&';
       const inherited = 'constructor=c&constructor%5Bprototype%5D%5Bpolluted%5D=d&note=e';
-      const status = platform === 'express' ? 303 : 400; // Fastify's adapter takes no form with a field __proto__.
-      expect((await submit(prototype + inherited)).status).toBe(status);
+      const isTaken = platform === 'express' || NEST < 12; // Nest 12's Fastify takes no form with a field __proto__.
+      expect((await submit(prototype + inherited)).status).toBe(isTaken ? 303 : 400);
       await submit(inherited);
       const { fields } = (await confirm()) as { fields: [string, string][] };
 
