@@ -162,6 +162,8 @@ export interface TestApplicationOptions extends AdapterOptions {
 
 /** A Nest application with the module in it, listening on a free port. */
 export class TestApplication {
+  #closed: Promise<void> | undefined;
+
   private constructor(
     readonly app: INestApplication,
     readonly url: string,
@@ -216,7 +218,8 @@ export class TestApplication {
     return browser;
   }
 
-  async close(): Promise<void> {
-    await this.app.close();
+  /** Closes it once, however often this is called: Nest 11's driver of Apollo cannot be closed again. */
+  close(): Promise<void> {
+    return (this.#closed ??= this.app.close());
   }
 }
