@@ -13,7 +13,7 @@ const REQUIRED = [
   'LICENSE',
   'package.json',
   'dist/cjs/package.json',
-  'docs/operations.md',
+  'docs/redis.md',
   ...MAIN_ENTRIES,
 ];
 

@@ -15,7 +15,7 @@ export function evictionWarning(info: string): string | undefined {
   return limit === '0' || SOUND.includes(policy)
     ? undefined
     : `Redis has maxmemory-policy "${policy}": when its memory is full, it drops sessions that are in use. ` +
-        'Set it to noeviction or volatile-ttl (docs/operations.md).';
+        'Set it to noeviction or volatile-ttl (docs/redis.md).';
 }
 
 /** Warns of an unsuitable eviction policy. A user of few rights may not ask for it. */

@@ -45,7 +45,7 @@ export class RedisEndFeed implements EndFeed {
       if (isRefused && !this.#isRefused) {
         this.#logger.warn(
           `Redis refuses the channel ${this.#channel}, so open connections hear late of sessions that end in other ` +
-            `processes. Grant &${this.#channel} +publish +subscribe (docs/operations.md). (${error.message})`,
+            `processes. Grant &${this.#channel} +publish +subscribe (docs/redis.md). (${error.message})`,
         );
       }
       this.#isRefused ||= isRefused;

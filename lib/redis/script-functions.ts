@@ -1,6 +1,6 @@
 import { USER_TAG_LENGTH } from '../model/session-id.js';
 
-/** Sessions that one call of a script ends at most: that takes Redis a few milliseconds (docs/operations.md). */
+/** Sessions that one call of a script ends at most: that takes Redis a few milliseconds (docs/redis.md). */
 const STEP = 100;
 /** Sessions among which one call looks for the least recently seen: of a user with more, those that end first. */
 const LOOK = 500;

@@ -158,7 +158,7 @@ it('a user without rights on the channel ends sessions all the same, and is warn
 
   for (const socket of sockets) expect(await socket.end()).toEqual({ code: 4401, reason: 'revoked' });
   expect(log.at('warn').filter((line) => line.includes('sess:ended'))).toEqual([
-    expect.stringContaining('Grant &sess:ended +publish +subscribe (docs/operations.md)'),
+    expect.stringContaining('Grant &sess:ended +publish +subscribe (docs/redis.md)'),
   ]);
   closeSockets();
   await here.close();

@@ -35,11 +35,11 @@ export interface Masters {
 /** A prefix that would match other keys, too, were it taken for a pattern. */
 export const GLOB_PREFIX = 'a*b[c]?:';
 
-/** The rights that docs/operations.md tells to give; for another prefix, too, and for what walks over all keys. */
+/** The rights that docs/redis.md tells to give; for another prefix, too, and for what walks over all keys. */
 export function documentedRights(): string {
-  const operations = readFileSync(new URL('../../docs/operations.md', import.meta.url), 'utf8');
+  const operations = readFileSync(new URL('../../docs/redis.md', import.meta.url), 'utf8');
   const [, rights] = /^ACL SETUSER app on >password (.+)$/m.exec(operations) ?? [];
-  if (rights === undefined) throw new Error('docs/operations.md has no ACL line');
+  if (rights === undefined) throw new Error('docs/redis.md has no ACL line');
   return `${rights} ~a\\*b\\[c\\]\\?:{* +scan`;
 }
 
