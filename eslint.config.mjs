@@ -6,12 +6,12 @@ const nodeGlobals = Object.fromEntries(Object.getOwnPropertyNames(globalThis).ma
 
 export default defineConfig(
   // The consumer applications see the packed library, not this tree: their own compiler run checks them.
-  globalIgnores(['**/dist/', '**/build/', '**/coverage/', 'test/consumer*/']),
+  globalIgnores(['**/dist/', '**/build/', '**/coverage/', 'docs/.vitepress/cache/', 'test/consumer*/']),
   eslint.configs.recommended,
   { files: ['**/*.{mjs,cjs}'], languageOptions: { globals: nodeGlobals } },
   { files: ['**/*.cjs'], languageOptions: { sourceType: 'commonjs' } },
   {
-    files: ['{lib,test,bench,sample}/**/*.ts', 'scripts/**/*.mjs'],
+    files: ['{lib,test,bench,sample}/**/*.ts', 'docs/.vitepress/*.ts', 'scripts/**/*.mjs'],
     extends: [tseslint.configs.strictTypeChecked],
     languageOptions: {
       // Not the nearest tsconfig.json: that of a sample sees the built library, which a fresh clone has not got yet.

@@ -5,17 +5,9 @@ import ts from 'typescript';
 import { pack, run } from './pack.mjs';
 
 const ROOT = join(import.meta.dirname, '..');
-const ALLOWED =
-  /^(README\.md|LICENSE|package\.json|dist\/(esm|cjs)\/.+\.(js|d\.ts)|dist\/cjs\/package\.json|docs\/.+\.md)$/;
+const ALLOWED = /^(README\.md|LICENSE|package\.json|dist\/(esm|cjs)\/.+\.(js|d\.ts)|dist\/cjs\/package\.json)$/;
 const MAIN_ENTRIES = ['esm', 'cjs'].flatMap((form) => [`dist/${form}/index.js`, `dist/${form}/index.d.ts`]);
-const REQUIRED = [
-  'README.md',
-  'LICENSE',
-  'package.json',
-  'dist/cjs/package.json',
-  'docs/redis.md',
-  ...MAIN_ENTRIES,
-];
+const REQUIRED = ['README.md', 'LICENSE', 'package.json', 'dist/cjs/package.json', ...MAIN_ENTRIES];
 
 const { peerDependenciesMeta } = /** @type {{ peerDependenciesMeta: Record<string, { optional?: boolean }> }} */ (
   JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))

@@ -1,0 +1,38 @@
+import { readFileSync } from 'node:fs';
+import { join, relative } from 'node:path';
+import type { MarkdownRenderer } from 'vitepress';
+import { DOCS } from './sidebar.js';
+
+const ROOT = join(DOCS, '..');
+
+const { repository } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
+  repository?: string | { url: string };
+};
+
+/** Where the sources are to be read, by package.json. */
+export const REPOSITORY = (typeof repository === 'object' ? repository.url : repository)
+  ?.replace(/^git\+/, '')
+  .replace(/\.git$/, '')
+  .replace(/^github:/, 'https://github.com/');
+
+/**
+ * Links such as `../sample/03-live` work where the Markdown files lie. On the site they lead to the repository, or, while
+ * that has no address, to the package.
+ */
+export function linksOutOfDocs(markdown: MarkdownRenderer): void {
+  markdown.core.ruler.push('links-out-of-docs', ({ tokens, env }) => {
+    const { path } = env as { path?: string };
+    if (path === undefined) return;
+    for (const token of tokens.flatMap(({ children }) => children ?? [])) {
+      const href = token.type === 'link_open' && token.attrGet('href');
+      if (href) token.attrSet('href', addressOf(href, path));
+    }
+  });
+}
+
+function addressOf(href: string, page: string): string {
+  if (!href.startsWith('.')) return href;
+  const target = relative(ROOT, join(page, '..', href));
+  if (target.startsWith('docs')) return href;
+  return REPOSITORY ? `${REPOSITORY}/blob/main/${target}` : 'https://www.npmjs.com/package/nestjs-session-auth';
+}
