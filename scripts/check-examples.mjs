@@ -1,23 +1,22 @@
 /**
- * Checks that every export which an application uses has an `@example`, and that each example compiles. So does the README's
- * quickstart.
+ * Checks that every export which an application uses has an `@example`, and that each example compiles. So do the README and
+ * the pages in `docs/`.
  *
  * An example is a module of its own, compiled in strict mode against the sources. What it neither declares nor imports comes
- * from `examples-prelude.ts`.
+ * from `examples-prelude.ts`. The pages that users paste from are compiled as they stand: see `examples/pasted.mjs`.
  */
 import assert from 'node:assert/strict';
-import { readFileSync } from 'node:fs';
 import { posix } from 'node:path';
 import ts from 'typescript';
+import { blocksOf, codeBlocks, PAGES } from './examples/blocks.mjs';
+import { compile, errorsIn, repositoryOptions, ROOT, SUBPATHS } from './examples/compiler.mjs';
+import { checkPasted, PASTED } from './examples/pasted.mjs';
 
 /**
- * @typedef {{ owner: string, file: string, line: number, code: string }} Example `line` is that of the first line of code
+ * @typedef {import('./examples/blocks.mjs').Example} Example
  * @typedef {{ name: string, isValue: boolean, file: string, line: number, examples: Example[] }} Export
  */
 
-/** With slashes on every system, as the compiler has them. */
-const ROOT = posix.join(import.meta.dirname.replaceAll('\\', '/'), '..');
-const SUBPATHS = ['health', 'testing', 'metrics', 'swagger'];
 const ENTRIES = ['lib/index.ts', ...SUBPATHS.map((name) => `lib/${name}/index.ts`)];
 
 /** Types without an example, and why: applications do not write them by themselves. */
@@ -31,8 +30,9 @@ const SHOWN_ELSEWHERE = new Map([
   ['SessionAuthErrorCode', 'only read: shown with SessionAuthConfigurationError'],
 ]);
 
-/** A module with mistakes. Unless they are found at each run, the checker itself is broken. */
+/** A module and a page with mistakes. Unless they are found at each run, the checker itself is broken. */
 const SELF_TEST = 'scripts/examples-self-test.ts';
+const PAGE_OF_SELF_TEST = 'scripts/examples-self-test.md';
 const PROBLEMS_OF_SELF_TEST = [
   `${SELF_TEST}:2: BARE has no @example`,
   `${SELF_TEST}:4: BareOptions has no @example`,
@@ -41,57 +41,30 @@ const PROBLEMS_OF_SELF_TEST = [
   `${SELF_TEST}:43: the example of BROKEN does not compile: Parameter 'value' implicitly has an 'any' type.`,
   `${SELF_TEST}:44: the example of BROKEN does not compile: ')' expected.`,
   `${SELF_TEST}:44: the example of BROKEN does not compile: Cannot find name 'NoSuchName'.`,
+  `${PAGE_OF_SELF_TEST}:8: the example of the page does not compile: Type 'string' is not assignable to type 'number'.`,
 ];
 
 const PRELUDE = 'scripts/examples-prelude.ts';
 
-/** The text of each example's module, by its path. None is on disk. */
-const modules = /** @type {Map<string, string>} */ (new Map());
-const options = compilerOptions();
-const host = hostWithModules();
-
+const options = repositoryOptions();
 const files = [...ENTRIES, PRELUDE, SELF_TEST].map((file) => posix.join(ROOT, file));
-const sources = ts.createProgram(files, options, host);
+const sources = compile(files, options);
 const prelude = new Set(exportedSymbols(PRELUDE).map(({ name }) => name));
 const exported = ENTRIES.flatMap(exportsOf);
-const examples = [...exported.flatMap((one) => one.examples), ...quickstart()];
+const pages = PAGES.filter((page) => !PASTED.includes(page));
+const examples = [...exported.flatMap((one) => one.examples), ...pages.flatMap(blocksOf)];
 const faulty = exportsOf(SELF_TEST);
-const [errors = [], errorsOfSelfTest = []] = errorsIn(
-  examples,
-  faulty.flatMap((one) => one.examples),
-);
+const [errors = [], errorsOfSelfTest = []] = errorsOf(examples, [
+  ...faulty.flatMap((one) => one.examples),
+  ...blocksOf(PAGE_OF_SELF_TEST),
+]);
 
 assert.deepEqual([...undocumented(faulty), ...errorsOfSelfTest], PROBLEMS_OF_SELF_TEST, 'The self-test failed.');
-const problems = [...undocumented(exported), ...needlessExceptions(), ...errors];
+const pasted = checkPasted();
+const problems = [...undocumented(exported), ...needlessExceptions(), ...errors, ...pasted.errors];
 for (const problem of problems) console.error(problem);
 if (problems.length > 0) process.exit(1);
-console.log(`All ${examples.length} examples compile.`);
-
-/** Those of the repository, without what is there for emitted code only. */
-function compilerOptions() {
-  const { config } = /** @type {{ config: unknown }} */ (
-    ts.readConfigFile(posix.join(ROOT, 'tsconfig.json'), (path) => ts.sys.readFile(path))
-  );
-  return {
-    ...ts.parseJsonConfigFileContent(config, { ...ts.sys, readDirectory: () => [] }, ROOT).options,
-    isolatedModules: false,
-    verbatimModuleSyntax: false,
-    paths: {
-      'nestjs-session-auth': [posix.join(ROOT, 'lib/index.ts')],
-      ...Object.fromEntries(
-        SUBPATHS.map((name) => [`nestjs-session-auth/${name}`, [posix.join(ROOT, `lib/${name}/index.ts`)]]),
-      ),
-    },
-  };
-}
-
-function hostWithModules() {
-  const host = ts.createCompilerHost(options, true);
-  const disk = { ...host };
-  host.fileExists = (path) => modules.has(path) || disk.fileExists(path);
-  host.readFile = (path) => modules.get(path) ?? disk.readFile(path);
-  return host;
-}
+console.log(`All ${examples.length + pasted.examples.length} examples compile.`);
 
 /** @type {(entry: string) => ts.Symbol[]} */
 function exportedSymbols(entry) {
@@ -136,30 +109,6 @@ function examplesAt(declaration, owner) {
     });
 }
 
-/** The README's section "Quickstart" alone: later blocks are excerpts. */
-function quickstart() {
-  const lines = readFileSync(posix.join(ROOT, 'README.md'), 'utf8').split('\n');
-  const begin = lines.indexOf('## Quickstart');
-  const end = lines.findIndex((text, index) => index > begin && text.startsWith('## '));
-  const blocks = codeBlocks(lines.slice(begin, end), { owner: 'Quickstart', file: 'README.md', line: begin + 1 });
-  if (blocks.length === 0) throw new Error('README.md has no section "Quickstart" with examples.');
-  return blocks;
-}
-
-/**
- * The fenced blocks of TypeScript.
- *
- * @type {(lines: string[], first: { owner: string, file: string, line: number }) => Example[]}
- */
-function codeBlocks(lines, { owner, file, line }) {
-  return lines.flatMap((text, index) => {
-    if (text.trim() !== '```ts') return [];
-    const begin = index + 1;
-    const end = lines.findIndex((one, at) => at >= begin && one.trim() === '```');
-    return { owner, file, line: line + begin, code: lines.slice(begin, end < 0 ? lines.length : end).join('\n') };
-  });
-}
-
 /** @type {(node: ts.Node) => { file: string, line: number }} */
 function placeOf(node) {
   const source = node.getSourceFile();
@@ -188,29 +137,26 @@ function needlessExceptions() {
  *
  * @type {(...groups: Example[][]) => string[][]}
  */
-function errorsIn(...groups) {
+function errorsOf(...groups) {
   const paths = new Map(
     groups.flat().map((example, index) => [example, posix.join(ROOT, `scripts/example-${index}.ts`)]),
   );
-  for (const [{ code }, path] of paths) {
-    modules.set(path, `import { ${namesFromPrelude(code).join(', ')} } from './examples-prelude.js';\n${code}\n`);
-  }
-  const program = ts.createProgram([...files, ...modules.keys()], options, host, sources);
-  return groups.map((examples) =>
-    examples.flatMap((example) => errorsOf(program, example, program.getSourceFile(paths.get(example) ?? ''))),
+  const texts = new Map([...paths].map(([{ code }, path]) => [path, `${importOf(code)}\n${code}\n`]));
+  const program = compile(files, options, texts, sources);
+  return groups.map((group) =>
+    group.flatMap((example) =>
+      errorsIn(program, paths.get(example) ?? '').map(
+        // The example begins on the module's second line.
+        ({ line, message }) =>
+          `${example.file}:${example.line + line - 1}: the example of ${example.owner} does not compile: ${message}`,
+      ),
+    ),
   );
 }
 
-/** @type {(program: ts.Program, example: Example, module: ts.SourceFile | undefined) => string[]} */
-function errorsOf(program, { owner, file, line }, module) {
-  return [...program.getSyntacticDiagnostics(module), ...program.getSemanticDiagnostics(module)]
-    .map(({ start = 0, messageText }) => ({
-      // The example begins on the module's second line.
-      at: line - 1 + (module?.getLineAndCharacterOfPosition(start).line ?? 0),
-      message: ts.flattenDiagnosticMessageText(messageText, ' '),
-    }))
-    .sort((a, b) => a.at - b.at)
-    .map(({ at, message }) => `${file}:${at}: the example of ${owner} does not compile: ${message}`);
+/** @type {(code: string) => string} */
+function importOf(code) {
+  return `import { ${namesFromPrelude(code).join(', ')} } from './examples-prelude.js';`;
 }
 
 /** @type {(code: string) => string[]} */

@@ -1,0 +1,119 @@
+/**
+ * Does what docs/quickstart.md says, as a newcomer would: in an empty folder, with the CLI of Nest 11 and of Nest 12, it
+ * runs the page's commands, pastes its files, and compares what `curl` prints with the page. The package is packed from this
+ * checkout; everything else comes from npm. Prints how long each step takes.
+ */
+import assert from 'node:assert/strict';
+import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
+import { dirname, join } from 'node:path';
+import { freePort, start } from './child.mjs';
+import { blocksFor, placeOf, STARTERS } from './examples/pasted.mjs';
+import { pack, run, temporaryDirectory } from './pack.mjs';
+import { redisServerBinary } from './redis-server-binary.mjs';
+
+const PAGE = 'docs/quickstart.md';
+
+const { tarball } = pack();
+for (const { nest } of STARTERS) await tryOut(nest);
+
+/** @param {number} nest */
+async function tryOut(nest) {
+  const begin = performance.now();
+  const port = String(await freePort());
+  /** @type {NodeJS.ProcessEnv} */
+  const env = { PORT: port, NODE_ENV: undefined, REDIS_URL: undefined };
+  let cwd = temporaryDirectory();
+  /** @type {ReturnType<typeof start>[]} */
+  const running = [];
+
+  /** @type {(command: string) => string} */
+  const shell = (command) => run('bash', ['-c', command.replaceAll('localhost:3000', `localhost:${port}`)], cwd, env);
+
+  /** One line that the page has the reader type. Returns what it prints. @type {(line: string) => Promise<string>} */
+  const type = async (line) => {
+    const [, folder] = /^cd (.+)/.exec(line) ?? [];
+    const [, name = '', value] = /^export (\w+)=(.+)/.exec(line) ?? [];
+    if (folder) cwd = join(cwd, folder);
+    else if (value) env[name] ??= shell(`printf %s ${value}`);
+    else if (line.startsWith('docker run')) env.REDIS_URL = await startRedis(running);
+    else if (line === 'npm run start') await startApplication();
+    else if (line.startsWith('npx @nestjs/cli')) shell(line.replace('npx', 'npx --yes').replace(/@\d+/, `@${nest}`));
+    else if (line.startsWith('npm install')) shell(line.replace('nestjs-session-auth', tarball));
+    else return shell(line.replace(/^curl/, 'curl --silent --show-error'));
+    return '';
+  };
+
+  const startApplication = async () => {
+    await running.pop()?.stop();
+    const application = start('npm', ['run', 'start'], { cwd, env: { ...process.env, ...env } });
+    running.push(application);
+    await application.until((output) => output.includes('successfully started'));
+  };
+
+  try {
+    let printed = '';
+    for (const { kind, text } of stepsOf(nest)) {
+      const stepBegin = performance.now();
+      if (kind === 'output') {
+        assert.equal(printed, text, `${PAGE} shows another output`);
+        continue;
+      }
+      if (kind === 'file') paste(cwd, text);
+      else for (const line of text.split('\n')) printed = await type(line);
+      const title = kind === 'file' ? `paste ${text.split('\n', 1)[0] ?? ''}` : text.replaceAll('\n', '; ');
+      report(nest, title, stepBegin);
+    }
+    for (const command of ['npm test', 'npm run test:e2e']) {
+      const stepBegin = performance.now();
+      shell(command);
+      report(nest, `${command} (the starter's own tests still pass)`, stepBegin);
+    }
+  } catch (error) {
+    throw new Error(`Nest ${nest}\n${running.map((one) => one.output()).join('\n')}`, { cause: error });
+  } finally {
+    for (const one of running) await one.stop();
+  }
+  report(nest, 'all', begin);
+}
+
+/**
+ * The page's blocks in their order. A file's text begins with its path.
+ *
+ * @param {number} nest
+ * @returns {{ kind: 'commands' | 'output' | 'file', text: string }[]}
+ */
+function stepsOf(nest) {
+  const files = blocksFor(PAGE, nest);
+  const page = readFileSync(join(import.meta.dirname, '..', PAGE), 'utf8');
+  return [...page.matchAll(/^```(sh|text|ts).*\n([^]*?)\n```$/gm)].flatMap(([, language, text = '']) => {
+    if (language === 'sh') return { kind: 'commands', text };
+    if (language === 'text') return { kind: 'output', text };
+    const file = files.find(({ code }) => code === text);
+    return file ? { kind: 'file', text: `${placeOf(file).path}\n${text}\n` } : [];
+  });
+}
+
+/** @type {(cwd: string, text: string) => void} */
+function paste(cwd, text) {
+  const [path = '', ...lines] = text.split('\n');
+  mkdirSync(dirname(join(cwd, path)), { recursive: true });
+  writeFileSync(join(cwd, path), lines.join('\n'));
+}
+
+/** @param {{ stop(): Promise<void> }[]} running */
+async function startRedis(running) {
+  const binary = redisServerBinary();
+  if (!binary) throw new Error('There is no redis-server.');
+  const port = String(await freePort());
+  const server = start(binary, ['--port', port, '--bind', '127.0.0.1', '--save', '', '--appendonly', 'no'], {
+    cwd: temporaryDirectory(),
+  });
+  await server.until((output) => output.includes('Ready to accept connections'));
+  running.unshift(server);
+  return `redis://127.0.0.1:${port}`;
+}
+
+/** @type {(nest: number, step: string, begin: number) => void} */
+function report(nest, step, begin) {
+  console.log(`Nest ${nest}: ${((performance.now() - begin) / 1000).toFixed(1).padStart(5)} s  ${step}`);
+}
