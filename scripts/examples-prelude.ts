@@ -1,3 +1,4 @@
+/// <reference path="../test/strategies/packages.d.ts" />
 /** What the examples use without importing or declaring it: see `check-examples.mjs`. An export named here wins over a `*`. */
 export * from '@nestjs/common';
 export { Context, Mutation, Resolver, Subscription } from '@nestjs/graphql';
@@ -28,6 +29,8 @@ export interface User {
   name: string;
   tenant: string;
   passwordHash: string;
+  hasTotp: boolean;
+  roles: string[];
 }
 
 export declare class UsersService {
@@ -36,6 +39,18 @@ export declare class UsersService {
   verify(username: string, password: string): Promise<User | null>;
   verifyCode(id: number, code: string): Promise<boolean>;
   changePassword(id: number, password: string): Promise<void>;
+  findOrCreate(provider: string, idThere: string, name: string): Promise<User>;
+  link(id: number, other: number): Promise<void>;
+}
+
+export declare class PasskeysService {
+  find(id: string): Promise<{ user: User; publicKey: string } | null>;
+  add(userId: string, id: string, publicKey: string): Promise<User>;
+  verify(credential: unknown, challenge: string): Promise<User | null>;
+}
+
+export declare class MailService {
+  send(userId: string, text: string): Promise<void>;
 }
 
 export declare class Admin {

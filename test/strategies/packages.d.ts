@@ -1,7 +1,17 @@
 /* What these tests use of strategy packages that bring no types. */
 
 declare module 'passport-google-oauth20' {
-  export { Strategy } from 'passport-oauth2';
+  import { Strategy as Base } from 'passport-oauth2';
+  interface Options {
+    clientID: string;
+    clientSecret: string;
+    callbackURL?: string | undefined;
+    state?: unknown;
+    pkce?: unknown;
+  }
+  export class Strategy extends Base {
+    constructor(options: Options, verify: (...given: never[]) => void);
+  }
 }
 declare module 'passport-github2' {
   export { Strategy } from 'passport-oauth2';
@@ -60,7 +70,11 @@ declare module 'passport-remember-me' {
 
 declare module 'passport-fido2-webauthn' {
   import { Strategy as Base } from 'passport-strategy';
-  type Done<T extends unknown[]> = (error: unknown, ...result: T | [false, { message: string }]) => void;
+  type Done<T extends unknown[]> = (error: unknown, ...result: T | [false, { message: string }] | []) => void;
+  interface Flags {
+    userPresent: boolean;
+    userVerified: boolean;
+  }
   export interface Owner {
     id: Buffer;
     name: string;
@@ -71,8 +85,14 @@ declare module 'passport-fido2-webauthn' {
   export class Strategy<User> extends Base {
     constructor(
       options: { store: SessionChallengeStore },
-      verify: (credential: string, owner: Buffer, done: Done<[User, string]>) => void,
-      register: (owner: Owner, credential: string, publicKey: string, done: Done<[User]>) => void,
+      verify: (credential: string, owner: Buffer | null, flags: Flags, done: Done<[User, string]>) => void,
+      register: (
+        owner: Owner | undefined,
+        credential: string,
+        publicKey: string,
+        flags: Flags,
+        done: Done<[User]>,
+      ) => void,
     );
   }
 }

@@ -18,12 +18,16 @@ const strategy = {
   useFactory: () =>
     new WebAuthn<User>(
       { store: challenges },
-      (credential, _owner, done) => {
+      (credential, _owner, _flags, done) => {
         const key = keys.get(credential);
         if (key) done(null, key.user, key.publicKey);
         else done(null, false, { message: 'Unknown key' });
       },
-      (owner, credential, publicKey, done) => {
+      (owner, credential, publicKey, _flags, done) => {
+        if (!owner) {
+          done(null, false, { message: 'Nobody to register for' });
+          return;
+        }
         const user = { id: owner.id.toString(), name: owner.name };
         keys.set(credential, { user, publicKey });
         done(null, user);
@@ -103,6 +107,13 @@ describePlatforms(() => {
       expect((await show(first, response)).status).toBe(200);
       expect((await show(first, response)).status).toBe(403);
       expect(await whoIs(first)).toEqual(ADA);
+    });
+
+    it('registers no key by the challenge of somebody who is not known', async () => {
+      const browser = application.browser();
+      const response = await show(browser, new Authenticator(application.url).create(await challengeFor(browser)));
+      expect([response.status, response.json<{ message: string }>().message]).toEqual([401, 'Nobody to register for']);
+      expect(await whoIs(browser)).toBeUndefined();
     });
 
     it('refuses a key that nobody has registered, and a signature by another key', async () => {
