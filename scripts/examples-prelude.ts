@@ -1,7 +1,8 @@
 /// <reference path="../test/strategies/packages.d.ts" />
 /** What the examples use without importing or declaring it: see `check-examples.mjs`. An export named here wins over a `*`. */
 export * from '@nestjs/common';
-export { Context, Mutation, Resolver, Subscription } from '@nestjs/graphql';
+export { Args, Context, GraphQLModule, Mutation, Resolver, Subscription } from '@nestjs/graphql';
+export { ApolloDriver, type ApolloDriverConfig } from '@nestjs/apollo';
 export { APP_FILTER, APP_GUARD, BaseExceptionFilter, NestFactory, Reflector } from '@nestjs/core';
 export { HealthCheck, HealthCheckService, TerminusModule } from '@nestjs/terminus';
 export { Test } from '@nestjs/testing';
@@ -22,7 +23,8 @@ export * from '../lib/testing/index.js';
 export * from '../lib/metrics/index.js';
 export * from '../lib/swagger/index.js';
 
-import type { UserSerializer } from '../lib/index.js';
+import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { SessionEvent, UserSerializer } from '../lib/index.js';
 
 export interface User {
   id: number;
@@ -65,3 +67,16 @@ export declare class AppModule {}
 export declare class AppController {}
 export declare class LocalStrategy {}
 export declare const AppUserSerializer: new () => UserSerializer<User, number>;
+
+export declare const app: NestExpressApplication;
+
+export declare class UserModel {}
+export declare class News {}
+export declare class NewsFeed {
+  of(userId: string): AsyncIterator<News>;
+}
+export declare function makeLoaders(): object;
+
+export declare class AuditService {
+  insert(event: SessionEvent): Promise<void>;
+}
