@@ -12,6 +12,7 @@ export { ServerResponse } from 'node:http';
 export type { Socket } from 'node:net';
 export { WebSocketServer } from 'ws';
 export { interval, map } from 'rxjs';
+export type { NestExpressApplication } from '@nestjs/platform-express';
 export type { NextFunction, Request, Response } from 'express';
 export { type Session, Store } from 'express-session';
 export { PassportStrategy } from '@nestjs/passport';
@@ -24,6 +25,8 @@ export * from '../lib/metrics/index.js';
 export * from '../lib/swagger/index.js';
 
 import type { NestExpressApplication } from '@nestjs/platform-express';
+import type { RequestHandler } from 'express';
+import type { Observable } from 'rxjs';
 import type { SessionEvent, UserSerializer } from '../lib/index.js';
 
 export interface User {
@@ -74,7 +77,9 @@ export declare class UserModel {}
 export declare class News {}
 export declare class NewsFeed {
   of(userId: string): AsyncIterator<News>;
+  for(userId: number): Observable<News>;
 }
+export declare function helmet(options: object): RequestHandler;
 export declare function makeLoaders(): object;
 
 export declare class AuditService {
