@@ -85,3 +85,7 @@ export declare function makeLoaders(): object;
 export declare class AuditService {
   insert(event: SessionEvent): Promise<void>;
 }
+
+export declare class ConfigService {
+  get(name: string): string | undefined;
+}

@@ -9,7 +9,7 @@ import { compile, errorsIn, PATHS, ROOT } from './compiler.mjs';
 
 /** @typedef {import('./blocks.mjs').Example} Example */
 
-export const PASTED = ['docs/quickstart.md'];
+export const PASTED = ['README.md', 'docs/quickstart.md'];
 export const STARTERS = [
   { nest: 11, type: 'commonjs', importsEndIn: '' },
   { nest: 12, type: 'module', importsEndIn: '.js' },
