@@ -12,7 +12,7 @@ export type {
   RoutePattern,
   SessionAuthOptions,
 } from './session-auth.options.js';
-export type { RedisCommands, RedisOptions } from './redis/redis-options.js';
+export type { IoredisClient, RedisCommands, RedisOptions } from './redis/redis-options.js';
 export { SESSION_STORE } from './store/session-store.js';
 export { SESSION_CLOCK } from './model/clock.js';
 export type { Clock } from './model/clock.js';

@@ -33,8 +33,10 @@ import { isFastify, mountOnFastify } from './platform/fastify.js';
 import { middlewareProvider, PASSPORT_METHODS, passportMethodsProvider } from './platform/middleware-provider.js';
 import { seesNoTls } from './platform/sees-no-tls.js';
 import { SessionPolicy } from './policy/session-policy.js';
+import { GivenConnection } from './redis/given-connection.js';
 import { RedisConnection } from './redis/redis-connection.js';
 import { RedisEndFeed } from './redis/redis-end-feed.js';
+import { loadRedis } from './redis/redis-package.js';
 import { RedisSessionStore } from './redis/redis-session-store.js';
 import { SessionRegistry } from './registry/session-registry.js';
 import { UserSerializers } from './serializer/user-serializers.js';
@@ -78,6 +80,7 @@ export interface SessionAuthOptionsFactory {
   createSessionAuthOptions(): SessionAuthOptions | Promise<SessionAuthOptions>;
 }
 
+type Connection = RedisConnection | GivenConnection;
 const REDIS_CONNECTION = Symbol.for('nestjs-session-auth:redis-connection');
 
 /**
@@ -228,22 +231,25 @@ export class SessionAuthModule
   }
 }
 
-/** The connection to Redis, which is opened at the end of the boot; `null` where sessions are stored elsewhere. */
-function createConnection(options: ResolvedSessionAuthOptions, boot: BootEnd): RedisConnection | null {
-  if (options.redis === undefined) {
+/** The connection to Redis; `null` where sessions are stored elsewhere. The module's own opens at the end of the boot. */
+async function createConnection(
+  { redis, redisTimeout }: ResolvedSessionAuthOptions,
+  boot: BootEnd,
+): Promise<Connection | null> {
+  if (redis === undefined) {
     return null;
   }
-  const connection = new RedisConnection(options.redis, options.redisTimeout);
+  if (redis.client !== undefined) {
+    return new GivenConnection(redis.client);
+  }
+  const connection = new RedisConnection(await loadRedis(), redis, redisTimeout);
   boot.opens(connection);
   return connection;
 }
 
 /** Where ends in other processes are heard of; `null` where the sessions are this process's own. */
-function createEndFeed(
-  { redis, prefix }: ResolvedSessionAuthOptions,
-  connection: RedisConnection | null,
-): EndFeed | null {
-  return redis === undefined || connection === null ? null : new RedisEndFeed(connection, redis, prefix);
+function createEndFeed({ prefix }: ResolvedSessionAuthOptions, connection: Connection | null): EndFeed | null {
+  return connection === null ? null : new RedisEndFeed(connection, prefix);
 }
 
 /** The store that the options choose. */
@@ -251,7 +257,7 @@ function createStore(
   options: ResolvedSessionAuthOptions,
   clock: Clock,
   events: SessionEvents,
-  connection: RedisConnection | null,
+  connection: Connection | null,
 ): Store {
   if (options.store !== undefined) {
     return options.store;

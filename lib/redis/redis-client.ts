@@ -1,5 +1,6 @@
-import { createClient, createCluster, createSentinel } from 'redis';
+import type { RedisSentinelOptions } from 'redis';
 import type { EndOfSockets } from './end-of-sockets.js';
+import type { RedisPackage } from './redis-package.js';
 import type { RedisCommands, RedisOptions } from './redis-options.js';
 
 /** A client that the module has opened itself. */
@@ -14,7 +15,7 @@ export interface OwnedClient extends RedisCommands {
 }
 
 /** Options by which the module opens a client of its own. */
-export type OwnedRedisOptions = Exclude<RedisOptions, { client: RedisCommands }>;
+export type OwnedRedisOptions = Exclude<RedisOptions, { client: object }>;
 
 /** Longest pause between two attempts to connect, in milliseconds. Redis is in use again that soon after it is back. */
 export const LONGEST_PAUSE = 250;
@@ -38,18 +39,23 @@ const TEXTS = { typeMapping: {} } as const;
 const SOCKET = { reconnectStrategy: (attempt: number) => Math.min(10 * 2 ** attempt, LONGEST_PAUSE) };
 
 /**
- * Creates a client for these options, without connecting it. The options override the module's defaults.
+ * Creates a client of the package `redis` for these options, without connecting it. The options override the module's defaults.
  *
  * @param sockets closes all its connections
  * @param isLazy of a cluster: it counts as connected when it has found one server, and not only when it has reached all
  * masters
  */
-export function createOwnedClient(options: OwnedRedisOptions, sockets: EndOfSockets, isLazy: boolean): OwnedClient {
+export function createOwnedClient(
+  redis: RedisPackage,
+  options: OwnedRedisOptions,
+  sockets: EndOfSockets,
+  isLazy: boolean,
+): OwnedClient {
   // An option of Node's sockets, which redis passes on although its types leave it out.
   const ended = { signal: sockets } as object;
   if (options.cluster !== undefined) {
     const { defaults, ...cluster } = options.cluster;
-    return createCluster({
+    return redis.createCluster({
       // By default, the client learns of a new master five seconds after the connection to the old one broke.
       topologyRefreshOnReconnectionAttemptStrategy: LONGEST_PAUSE,
       minimizeConnections: isLazy,
@@ -60,7 +66,7 @@ export function createOwnedClient(options: OwnedRedisOptions, sockets: EndOfSock
   }
   if (options.sentinel !== undefined) {
     const { nodeClientOptions: node, sentinelClientOptions: watch, ...sentinel } = options.sentinel;
-    return createSentinel({
+    return redis.createSentinel({
       // Keeps one connection. Otherwise each command waits until the one before it has returned the connection.
       reserveClient: true,
       ...sentinel,
@@ -73,7 +79,7 @@ export function createOwnedClient(options: OwnedRedisOptions, sockets: EndOfSock
       nodeClientOptions: { ...NODE, ...node, socket: { ...SOCKET, ...node?.socket, ...ended } },
     });
   }
-  return createClient({
+  return redis.createClient({
     ...NODE,
     ...options,
     commandOptions: { ...NODE.commandOptions, ...options.commandOptions, ...TEXTS },
@@ -82,7 +88,7 @@ export function createOwnedClient(options: OwnedRedisOptions, sockets: EndOfSock
 }
 
 /** A client of one server for a subscription. It does not connect again by itself, and replies to pings or ends. */
-export interface SubscriberClient extends OwnedClient {
+export interface SubscriberClient extends Pick<OwnedClient, 'on' | 'connect' | 'destroy' | 'isReady'> {
   subscribe(channel: string, listener: (message: string) => void): Promise<unknown>;
 }
 
@@ -93,6 +99,13 @@ interface ServerClient {
   getMasterNode?(): object | undefined;
 }
 
+function subscriberOptions(socket: object | undefined, sockets: EndOfSockets) {
+  return {
+    pingInterval: SUBSCRIBER_PING,
+    socket: { ...socket, reconnectStrategy: false, socketTimeout: 3 * SUBSCRIBER_PING, signal: sockets },
+  };
+}
+
 /**
  * Creates a client for a subscription beside the client that commands are sent by. Any server of a cluster hears what is
  * published by another. `undefined` for a client that tells nothing of its server, such as a given one of Sentinel.
@@ -101,21 +114,23 @@ interface ServerClient {
  */
 export async function createSubscriber(
   client: RedisCommands,
-  { sentinel }: RedisOptions,
   sockets: EndOfSockets,
 ): Promise<SubscriberClient | undefined> {
-  const overrides = (socket: object | undefined) => ({
-    pingInterval: SUBSCRIBER_PING,
-    socket: { ...socket, reconnectStrategy: false, socketTimeout: 3 * SUBSCRIBER_PING, signal: sockets },
-  });
-  if (sentinel !== undefined) {
-    const node = sentinel.nodeClientOptions;
-    const master = (client as ServerClient).getMasterNode?.();
-    return createClient({ ...NODE, ...node, ...overrides({ ...node?.socket, ...master }) } as object);
-  }
   const servers = serversOf<ServerClient>(client);
   const server = await servers[Math.floor(Math.random() * servers.length)];
-  return server?.duplicate?.(overrides(server.options?.socket));
+  return server?.duplicate?.(subscriberOptions(server.options?.socket, sockets));
+}
+
+/** The same for a master that Sentinel has found for the client. */
+export function createSentinelSubscriber(
+  redis: RedisPackage,
+  client: RedisCommands,
+  { nodeClientOptions: node }: RedisSentinelOptions,
+  sockets: EndOfSockets,
+): SubscriberClient {
+  const master = (client as ServerClient).getMasterNode?.();
+  const options = subscriberOptions({ ...node?.socket, ...master }, sockets);
+  return redis.createClient({ ...NODE, ...node, ...options } as object);
 }
 
 /** Every server that has keys of its own: a cluster's masters, or the only server. */

@@ -3,10 +3,20 @@ import { Logger, type OnApplicationShutdown } from '@nestjs/common';
 import { DeadlineError, within } from '../store/time-budget.js';
 import { EndOfSockets } from './end-of-sockets.js';
 import { warnOfEviction } from './eviction-policy.js';
-import { createOwnedClient, LONGEST_PAUSE, type OwnedClient, type OwnedRedisOptions, pingAll } from './redis-client.js';
+import {
+  createOwnedClient,
+  createSentinelSubscriber,
+  createSubscriber,
+  LONGEST_PAUSE,
+  type OwnedClient,
+  type OwnedRedisOptions,
+  pingAll,
+  type SubscriberClient,
+} from './redis-client.js';
 import { OutageLog } from './outage-log.js';
-import { isCancellable, type RedisLink } from './redis-access.js';
-import type { RedisCommands, RedisOptions } from './redis-options.js';
+import type { RedisLink } from './redis-access.js';
+import type { RedisPackage } from './redis-package.js';
+import type { RedisCommands } from './redis-options.js';
 
 /**
  * How long a new client may take to connect, in milliseconds, before another is opened beside it: the first may have
@@ -37,18 +47,13 @@ const READ_ONLY = /\bREADONLY\b/;
 /**
  * The module's connection to Redis. It is opened when the application has booted, kept alive, and closed with the
  * application. Who uses it before that opens it for the time of its use, so that a boot that fails leaves nothing open.
- * A client that the application has given is used as it is.
  */
 export class RedisConnection implements RedisLink, OnApplicationShutdown {
-  /**
-   * True for clients that queue commands: Sentinel's while it looks for a master, a given one perhaps while it is
-   * disconnected. Commands that are late have to be cancelled.
-   */
+  /** True of Sentinel's client, which queues commands while it looks for a master. Late ones have to be cancelled. */
   readonly mayQueue: boolean;
   readonly #logger = new Logger('SessionAuthModule');
   readonly #outage = new OutageLog(this.#logger);
-  readonly #given: RedisCommands | undefined;
-  #owned: OwnedClient | undefined;
+  #client: OwnedClient;
   /** The application has booted. */
   #staysOpen = false;
   #isOpen = false;
@@ -66,17 +71,17 @@ export class RedisConnection implements RedisLink, OnApplicationShutdown {
   #closed = false;
 
   constructor(
-    private readonly options: RedisOptions,
+    private readonly redis: RedisPackage,
+    private readonly options: OwnedRedisOptions,
     private readonly timeout: number,
   ) {
-    this.#given = options.client;
-    this.mayQueue = options.sentinel !== undefined || isCancellable(options.client);
-    this.#owned = options.client === undefined ? this.#create(options) : undefined;
+    this.mayQueue = options.sentinel !== undefined;
+    this.#client = this.#create();
   }
 
   /** The client to send commands by. It may be replaced at any time. */
   get client(): RedisCommands {
-    return this.#owned ?? (this.#given as RedisCommands);
+    return this.#client;
   }
 
   /**
@@ -88,7 +93,7 @@ export class RedisConnection implements RedisLink, OnApplicationShutdown {
 
   /** What a command waits for before it is sent; `undefined` once the connection is open. */
   get opening(): Promise<void> | undefined {
-    if (this.#owned !== undefined && !this.#staysOpen) {
+    if (!this.#staysOpen) {
       this.#closeWhenIdle();
     }
     return this.#open();
@@ -106,17 +111,22 @@ export class RedisConnection implements RedisLink, OnApplicationShutdown {
 
   /** The boot has failed after all: the connection closes, until it is used again. */
   rest(): void {
-    if (this.#owned !== undefined) {
-      this.#staysOpen = false;
-      this.#closeWhenIdle();
-    }
+    this.#staysOpen = false;
+    this.#closeWhenIdle();
+  }
+
+  /** A client for a subscription, beside the one that commands are sent by. */
+  async subscriber(sockets: EndOfSockets): Promise<SubscriberClient | undefined> {
+    const { sentinel } = this.options;
+    return sentinel === undefined
+      ? createSubscriber(this.#client, sockets)
+      : createSentinelSubscriber(this.redis, this.#client, sentinel, sockets);
   }
 
   #open(): Promise<void> | undefined {
-    const client = this.#owned;
-    if (client !== undefined && !this.#isOpen && !this.#closed) {
+    if (!this.#isOpen && !this.#closed) {
       this.#isOpen = true;
-      const opening = within(this.timeout, this.#connect(client))
+      const opening = within(this.timeout, this.#connect(this.#client))
         .catch(() => {
           this.#outage.report(new Error('no connection yet'));
         })
@@ -134,9 +144,9 @@ export class RedisConnection implements RedisLink, OnApplicationShutdown {
       if (this.#opening !== undefined) {
         this.#closeWhenIdle();
       } else if (this.#isOpen && !this.#closed) {
-        const client = this.#owned as OwnedClient;
+        const client = this.#client;
         this.#isOpen = false;
-        this.#owned = this.#create(this.options as OwnedRedisOptions);
+        this.#client = this.#create();
         this.#endAttempts();
         void this.#end(client);
       }
@@ -150,15 +160,10 @@ export class RedisConnection implements RedisLink, OnApplicationShutdown {
    * replica, a new client is opened since the address may lead to the new master by now.
    */
   suspect(error: Error): void {
-    const client = this.#owned;
+    const client = this.#client;
     const isReplica = this.options.url !== undefined && READ_ONLY.test(error.message);
-    const isAside = client?.isReady === false;
-    if (
-      client !== undefined &&
-      this.#staysOpen &&
-      !this.#suspected &&
-      (isReplica || isAside || error instanceof DeadlineError)
-    ) {
+    const isUnusual = isReplica || !client.isReady || error instanceof DeadlineError;
+    if (this.#staysOpen && !this.#suspected && isUnusual) {
       this.#suspected = true;
       void this.#investigate(client, isReplica).finally(() => {
         this.#suspected = false;
@@ -175,7 +180,7 @@ export class RedisConnection implements RedisLink, OnApplicationShutdown {
     } else {
       return;
     }
-    await this.#replace(client, this.options as OwnedRedisOptions);
+    await this.#replace(client);
     this.#isDown = false;
     if (!isReplica) {
       this.#outage.over();
@@ -189,12 +194,11 @@ export class RedisConnection implements RedisLink, OnApplicationShutdown {
 
   /** Runs after the last response: Nest closes the server before it calls this. */
   async onApplicationShutdown(): Promise<void> {
-    const client = this.#owned;
     this.#closed = true;
     clearTimeout(this.#idle);
     this.#endAttempts();
-    if (client !== undefined && this.#isOpen) {
-      await this.#end(client);
+    if (this.#isOpen) {
+      await this.#end(this.#client);
     }
   }
 
@@ -205,18 +209,18 @@ export class RedisConnection implements RedisLink, OnApplicationShutdown {
   }
 
   /** @param isLazy of a cluster: the client is ready when it has found one server */
-  #create(options: OwnedRedisOptions, isLazy = false): OwnedClient {
+  #create(isLazy = false): OwnedClient {
     const sockets = new EndOfSockets();
-    const client = createOwnedClient(options, sockets, isLazy);
+    const client = createOwnedClient(this.redis, this.options, sockets, isLazy);
     this.#sockets.set(client, sockets);
     client.on('error', (error) => {
-      if (client === this.#owned) {
+      if (client === this.#client) {
         this.#heardAt = performance.now();
         this.#outage.report(error);
       }
     });
     client.on('ready', () => {
-      if (client === this.#owned) {
+      if (client === this.#client) {
         this.#outage.over();
       }
     });
@@ -241,14 +245,14 @@ export class RedisConnection implements RedisLink, OnApplicationShutdown {
    * The client of one server keeps trying by itself. Those of a cluster and of Sentinel give up, and are called again.
    */
   async #connect(client: OwnedClient): Promise<void> {
-    while (!this.#closed && client === this.#owned) {
+    while (!this.#closed && client === this.#client) {
       try {
         await client.connect();
         this.#outage.over();
         void warnOfEviction(client, this.#logger);
         return;
       } catch (error) {
-        if (client === this.#owned) {
+        if (client === this.#client) {
           this.#outage.report(error);
         }
         await pause(LONGEST_PAUSE, undefined, { ref: false });
@@ -257,13 +261,13 @@ export class RedisConnection implements RedisLink, OnApplicationShutdown {
   }
 
   /** The old client stays in use meanwhile: of a cluster, perhaps only one server is dead. */
-  async #replace(client: OwnedClient, options: OwnedRedisOptions): Promise<void> {
+  async #replace(client: OwnedClient): Promise<void> {
     let attempts: Promise<OwnedClient>[] = [];
-    while (!this.#closed && this.#owned === client) {
-      const next = this.#create(options, attempts.length > 0);
+    while (!this.#closed && this.#client === client) {
+      const next = this.#create(attempts.length > 0);
       this.#attempts.push(next);
       attempts.push(next.connect().then(() => next));
-      this.#owned = await within(NEXT_ATTEMPT, Promise.any(attempts)).catch(() =>
+      this.#client = await within(NEXT_ATTEMPT, Promise.any(attempts)).catch(() =>
         pause(LONGEST_PAUSE, client, { ref: false }),
       );
       attempts = attempts.slice(-MOST_ATTEMPTS);
@@ -272,7 +276,7 @@ export class RedisConnection implements RedisLink, OnApplicationShutdown {
       }
     }
     for (const left of [client, ...this.#attempts]) {
-      if (left !== this.#owned || this.#closed) {
+      if (left !== this.#client || this.#closed) {
         void this.#end(left);
       }
     }
@@ -283,7 +287,7 @@ export class RedisConnection implements RedisLink, OnApplicationShutdown {
   async #isStuck(): Promise<boolean> {
     const since = performance.now();
     await pause(SILENCE, undefined, { ref: false });
-    return this.#owned?.isReady === false && this.#heardAt < since;
+    return this.#client.isReady === false && this.#heardAt < since;
   }
 
   async #isDead(client: OwnedClient): Promise<boolean> {

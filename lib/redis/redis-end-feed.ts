@@ -4,9 +4,8 @@ import { splitHandle } from '../model/session-id.js';
 import type { EndFeed, EndListener } from '../store/end-feed.js';
 import { EndOfSockets } from './end-of-sockets.js';
 import { endChannel } from './keys.js';
-import type { RedisLink } from './redis-access.js';
-import { createSubscriber, LONGEST_PAUSE, type SubscriberClient } from './redis-client.js';
-import type { RedisOptions } from './redis-options.js';
+import { LONGEST_PAUSE, type SubscriberClient } from './redis-client.js';
+import type { RedisConnection } from './redis-connection.js';
 
 /** Pause after Redis has refused the subscription, in milliseconds: rights are not granted by the second. */
 const REFUSED_PAUSE = 30_000;
@@ -22,8 +21,7 @@ export class RedisEndFeed implements EndFeed {
   #isRefused = false;
 
   constructor(
-    private readonly link: RedisLink,
-    private readonly options: RedisOptions,
+    private readonly connection: Pick<RedisConnection, 'opening' | 'subscriber'>,
     prefix: string,
   ) {
     this.#channel = endChannel(prefix);
@@ -56,9 +54,9 @@ export class RedisEndFeed implements EndFeed {
 
   /** Listens until the connection is lost, or the feed is closed. */
   async #listen(listener: EndListener, over: AbortSignal): Promise<void> {
-    await this.link.opening;
+    await this.connection.opening;
     const sockets = new EndOfSockets();
-    const client = await createSubscriber(this.link.client, this.options, sockets);
+    const client = await this.connection.subscriber(sockets);
     if (client === undefined || over.aborted) {
       return;
     }

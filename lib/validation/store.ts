@@ -1,7 +1,8 @@
 import type { Store } from 'express-session';
-import type { RedisCommands, RedisOptions } from '../redis/redis-options.js';
+import type { IoredisClient, RedisCommands, RedisOptions } from '../redis/redis-options.js';
 import type { ResolvedSessionAuthOptions, SessionAuthOptions } from '../session-auth.options.js';
 import { demand, isObject, requireMethods, WHAT_IS_PRODUCTION } from './checks.js';
+import { checkIoredis, isIoredis } from './ioredis.js';
 
 const COMMANDS: Record<keyof RedisCommands, true> = { get: true, set: true, del: true, eval: true, evalSha: true };
 
@@ -104,9 +105,18 @@ function checkServers({ url, cluster, sentinel, client }: RedisOptions): void {
     checkServerList('redis.sentinel', sentinel, 'sentinelRootNodes', remedy);
   }
   if (client !== undefined) {
-    const remedy = 'Give a client of createClient(), createCluster() or createSentinel().';
-    requireMethods('redis.client', client, Object.keys(COMMANDS), remedy);
+    checkClient(client);
   }
+}
+
+function checkClient(client: RedisCommands | IoredisClient): void {
+  if (isIoredis(client)) {
+    checkIoredis(client);
+    return;
+  }
+  const remedy =
+    'Give a client of createClient(), createCluster() or createSentinel() of redis, or a Redis or Cluster of ioredis.';
+  requireMethods('redis.client', client, Object.keys(COMMANDS), remedy);
 }
 
 function checkServerList(option: string, options: unknown, key: string, remedy: string): void {
