@@ -115,9 +115,10 @@ export class IoredisCommands extends Commands {
  */
 class IoredisSender {
   #opening: Promise<void> | undefined;
-  #Command: CommandClass | undefined;
+  readonly #Command: CommandClass;
 
   constructor(private readonly client: Ioredis) {
+    this.#Command = commandClassOf(client);
     if (OPENING.includes(client.status)) {
       this.#opening = firstAttempt(client).then(() => {
         this.#opening = undefined;
@@ -140,7 +141,6 @@ class IoredisSender {
     }
     signal?.throwIfAborted();
     this.demandReady();
-    this.#Command ??= commandClassOf(this.client);
     // Past the client's own methods, which may collect commands (`enableAutoPipelining`).
     const command = new this.#Command(name, words, { replyEncoding: 'utf8' });
     return signal === undefined ? this.client.sendCommand(command) : this.#sendUntil(signal, command);
@@ -186,8 +186,14 @@ function firstAttempt(client: Ioredis): Promise<void> {
   });
 }
 
-/** The class of commands of the same copy of ioredis as the client. */
+/**
+ * The class of commands of the same copy of ioredis as the client: that of a command which is not sent. The client's own
+ * `constructor` is an `EventEmitter`'s.
+ */
 function commandClassOf(client: Ioredis): CommandClass {
-  const [server = client] = client.isCluster ? client.nodes() : [];
-  return (server.constructor as unknown as { Command: CommandClass }).Command;
+  const catcher = Object.create(client, {
+    options: { value: {} },
+    sendCommand: { value: (command: Command) => command },
+  }) as { ping(): Command };
+  return catcher.ping().constructor as CommandClass;
 }

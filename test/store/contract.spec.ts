@@ -9,10 +9,18 @@ import {
 } from '../../lib/model/session-id.js';
 import type { SessionRecord } from '../../lib/model/session-record.js';
 import { eventually } from '../support/eventually.js';
-import { HOUR, MINUTE, PLACES, usersIn, type TestedStore } from '../support/session-stores.js';
+import {
+  HOUR,
+  IOREDIS_5_PLACES,
+  IOREDIS_PLACES,
+  MINUTE,
+  PLACES,
+  usersIn,
+  type TestedStore,
+} from '../support/session-stores.js';
 import type { TestClock } from '../support/test-clock.js';
 
-describe.each(PLACES)('%s', (_, start) => {
+describe.each([...PLACES, ...IOREDIS_PLACES, ...IOREDIS_5_PLACES])('%s', (_, start) => {
   const users = usersIn(start);
   let clock: TestClock;
   let store: TestedStore;

@@ -1,6 +1,6 @@
 import fc from 'fast-check';
 import { isLive } from '../../lib/store/session-store.js';
-import { MINUTE, PLACES, type RedisPlace, usersIn } from '../support/session-stores.js';
+import { IOREDIS_PLACES, MINUTE, PLACES, type RedisPlace, usersIn } from '../support/session-stores.js';
 import { gathered, handlesOf, type Made, type UserSessions } from '../support/user-sessions.js';
 
 /** Connections at once, where sessions are reached by connections. */
@@ -45,7 +45,7 @@ const operation: fc.Arbitrary<Operation> = fc.oneof(
 /** Operations of one round start at once; a round starts when all of the one before are done. */
 const rounds = fc.array(fc.array(operation, { minLength: 1, maxLength: 8 }), { minLength: 2, maxLength: 6 });
 
-describe.each(PLACES)('%s', (_, start) => {
+describe.each([...PLACES, ...IOREDIS_PLACES])('%s', (_, start) => {
   const users = usersIn(start, { connections: CONNECTIONS });
   const on = (n: number) => users.on(n);
   const evict = (limit: number) => ({ limit, overflow: 'evict-oldest' as const });

@@ -3,8 +3,11 @@ import type { SessionData } from 'express-session';
 import type { RedisOptions } from '../../lib/index.js';
 import { MemorySessionStore } from '../../lib/memory/memory-session-store.js';
 import { splitHandle, tagOfUser } from '../../lib/model/session-id.js';
+import { GivenConnection } from '../../lib/redis/given-connection.js';
+import type { RedisLink } from '../../lib/redis/redis-access.js';
 import { RedisSessionStore } from '../../lib/redis/redis-session-store.js';
 import type { AtomicSessionStore, SessionIndex } from '../../lib/store/session-store.js';
+import { ioredis, type IoredisVersion, type TestIoredis } from './ioredis-clients.js';
 import { type RedisClient, RedisDeployment } from './redis-deployment.js';
 import type { RedisMonitor } from './redis-monitor.js';
 import { TestClock } from './test-clock.js';
@@ -62,6 +65,16 @@ export const REDIS_PLACES: [string, Start<RedisPlace>][] = [
 ];
 
 export const MEMORY_PLACE: [string, Start<SessionPlace>] = ['MemorySessionStore', () => Promise.resolve(memoryPlace())];
+
+/** The same by clients of ioredis, which an application gives. */
+export const IOREDIS_PLACES: [string, Start<RedisPlace>][] = [
+  ['RedisSessionStore by ioredis', async () => ioredisPlace(await RedisDeployment.start('redis'), 6)],
+  ['RedisSessionStore by ioredis on a cluster', async () => ioredisPlace(await RedisDeployment.start('cluster'), 6)],
+];
+export const IOREDIS_5_PLACES: [string, Start<RedisPlace>][] = [
+  ['RedisSessionStore by ioredis 5', async () => ioredisPlace(await RedisDeployment.start('redis'), 5)],
+  ['RedisSessionStore by ioredis 5 on a cluster', async () => ioredisPlace(await RedisDeployment.start('cluster'), 5)],
+];
 
 /** All places that keep the same promises. */
 export const PLACES: [string, Start<SessionPlace>][] = [MEMORY_PLACE, ...REDIS_PLACES];
@@ -125,19 +138,37 @@ function memoryPlace(): SessionPlace {
   };
 }
 
-function redisPlace(deployment: RedisDeployment): RedisPlace {
+function ioredisPlace(deployment: RedisDeployment, version: IoredisVersion): RedisPlace {
+  const clients: TestIoredis[] = [];
+  const connect = () => {
+    const client = ioredis(deployment.options, version);
+    clients.push(client);
+    return Promise.resolve(new GivenConnection(client));
+  };
+  const place = redisPlace(deployment, connect);
+  return {
+    ...place,
+    stop: async () => {
+      for (const client of clients) client.disconnect();
+      await place.stop();
+    },
+  };
+}
+
+function redisPlace(
+  deployment: RedisDeployment,
+  connect: () => Promise<RedisLink> = async () => ({ client: await deployment.connect() }),
+): RedisPlace {
   const unreadable: string[] = [];
-  const clients: RedisClient[] = [];
+  const links: RedisLink[] = [];
   return {
     unreadable,
     redis: new RedisKeys(deployment),
     stores: async (clock, count = 1, prefix = 'sess:') => {
-      while (clients.length < count) clients.push(await deployment.connect());
+      while (links.length < count) links.push(await connect());
       const onUnreadable = (handle: string) => unreadable.push(handle);
       const options = { prefix, timeout: 20_000, clock, lifetime, onUnreadable };
-      return clients
-        .slice(0, count)
-        .map((client) => new RedisSessionStore({ link: { client }, ...options }) as unknown as TestedStore);
+      return links.slice(0, count).map((link) => new RedisSessionStore({ link, ...options }) as unknown as TestedStore);
     },
     clear: () => deployment.flush(),
     stop: () => deployment.stop(),

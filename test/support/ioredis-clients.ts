@@ -1,0 +1,30 @@
+import { Cluster, type ClusterOptions, Redis, type RedisOptions as IoredisOptions } from 'ioredis';
+import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5';
+import type { IoredisClient, RedisOptions } from '../../lib/index.js';
+
+/** The majors of ioredis that are supported. */
+const VERSIONS = { 5: { Redis: Redis5, Cluster: Cluster5 }, 6: { Redis, Cluster } };
+export type IoredisVersion = keyof typeof VERSIONS;
+
+/** A client of ioredis, as documented: it gives up a dead connection, and is soon back. */
+const DOCUMENTED = { socketTimeout: 1_000, retryStrategy: () => 250 };
+
+/** A client of ioredis and its end. */
+export type TestIoredis = IoredisClient & { disconnect(): void };
+
+/** A client of ioredis for the servers that these options of an application name. */
+export function ioredis(
+  { url, cluster }: RedisOptions,
+  version: IoredisVersion = 6,
+  options: IoredisOptions & ClusterOptions = {},
+): TestIoredis {
+  const { Redis, Cluster } = VERSIONS[version];
+  const client = cluster
+    ? new Cluster(
+        cluster.rootNodes.map((node) => node.url!),
+        { redisOptions: DOCUMENTED, ...(options as object) },
+      )
+    : new Redis(url!, { ...DOCUMENTED, ...(options as object) });
+  // A test that breaks its servers means it.
+  return client.on('error', () => undefined);
+}
