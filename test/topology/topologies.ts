@@ -1,6 +1,7 @@
 import { readFileSync } from 'node:fs';
 import type { RedisCommands, RedisOptions } from '../../lib/index.js';
 import { redisServerBinaries } from '../../scripts/redis-server-binary.mjs';
+import { ioredis, type TestIoredis } from '../support/ioredis-clients.js';
 import { createUser } from '../support/redis-acl.js';
 import { RedisCluster } from '../support/redis-cluster.js';
 import { RedisSentinel } from '../support/redis-sentinel.js';
@@ -62,6 +63,29 @@ export const TOPOLOGIES: Row[] = redisServerBinaries().flatMap((binary) => {
   ];
   return rows.map((row) => ({ ...row, name: `${row.name} (${binary})` }));
 });
+
+/** A cluster by ioredis. One binary stands for all: what each server can do, the rows above show. */
+export const IOREDIS_TOPOLOGIES: Row[] = redisServerBinaries()
+  .slice(0, 1)
+  .map((binary) => ({ name: `a cluster by ioredis (${binary})`, start: () => ioredisCluster(binary), replaces: true }));
+
+async function ioredisCluster(binary: string): Promise<Topology> {
+  const { redis, stop, ...topology } = await cluster(binary);
+  const clients: TestIoredis[] = [];
+  return {
+    ...topology,
+    /** A client for each application, which it gives. */
+    get redis() {
+      const client = ioredis(redis);
+      clients.push(client);
+      return { client };
+    },
+    stop: async () => {
+      for (const client of clients) client.disconnect();
+      await stop();
+    },
+  };
+}
 
 async function single(binary: string): Promise<Topology> {
   const server = await RedisServer.start({ binary });

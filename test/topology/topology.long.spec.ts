@@ -5,7 +5,7 @@ import { TestApplication } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
 import { eventually } from '../support/eventually.js';
 import { Stalls } from '../support/stalls.js';
-import { GLOB_PREFIX, type Masters, TOPOLOGIES, type Topology } from './topologies.js';
+import { GLOB_PREFIX, IOREDIS_TOPOLOGIES, type Masters, TOPOLOGIES, type Topology } from './topologies.js';
 
 const TIMEOUT = 500;
 /** What a response may take beyond `redisTimeout`. */
@@ -39,7 +39,7 @@ async function keyOf(browser: Browser): Promise<string> {
   return keysOf('sess:', handle).session;
 }
 
-for (const { name, start, missing, replaces } of TOPOLOGIES) {
+for (const { name, start, missing, replaces } of [...TOPOLOGIES, ...IOREDIS_TOPOLOGIES]) {
   const describeIt = missing === undefined ? describe : describe.skip;
   describeIt(missing === undefined ? `on ${name}` : `on ${name}, but ${missing}`, () => {
     let topology: Topology;
