@@ -4,6 +4,7 @@ import type { IoredisClient, RedisCommands } from './redis-options.js';
 
 /** What is used of a client of ioredis that its public type here leaves out. */
 export interface Ioredis extends IoredisClient {
+  on(event: string, listener: (...args: never[]) => void): unknown;
   off(event: string, listener: () => void): unknown;
   sendCommand(command: Command): Promise<unknown>;
   /** Of a cluster. */

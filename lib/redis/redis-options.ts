@@ -43,7 +43,7 @@ export interface IoredisClient {
   readonly isCluster: boolean;
   readonly options: object;
   connect(): Promise<unknown>;
-  on(event: string, listener: (...args: never[]) => void): unknown;
+  on(event: string, listener: () => void): unknown;
 }
 
 /**

@@ -123,6 +123,16 @@ export class Stage {
     return keys.filter((_, i) => values[i]?.startsWith('{"ended":') === false);
   }
 
+  /** How many clients listen to a channel. */
+  subscribers(channel: string): Promise<number> {
+    return this.#redis.subscribers(channel);
+  }
+
+  /** Cuts the lines of all who listen to channels. */
+  cutSubscribers(): Promise<void> {
+    return this.#redis.cutSubscribers();
+  }
+
   flush(): Promise<void> {
     return this.#redis.flush();
   }

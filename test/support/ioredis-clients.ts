@@ -3,8 +3,9 @@ import { Cluster as Cluster5, Redis as Redis5 } from 'ioredis5';
 import type { IoredisClient, RedisOptions } from '../../lib/index.js';
 
 /** The majors of ioredis that are supported. */
-const VERSIONS = { 5: { Redis: Redis5, Cluster: Cluster5 }, 6: { Redis, Cluster } };
-export type IoredisVersion = keyof typeof VERSIONS;
+export type IoredisVersion = 5 | 6;
+const VERSIONS = { 5: { Redis: Redis5, Cluster: Cluster5 } as unknown as Six, 6: { Redis, Cluster } };
+type Six = { Redis: typeof Redis; Cluster: typeof Cluster };
 
 /** A client of ioredis, as documented: it gives up a dead connection, and is soon back. */
 const DOCUMENTED = { socketTimeout: 1_000, retryStrategy: () => 250 };
@@ -22,9 +23,9 @@ export function ioredis(
   const client = cluster
     ? new Cluster(
         cluster.rootNodes.map((node) => node.url!),
-        { redisOptions: DOCUMENTED, ...(options as object) },
+        { redisOptions: DOCUMENTED, ...options },
       )
-    : new Redis(url!, { ...DOCUMENTED, ...(options as object) });
+    : new Redis(url!, { ...DOCUMENTED, ...options });
   // A test that breaks its servers means it.
   return client.on('error', () => undefined);
 }
