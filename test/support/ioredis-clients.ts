@@ -4,8 +4,15 @@ import type { IoredisClient, RedisOptions } from '../../lib/index.js';
 
 /** The majors of ioredis that are supported. */
 export type IoredisVersion = 5 | 6;
-const VERSIONS = { 5: { Redis: Redis5, Cluster: Cluster5 } as unknown as Six, 6: { Redis, Cluster } };
-type Six = { Redis: typeof Redis; Cluster: typeof Cluster };
+
+/** Each of these is a client that an application may give. */
+const CLASSES: Record<IoredisVersion, Record<'Redis' | 'Cluster', new (...args: never) => IoredisClient>> = {
+  5: { Redis: Redis5, Cluster: Cluster5 },
+  6: { Redis, Cluster },
+};
+
+/** The same. What a test does with them is alike in both; only their types are not. */
+export const IOREDIS = CLASSES as unknown as Record<IoredisVersion, { Redis: typeof Redis; Cluster: typeof Cluster }>;
 
 /** A client of ioredis, as documented: it gives up a dead connection, and is soon back. */
 const DOCUMENTED = { socketTimeout: 1_000, retryStrategy: () => 250 };
@@ -19,7 +26,7 @@ export function ioredis(
   version: IoredisVersion = 6,
   options: IoredisOptions & ClusterOptions = {},
 ): TestIoredis {
-  const { Redis, Cluster } = VERSIONS[version];
+  const { Redis, Cluster } = IOREDIS[version];
   const client = cluster
     ? new Cluster(
         cluster.rootNodes.map((node) => node.url!),

@@ -69,6 +69,7 @@ describe('the public exports', () => {
        "Duration",
        "FastifySessionRequest",
        "FreshLoginChallenge",
+       "IoredisClient",
        "KeptRequest",
        "LifetimeOptions",
        "LifetimePreset",
