@@ -14,6 +14,7 @@ export type SessionAuthErrorCode =
   | 'imported_twice'
   | 'decorator_taken'
   | 'no_serializer'
+  | 'not_initialised'
   | 'unknown_strategy'
   | 'unauthenticated'
   | 'cross_site_request'

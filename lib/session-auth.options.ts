@@ -192,7 +192,10 @@ export interface SessionAuthOptions {
   knownDevices?: boolean;
   /** What is remembered of the device at a login; `false` for nothing. Default: its ip and user agent. */
   device?: false | ((request: SessionRequest) => Device);
-  /** The user serializers. Default: all that are among the application's providers. */
+  /**
+   * The user serializers. `[]` says on purpose that there are none: sessions without logins. Default: all that are among
+   * the application's providers, of which there must be one.
+   */
   serializers?: Type<UserSerializer>[];
   /** Routes without a session. */
   exclude?: RoutePattern[];

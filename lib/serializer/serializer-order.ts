@@ -13,7 +13,8 @@ export function inOrder(found: readonly UserSerializer[]): readonly UserSerializ
   if (found.length === 0) {
     throw refusal(
       'SessionAuthModule found no UserSerializer. Add one to the providers of any module: ' +
-        '@Injectable() class AppUserSerializer extends UserSerializer { serializeUser(user) {...} deserializeUser(payload) {...} }',
+        '@Injectable() class AppUserSerializer extends UserSerializer { serializeUser(user) {...} deserializeUser(payload) {...} }. ' +
+        'For sessions without logins, say so: serializers: [].',
     );
   }
   const twice = firstTwo(found, (one, other) => one.constructor === other.constructor && one.kind === other.kind);

@@ -25,6 +25,7 @@ interface SerializedUser {
 @Injectable()
 export class UserSerializers implements UserRestorer, OnModuleInit {
   private serializers: readonly UserSerializer[] = [];
+  private isInitialised = false;
   private readonly logger = new Logger(UserSerializers.name);
   /** Which of several serializers has restored a user. */
   private readonly restoredBy = new WeakMap<object, UserSerializer>();
@@ -41,7 +42,9 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
     const found = this.options.serializers
       ? await Promise.all(this.options.serializers.map((type) => this.instanceOf(type)))
       : this.discover();
-    this.serializers = inOrder(found);
+    // An empty list in the options is meant: sessions without logins.
+    this.serializers = this.options.serializers?.length === 0 ? [] : inOrder(found);
+    this.isInitialised = true;
   }
 
   /** What the session keeps of this user, the user's id and kind, and the hash of their credential stamp. */
@@ -123,6 +126,18 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
   private serializerOf(user: unknown): UserSerializer {
     if (user === undefined || user === null) {
       throw new UserNotSerializableException('There is no user to log in.');
+    }
+    if (!this.isInitialised) {
+      throw new SessionAuthConfigurationError(
+        'not_initialised',
+        'The application is not initialised, so that nobody can be logged in: await app.init() (or app.listen()) first.',
+      );
+    }
+    if (this.serializers.length === 0) {
+      throw new UserNotSerializableException(
+        'Nobody can log in: the option "serializers" is [], for sessions without logins. Name your UserSerializer in it, ' +
+          'or leave the option out.',
+      );
     }
     const supporting = this.serializers.filter((one) => isSupported(one, user));
     const [first, second] = supporting;

@@ -38,6 +38,7 @@ import {
   type TestApplicationOptions,
   type User,
 } from '../support/application.js';
+import { LogRecorder } from '../support/log-recorder.js';
 import type { Browser } from '../support/browser.js';
 import { describePlatforms } from '../support/platforms.js';
 import { RedisServer } from '../support/redis-server.js';
@@ -198,6 +199,22 @@ describePlatforms(() => {
       for (const application of [byOption, nowhereElse]) {
         expect((await (await application.loggedIn()).get('/me')).json()).toEqual({ ...ADA, restoredBy: 'Second' });
       }
+    });
+
+    it('is not needed where the options say that there is none: sessions without logins', async () => {
+      const logger = new LogRecorder();
+      const application = await started({ providers: [LocalStrategy, First], options: { serializers: [] }, logger });
+      const browser = application.browser();
+      const login = { json: { username: 'ada', password: 'lovelace' } };
+
+      expect((await browser.request('PUT', '/session/cart', { json: { value: 3 } })).status).toBe(200);
+      expect((await browser.get('/session')).json()).toEqual({ cart: 3 });
+      expect((await browser.get('/me')).json()).toMatchObject({ statusCode: 401, code: 'unauthenticated' });
+      expect((await browser.post('/login', login)).json()).toMatchObject({ code: 'user_not_serializable' });
+      expect(logger.at('error')).toEqual([
+        expect.stringMatching(/Nobody can log in: the option "serializers" is \[\]/),
+      ]);
+      expect((await browser.get('/session')).json()).toEqual({ cart: 3 });
     });
   });
 
