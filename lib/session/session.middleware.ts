@@ -68,6 +68,17 @@ export class SessionMiddleware {
   };
 
   /**
+   * Begins a session on a request that has none, whatever its path.
+   *
+   * @internal
+   */
+  begin(request: SessionRequest, response: SessionResponse): RequestSession {
+    const session = new RequestSession(request, response, this.runtime);
+    session.begin();
+    return session;
+  }
+
+  /**
    * The handle in a request's session cookie whose signature holds, if there is one and the path has sessions.
    *
    * @internal

@@ -145,7 +145,8 @@ export class RotatingSite {
     site.#own = redis ? undefined : await redisFor(where);
     site.#line = await (redis ?? site.#own)?.line();
     const now = Date.now();
-    const clocks = where === SITES[2] ? [new TestClock(now), new TestClock(now + 2_000)] : [new TestClock(now)];
+    const clockAt = (time: number) => new TestClock(new Date(time));
+    const clocks = where === SITES[2] ? [clockAt(now), clockAt(now + 2_000)] : [clockAt(now)];
     for (const clock of clocks) {
       const application = await rotatingApplication({
         options: { redis: site.#line?.options, lifetime: { ...ROTATING, ...lifetime } },
