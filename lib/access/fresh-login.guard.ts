@@ -16,7 +16,7 @@ import { type RequestSession, requestSessionOf } from '../session/request-sessio
 import { milliseconds } from '../validation/duration.js';
 import { requestOf, responseOf } from './carrier.js';
 import { keepRequest } from './kept-request.js';
-import { letsThrough } from './refusal.js';
+import { letsThrough, reportedUnless } from './refusal.js';
 import { SessionGuard } from './session.guard.js';
 
 const FRESHNESS = 'nestjs-session-auth:freshness';
@@ -137,14 +137,20 @@ export class FreshLoginGuard extends SessionGuard {
     if (requirement === undefined || (session !== undefined && (await this.passes(session, requirement, context)))) {
       return isLoggedIn;
     }
-    if (session?.user !== undefined) {
-      await this.sendToProof(session, requirement, context);
+    const reason = new FreshLoginRequiredException(challengeOf(requirement));
+    if (session === undefined) {
+      return letsThrough(await this.handleDenied(reason, context));
     }
-    return letsThrough(await this.handleDenied(new FreshLoginRequiredException(challengeOf(requirement)), context));
+    const handleDenied = async () => {
+      await (session.user !== undefined && this.sendToProof(reason, session, requirement, context));
+      return this.handleDenied(reason, context);
+    };
+    return reportedUnless(handleDenied, reason, session);
   }
 
   /** Sends the user of a page where the route says, and does not settle then: the response is done. */
   private async sendToProof(
+    reason: FreshLoginRequiredException,
     session: RequestSession,
     requirement: Requirement,
     context: ExecutionContext,
@@ -155,6 +161,7 @@ export class FreshLoginGuard extends SessionGuard {
     }
     const request = requestOf(context);
     if (!isFor(proveAt, request) && (await keepRequest(request, session, keepFields))) {
+      session.reportRefusal(reason);
       seeOther(responseOf(context), proveAt);
       await new Promise(() => undefined);
     }

@@ -1,6 +1,7 @@
 import type { ExecutionContext, HttpException } from '@nestjs/common';
 import type { SessionRequest } from '../http/session-request.js';
 import { SessionUnavailableException } from '../session-auth.errors.js';
+import type { RequestSession } from '../session/request-session.js';
 import { findRequest } from './carrier.js';
 
 /**
@@ -42,4 +43,21 @@ export async function requestOrRefuse(context: ExecutionContext): Promise<Sessio
 /** Whether a `handleDenied()` lets the request through. In JavaScript it may return anything, and only `true` does. */
 export function letsThrough(result: unknown): boolean {
   return result === true;
+}
+
+/** Whether a `handleDenied()` lets the request through after all. Otherwise the refusal is reported. */
+export async function reportedUnless(
+  handleDenied: () => unknown,
+  reason: HttpException,
+  session: RequestSession,
+): Promise<boolean> {
+  let isAdmitted = false;
+  try {
+    isAdmitted = letsThrough(await handleDenied());
+  } finally {
+    if (!isAdmitted) {
+      session.reportRefusal(reason);
+    }
+  }
+  return isAdmitted;
 }

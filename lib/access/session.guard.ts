@@ -16,7 +16,7 @@ import { IS_PUBLIC } from './decorators.js';
 import { guardsOn, isMarked } from './marks.js';
 import { isPassive } from './passive-route.js';
 import { pendingUserOf } from './pending-login.js';
-import { letsThrough, refuse } from './refusal.js';
+import { letsThrough, refuse, reportedUnless } from './refusal.js';
 
 const OTHER_USER =
   'A request was refused (401): its session is logged in, but other code has put somebody else, or something without the ' +
@@ -71,7 +71,7 @@ export class SessionGuard implements CanActivate {
     await connected?.confirm();
     const isLoggedIn = session.user !== undefined && this.#isUserOf(session, request?.user);
     const isPending = pendingUserOf(session, context) !== undefined && this.#isPendingUserOf(session, request?.user);
-    const isAdmitted = isLoggedIn || isPending || letsThrough(await this.handleDenied(session.denial, context));
+    const isAdmitted = isLoggedIn || isPending || (await this.#admitsAfterAll(session, context));
     if (isAdmitted) {
       if (connected === undefined) {
         session.caching.admit();
@@ -105,6 +105,11 @@ export class SessionGuard implements CanActivate {
    */
   protected async handleDenied(reason: HttpException, context: ExecutionContext): Promise<boolean> {
     return refuse(reason, context);
+  }
+
+  #admitsAfterAll(session: RequestSession, context: ExecutionContext): Promise<boolean> {
+    const reason = session.denial;
+    return reportedUnless(() => this.handleDenied(reason, context), reason, session);
   }
 
   /**

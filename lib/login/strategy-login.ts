@@ -5,11 +5,12 @@ import type { SessionRequest, SessionResponse } from '../http/session-request.js
 import { type Clock, SESSION_CLOCK } from '../model/clock.js';
 import { ApplicationPassport } from '../passport/application-passport.js';
 import type { Refusal } from '../passport/strategy-run.js';
-import { requestSessionOf } from '../session/request-session.js';
+import { type RequestSession, requestSessionOf } from '../session/request-session.js';
 import {
   LoginFailedException,
   MalformedLoginException,
   SessionAuthConfigurationError,
+  type SessionAuthErrorCode,
   SessionStoreUnavailableException,
   SessionUnavailableException,
   TooManySessionsException,
@@ -96,40 +97,70 @@ export class StrategyLogin {
     if (isStep && session !== undefined && (session.user ?? pendingUser) === undefined) {
       return session.denial;
     }
-    const report = (reason: string): void => {
-      this.events.emit({ type: 'login-failed', strategy: strategies.join(', '), reason }, this.clock.now());
+    const report = (refusal: HttpException): void => {
+      this.reportFailure(strategies, options, refusal);
     };
     try {
       const result = await this.passport.authenticate(strategies, options, request, response, {
-        logIn: async (user) => {
-          await this.logIn(request, user, options, isStep);
+        logIn: async (user, strategy) => {
+          await this.logIn(request, user, strategy, options, isStep);
           return session?.pendingUser !== undefined && opensSession(options) ? undefined : user;
         },
         onRefusal: (refusal) => {
-          report(exceptionFor(refusal).message);
+          report(exceptionFor(refusal));
         },
       });
       copyResults(plain, given, options);
       return result.outcome === 'refused' ? exceptionFor(result.refusal) : undefined;
     } catch (error) {
       if (isRefused(error)) {
-        report(error.message);
+        report(error);
       }
       throw error;
     }
   }
 
-  /** The strategy has named a user: a step of the pending login, or a login. */
+  private reportFailure(
+    strategies: readonly string[],
+    { method }: LoginGuardOptions,
+    { message: reason, extensions }: HttpException & { extensions?: { sessionAuth?: SessionAuthErrorCode } },
+  ): void {
+    const strategy = strategies.join(', ');
+    const code = extensions?.sessionAuth ?? 'login_failed'; // A strategy may throw exceptions of its own.
+    const event = { type: 'login-failed', strategy, ...(method !== undefined && { method }), code, reason } as const;
+    this.events.emit(event, this.clock.now());
+  }
+
+  /** The strategy has named a user. */
   private async logIn(
     request: SessionRequest,
     user: unknown,
+    strategy: string,
     options: LoginGuardOptions,
     isStep: boolean,
   ): Promise<void> {
     const session = requestSessionOf(request);
     if (session === undefined || !opensSession(options)) {
       await openSession(request, user, options);
-    } else if (options.method !== undefined && session.waitsFor(options.method, user)) {
+      return;
+    }
+    session.strategy = strategy;
+    try {
+      await this.takeStep(session, request, user, options, isStep);
+    } finally {
+      session.strategy = undefined;
+    }
+  }
+
+  /** A step of the pending login, a login, or a new proof. */
+  private async takeStep(
+    session: RequestSession,
+    request: SessionRequest,
+    user: unknown,
+    options: LoginGuardOptions,
+    isStep: boolean,
+  ): Promise<void> {
+    if (options.method !== undefined && session.waitsFor(options.method, user)) {
       await this.auth.completeLogin(request, options.method, await trustIn(user, request, options));
     } else if (!isStep) {
       await openSession(request, user, options);

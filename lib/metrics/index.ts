@@ -1,1 +1,1 @@
-export {};
+export { SessionMetrics } from './session-metrics.js';

@@ -1,4 +1,4 @@
-import type { SignOutReason } from '../session-auth.errors.js';
+import type { SessionAuthErrorCode, SignOutReason } from '../session-auth.errors.js';
 import type { Device } from './session-info.js';
 
 /** What every event says. The handle names the session; no event ever carries its secret. */
@@ -36,7 +36,8 @@ export type MissingUser = 'user_gone' | 'user_mismatch';
  */
 export type SessionEvent = EventBase &
   /**
-   * `method` is the last one, where there were several steps; `methods` are all then, in order. `spared` are those that
+   * `method` is the last one, where there were several steps; `methods` are all then, in order. `strategy` is the Passport
+   * strategy of the last step; it is missing where the application's own code logged in. `spared` are the methods that
    * were not asked for, since the browser is trusted (`trustFor`). With the option `knownDevices`, `newDevice` tells
    * whether this user has not logged in on this browser before. `device` is missing where the option `device` is `false`.
    */
@@ -45,6 +46,7 @@ export type SessionEvent = EventBase &
         readonly type: 'logged-in';
         readonly userId: string;
         readonly handle: string;
+        readonly strategy?: string;
         readonly method?: string;
         readonly methods?: readonly string[];
         readonly spared?: readonly string[];
@@ -56,6 +58,7 @@ export type SessionEvent = EventBase &
         readonly type: 'login-pending';
         readonly userId: string;
         readonly handle: string;
+        readonly strategy?: string;
         readonly method?: string;
         readonly pending: readonly string[];
       }
@@ -65,6 +68,7 @@ export type SessionEvent = EventBase &
         readonly type: 'reauthenticated';
         readonly handle: string;
         readonly previous: string;
+        readonly strategy?: string;
         readonly method?: string;
       }
     /**
@@ -75,8 +79,17 @@ export type SessionEvent = EventBase &
     | { readonly type: 'rotated'; readonly handle: string }
     /** A request showed a secret that is no longer good: somebody has a copy of the cookie. The session was ended. */
     | { readonly type: 'reuse-detected'; readonly handle: string }
-    /** A strategy refused the credentials. */
-    | { readonly type: 'login-failed'; readonly strategy: string; readonly reason: string }
+    /**
+     * A strategy refused the credentials, or the login that followed was refused. `strategy` names all that its
+     * `LoginGuard` has tried, and `method` is that guard's. `code` is the error's; `reason` is its message.
+     */
+    | {
+        readonly type: 'login-failed';
+        readonly strategy: string;
+        readonly method?: string;
+        readonly code: SessionAuthErrorCode;
+        readonly reason: string;
+      }
     /**
      * A request from another site was refused. `route` names the handler where that is known. `origin` is what the browser
      * said of where it came from, and `handle` is the session's whose cookie it has shown.

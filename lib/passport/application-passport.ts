@@ -16,7 +16,7 @@ type Authentication = { readonly outcome: 'admitted' } | { readonly outcome: 're
 /** What happens at the results of an authentication. */
 export interface AuthenticationSteps {
   /** Logs in the user of the first strategy that succeeds. Resolves to the user whom the request shows then, if any. */
-  logIn(user: unknown): Promise<unknown>;
+  logIn(user: unknown, strategy: string): Promise<unknown>;
   /** Called when the last strategy has refused, even where Passport then redirects (`failureRedirect`). */
   onRefusal(refusal: Refusal): void;
 }
@@ -67,13 +67,13 @@ export class ApplicationPassport implements OnModuleInit {
     const refusals: Refusal[] = [];
     let hasSucceeded = false;
     return new Promise((resolve, reject) => {
+      // Then what Passport writes to `request.session` (flash, messages) lands in the new session.
+      const logIn = async (user: unknown, strategy: string) => {
+        const shown = await steps.logIn(user, strategy);
+        hasSucceeded = true;
+        return shown;
+      };
       const listeners = {
-        // Then what Passport writes to `request.session` (flash, messages) lands in the new session.
-        onSuccess: async (user: unknown) => {
-          const shown = await steps.logIn(user);
-          hasSucceeded = true;
-          return shown;
-        },
         onRefusal: (refusal: Refusal) => {
           refusals.push(refusal);
           if (refusals.length === names.length) {
@@ -84,7 +84,9 @@ export class ApplicationPassport implements OnModuleInit {
           reject(error instanceof Error ? error : new Error('A Passport strategy failed.', { cause: error }));
         },
       };
-      const strategies = names.map((name) => this.strategyFor(name, options, listeners));
+      const strategies = names.map((name) =>
+        this.strategyFor(name, options, { ...listeners, onSuccess: (user) => logIn(user, name) }),
+      );
       // With `assignProperty`, Passport itself logs nobody in (that is done by then) and leaves the redirect to us.
       const passportOptions = { ...options, assignProperty: options.assignProperty || 'user', failWithError: true };
       const handler = this.authenticator.authenticate(strategies as never, passportOptions) as (

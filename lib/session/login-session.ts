@@ -18,10 +18,13 @@ import {
 import type { SaveResult } from '../store/merged-save.js';
 import { LoadedSession } from './loaded-session.js';
 import { LoginDevice } from './login-device.js';
+import type { LoginBrowser } from './session-reporter.js';
 import { SessionState } from './session-state.js';
 
 /** How a request logs a user in, step by step, and has them prove again who they are. */
 export class LoginSession extends SessionState {
+  /** The Passport strategy that names the user, while their login is under way. */
+  strategy: string | undefined;
   /** The session that a login on this request has opened. */
   protected opened: SessionRecord | undefined;
   /** The request ends its session by itself: it logs out, or in again. */
@@ -63,7 +66,7 @@ export class LoginSession extends SessionState {
       const device = this.#deviceOf(login);
       const marker = await device.mark();
       const replaced = [this.record ?? [], await this.others.take()].flat();
-      if (await this.repository.logIn(record, login.userId, replaced, { spared, isNew: device.isNew })) {
+      if (await this.repository.logIn(record, login.userId, replaced, this.#browser(device, spared))) {
         await this.#open(id, record, user, marker);
       } else {
         await this.#openPending({ ...newLogin, spared: undefined }, spared?.methods ?? [], user, replaced);
@@ -91,7 +94,7 @@ export class LoginSession extends SessionState {
   ): Promise<void> {
     const id = newUserSessionId(newLogin.login.userId);
     const record = recordOfPendingLogin(id, newLogin, missing, this.runtime.clock.now());
-    await this.repository.logInPending(record, replaced);
+    await this.repository.logInPending(record, replaced, this);
     await this.#open(id, record, undefined);
     this.setPendingUser(user);
   }
@@ -124,7 +127,7 @@ export class LoginSession extends SessionState {
     });
     const { record } = this;
     if (isOneOfSeveral && record !== undefined) {
-      this.repository.reporter.loginPending(record);
+      this.repository.reporter.loginPending(record, this);
       return undefined;
     }
     if (next?.missing.length === 0) {
@@ -147,7 +150,7 @@ export class LoginSession extends SessionState {
     }
     const renewal = (latest: string) => recordOfCompletedLogin(id, latest, pending, this.runtime.clock.now());
     return this.#goOn(id, this.pendingUser, marker, ({ record, data }) =>
-      this.repository.completeLogin(record, data, renewal, { spared, isNew: device.isNew }),
+      this.repository.completeLogin(record, data, renewal, this.#browser(device, spared)),
     );
   }
 
@@ -169,7 +172,7 @@ export class LoginSession extends SessionState {
       const marker = isMarked ? await device.mark([[proof.method, trustFor]]) : undefined;
       const id = newUserSessionId(userId);
       await this.#goOn(id, user, marker, ({ record, data }) =>
-        this.repository.reauthenticate(record, data, (latest, replaced) =>
+        this.repository.reauthenticate(this, record, data, (latest, replaced) =>
           recordOfStepUp(id, latest, replaced, proof, this.runtime.clock.now()),
         ),
       );
@@ -202,6 +205,10 @@ export class LoginSession extends SessionState {
       await this.#open(id, result.record, user, marker);
     }
     return result !== undefined;
+  }
+
+  #browser({ isNew }: LoginDevice, spared: Spared | undefined): LoginBrowser {
+    return { spared, isNew, strategy: this.strategy };
   }
 
   #deviceOf(login: MarkedUser): LoginDevice {

@@ -1,3 +1,4 @@
+import type { HttpException } from '@nestjs/common';
 import { attachedTo, isSessionExposed } from '../http/request-properties.js';
 import { pathOfThisSite } from '../http/site-path.js';
 import { isStillKept, type KeptRequest, type StoredRequest } from '../model/kept-request.js';
@@ -102,6 +103,11 @@ export class RequestSession extends LoginSession {
   /** The executions that a proof of the login has been used up for: a request, each message, each GraphQL field. */
   get spentIn(): WeakSet<object> {
     return (this.#spentIn ??= new WeakSet());
+  }
+
+  /** A guard has refused the request. */
+  reportRefusal(reason: HttpException): void {
+    this.runtime.repository.reporter.refused(reason);
   }
 
   /** Stores what has to be stored before the response may go out; `undefined` when that is nothing. */

@@ -1,10 +1,17 @@
+import type { HttpException } from '@nestjs/common';
 import type { MissingUser, NewSessionEvent, RevocationReason } from '../model/session-event.js';
 import { proofsOf, type Spared } from '../model/login-record.js';
 import type { SessionRecord } from '../model/session-record.js';
 import type { EndListener } from '../store/end-feed.js';
 
+/** By what a login was done. */
+export interface LoginMeans {
+  /** The Passport strategy that named the user; `undefined` where other code did. */
+  readonly strategy?: string | undefined;
+}
+
 /** What a login knows of its browser. */
-export interface LoginBrowser {
+export interface LoginBrowser extends LoginMeans {
   /** The methods that need not be proved on it. */
   readonly spared?: Spared | undefined;
   /** `undefined` where markers are not set at each login. */
@@ -16,6 +23,9 @@ export class SessionReporter {
   /** Hears how pending logins end, which is no event. */
   onPendingEnd: EndListener['onEnd'] | undefined;
 
+  /** Hears of requests that a guard has refused, which is no event: every visitor without a login would be one. */
+  onRefused: ((reason: HttpException) => void) | undefined;
+
   /**
    * @param report passes an event on
    * @param warnAtBytes bytes of data past which a session is reported as large
@@ -26,7 +36,8 @@ export class SessionReporter {
   ) {}
 
   /** @param previous the handle under which the login was pending */
-  loggedIn({ handle, login }: SessionRecord, userId: string, { spared, isNew }: LoginBrowser, previous?: string): void {
+  loggedIn({ handle, login }: SessionRecord, userId: string, browser: LoginBrowser, previous?: string): void {
+    const { strategy, spared, isNew } = browser;
     if (previous !== undefined) {
       this.onPendingEnd?.(previous, { reason: 'logged_out', successor: handle });
     }
@@ -35,7 +46,7 @@ export class SessionReporter {
       type: 'logged-in',
       userId,
       handle,
-      ...methodOf(login),
+      ...meansOf(login, strategy),
       ...(methods && { methods }),
       ...(spared && { spared: spared.methods }),
       ...(login?.device && { device: login.device }),
@@ -43,10 +54,16 @@ export class SessionReporter {
     });
   }
 
-  loginPending({ handle, pending }: SessionRecord): void {
+  loginPending({ handle, pending }: SessionRecord, { strategy }: LoginMeans): void {
     if (pending !== undefined) {
       const { login, missing } = pending;
-      this.report({ type: 'login-pending', userId: login.userId, handle, ...methodOf(login), pending: missing });
+      this.report({
+        type: 'login-pending',
+        userId: login.userId,
+        handle,
+        ...meansOf(login, strategy),
+        pending: missing,
+      });
     }
   }
 
@@ -60,8 +77,8 @@ export class SessionReporter {
     }
   }
 
-  reauthenticated(record: SessionRecord, previous: string): void {
-    this.report({ type: 'reauthenticated', ...subjectOf(record), previous, ...methodOf(record.login) });
+  reauthenticated(record: SessionRecord, previous: string, { strategy }: LoginMeans): void {
+    this.report({ type: 'reauthenticated', ...subjectOf(record), previous, ...meansOf(record.login, strategy) });
   }
 
   rotated(record: SessionRecord): void {
@@ -94,6 +111,10 @@ export class SessionReporter {
     this.report({ type: 'touch-failed', ...subjectOf(record), error });
   }
 
+  refused(reason: HttpException): void {
+    this.onRefused?.(reason);
+  }
+
   /** Reports a session when it has grown large, and not again with each write. */
   saved(record: SessionRecord, bytesBefore: number): void {
     const bytes = Buffer.byteLength(record.data);
@@ -108,6 +129,6 @@ function subjectOf({ handle, login }: SessionRecord): { userId?: string; handle:
   return { ...(login && { userId: login.userId }), handle };
 }
 
-function methodOf(login: SessionRecord['login']): { method?: string } {
-  return login?.method === undefined ? {} : { method: login.method };
+function meansOf(login: SessionRecord['login'], strategy?: string): { strategy?: string; method?: string } {
+  return { ...(strategy !== undefined && { strategy }), ...(login?.method !== undefined && { method: login.method }) };
 }

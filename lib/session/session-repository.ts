@@ -31,7 +31,7 @@ import type {
 } from '../store/session-store.js';
 import { TimeBudget } from '../store/time-budget.js';
 import { SerialQueues } from '../store/serial-queues.js';
-import type { LoginBrowser, SessionReporter } from './session-reporter.js';
+import type { LoginBrowser, LoginMeans, SessionReporter } from './session-reporter.js';
 import { onLatest } from './succession.js';
 
 /** A session that goes on under a new id: as it was loaded, its data as the request leaves it, and what it becomes. */
@@ -51,11 +51,16 @@ export interface RepositorySettings {
  */
 export class SessionRepository {
   constructor(
-    private readonly store: AtomicSessionStore,
+    private store: AtomicSessionStore,
     private readonly settings: RepositorySettings,
     readonly budget?: TimeBudget,
     private readonly queues = new SerialQueues(),
   ) {}
+
+  /** Has all later requests go through what watches the store. Unwatched, it costs nothing. */
+  watchStore(watched: (store: AtomicSessionStore) => AtomicSessionStore): void {
+    this.store = watched(this.store);
+  }
 
   /** For one request, or one call of the registry: all its commands together take no longer than one may. */
   withTimeBudget(): SessionRepository {
@@ -194,7 +199,7 @@ export class SessionRepository {
   }
 
   /** Opens a session that keeps a login of which steps are missing, in the place of others. */
-  async logInPending(record: SessionRecord, replaced: readonly SessionRecord[]): Promise<void> {
+  async logInPending(record: SessionRecord, replaced: readonly SessionRecord[], means: LoginMeans): Promise<void> {
     await this.ask('insert', this.store.insert(record, this.#expiresAt(record), this.budget));
     try {
       for (const one of replaced) {
@@ -204,7 +209,7 @@ export class SessionRepository {
       this.store.end(record, 'logged_out').catch(() => undefined); // As a login that fails.
       throw error;
     }
-    this.reporter.loginPending(record);
+    this.reporter.loginPending(record, means);
     this.reporter.saved(record, 0);
   }
 
@@ -226,10 +231,10 @@ export class SessionRepository {
   }
 
   /** The session under a new id, with its data as this request leaves it and as others have written it meanwhile. */
-  async reauthenticate(...renewal: Renewing): Promise<SaveResult> {
+  async reauthenticate(means: LoginMeans, ...renewal: Renewing): Promise<SaveResult> {
     const result = await this.#renew(...renewal);
     if (result.outcome === 'saved') {
-      this.reporter.reauthenticated(result.record, renewal[0].handle);
+      this.reporter.reauthenticated(result.record, renewal[0].handle, means);
     }
     return result;
   }

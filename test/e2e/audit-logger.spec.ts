@@ -37,8 +37,8 @@ describePlatforms((platform) => {
       await application.app.get(SessionRegistry).revoke('1', handle, { by: 'admin' });
 
       expect(audited(log)).toEqual([
-        ['log', { event: 'logged-in', at, userId: '1', handle, device: { ip: '127.0.0.1' } }],
-        ['warn', { event: 'login-failed', at, strategy: 'local', reason: expect.any(String) }],
+        ['log', { event: 'logged-in', at, userId: '1', handle, strategy: 'local', device: { ip: '127.0.0.1' } }],
+        ['warn', { event: 'login-failed', at, strategy: 'local', code: 'login_failed', reason: expect.any(String) }],
         ['log', { event: 'revoked', at, userId: '1', handle, reason: 'admin' }],
       ]);
       const everything = log.lines.map(({ text }) => text).join('\n');
@@ -67,7 +67,7 @@ describePlatforms((platform) => {
         ['log', { type: 'rotated', handle }],
         ['log', { type: 'ended', handle, reason: 'user_gone' }],
         ['warn', { type: 'reuse-detected', handle }],
-        ['warn', { type: 'login-failed', strategy: 'local', reason: 'a "quoted"\nline' }],
+        ['warn', { type: 'login-failed', strategy: 'local', code: 'login_failed', reason: 'a "quoted"\nline' }],
         ['warn', { type: 'save-dropped', handle }],
         ['warn', { type: 'large-session', handle, bytes: 70_000 }],
         ['warn', { type: 'touch-failed', handle, error }],

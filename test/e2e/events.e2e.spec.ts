@@ -107,7 +107,7 @@ describePlatforms((platform) => {
 
       await expectReported(
         { type: 'logged-out', userId: '1', handle },
-        { type: 'logged-in', userId: '2', handle: idOf(browser).handle, device: DEVICE },
+        { type: 'logged-in', userId: '2', handle: idOf(browser).handle, strategy: 'local', device: DEVICE },
       );
     });
 
@@ -160,9 +160,9 @@ describePlatforms((platform) => {
       note(...others);
 
       await expectReported(
-        { type: 'logged-in', userId: '1', handle: idOf(others[0]).handle, device: DEVICE },
+        { type: 'logged-in', userId: '1', handle: idOf(others[0]).handle, strategy: 'local', device: DEVICE },
         { type: 'revoked', userId: '1', handle, reason: 'limit' },
-        { type: 'logged-in', userId: '1', handle: idOf(others[1]).handle, device: DEVICE },
+        { type: 'logged-in', userId: '1', handle: idOf(others[1]).handle, strategy: 'local', device: DEVICE },
       );
     });
 
@@ -186,7 +186,7 @@ describePlatforms((platform) => {
       const visitor = application.browser();
       await visitor.post('/login', json({ password: 'lovelaceX' }));
 
-      await expectReported({ type: 'login-failed', strategy: 'local', reason: expect.any(String) });
+      await expectReported({ type: 'login-failed', strategy: 'local', code: 'login_failed', reason: expect.any(String) });
     });
 
     it('tell once of a user who is gone, whatever number of requests finds out', async () => {

@@ -76,9 +76,9 @@ describePlatforms((platform) => {
         const device = { ip: '127.0.0.1' };
 
         expect(application.events).toEqual([
-          { type: 'logged-in', at, userId: '1', handle: idOf(first).handle, device },
+          { type: 'logged-in', at, userId: '1', handle: idOf(first).handle, strategy: 'local', device },
           { type: 'revoked', at, userId: '1', handle: idOf(first).handle, reason: 'limit' },
-          { type: 'logged-in', at, userId: '1', handle: idOf(second).handle, device },
+          { type: 'logged-in', at, userId: '1', handle: idOf(second).handle, strategy: 'local', device },
         ]);
       });
 

@@ -139,7 +139,13 @@ describePlatforms(() => {
       await application.browser().post('/try', { json: CREDENTIALS });
 
       expect(application.events).toEqual([
-        { type: 'login-failed', at: expect.any(Date), strategy: 'talkative', reason: 'This account is locked.' },
+        {
+          type: 'login-failed',
+          at: expect.any(Date),
+          strategy: 'talkative',
+          code: 'login_failed',
+          reason: 'This account is locked.',
+        },
       ]);
     });
 
@@ -149,7 +155,13 @@ describePlatforms(() => {
 
       expect([response.status, response.headers.location]).toEqual([302, '/public']);
       expect(application.events).toEqual([
-        { type: 'login-failed', at: expect.any(Date), strategy: 'talkative', reason: 'This account is locked.' },
+        {
+          type: 'login-failed',
+          at: expect.any(Date),
+          strategy: 'talkative',
+          code: 'login_failed',
+          reason: 'This account is locked.',
+        },
       ]);
     });
 

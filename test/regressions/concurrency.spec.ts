@@ -45,7 +45,7 @@ describeStages((on) => {
       expect(await on.sessions()).toEqual([]);
       const [{ handle } = {}] = application.events.filter(({ type }) => type === 'logged-in');
       expect(application.events.map(({ at: _at, ...event }) => event)).toEqual([
-        { type: 'logged-in', userId: '1', handle, device: { ip: '127.0.0.1' } },
+        { type: 'logged-in', userId: '1', handle, strategy: 'local', device: { ip: '127.0.0.1' } },
         { type: 'logged-out', userId: '1', handle },
         { type: 'save-dropped', userId: '1', handle },
       ]);
