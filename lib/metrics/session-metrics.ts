@@ -1,6 +1,5 @@
 import { type HttpException, Inject, Injectable, type OnApplicationShutdown, type OnModuleInit } from '@nestjs/common';
 import { type Attributes, metrics, type ObservableResult } from '@opentelemetry/api';
-import type { Subscription } from 'rxjs';
 import { SessionConnections } from '../connections/session-connections.js';
 import { SessionEvents } from '../events/session-events.js';
 import type { SessionEvent } from '../model/session-event.js';
@@ -46,7 +45,6 @@ export class SessionMetrics implements OnModuleInit, OnApplicationShutdown {
   readonly #methods = new BoundedWords(MOST_WORDS);
   readonly #errors = new BoundedWords(MOST_WORDS);
   #instruments: Instruments | undefined;
-  #subscription: Subscription | undefined;
 
   /** @internal */
   constructor(
@@ -61,7 +59,7 @@ export class SessionMetrics implements OnModuleInit, OnApplicationShutdown {
       return; // It is among the providers of two modules, and would count everything twice.
     }
     const instruments = (this.#instruments = createInstruments(metrics.getMeter('nestjs-session-auth')));
-    this.#subscription = this.events.events$.subscribe((event) => {
+    this.events.events$.subscribe((event) => {
       this.#count(event, instruments);
     });
     repository.reporter.onRefused = (reason) => {
@@ -84,9 +82,8 @@ export class SessionMetrics implements OnModuleInit, OnApplicationShutdown {
     instruments.connections.addCallback(this.#observeConnections);
   }
 
-  /** The SDK outlives the application. */
+  /** The SDK outlives the application, and would go on asking. */
   onApplicationShutdown(): void {
-    this.#subscription?.unsubscribe();
     this.#instruments?.connections.removeCallback(this.#observeConnections);
   }
 
