@@ -186,7 +186,12 @@ describePlatforms((platform) => {
       const visitor = application.browser();
       await visitor.post('/login', json({ password: 'lovelaceX' }));
 
-      await expectReported({ type: 'login-failed', strategy: 'local', code: 'login_failed', reason: expect.any(String) });
+      await expectReported({
+        type: 'login-failed',
+        strategy: 'local',
+        code: 'login_failed',
+        reason: expect.any(String),
+      });
     });
 
     it('tell once of a user who is gone, whatever number of requests finds out', async () => {
