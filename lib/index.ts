@@ -2,6 +2,7 @@ export { SessionAuthModule } from './session-auth.module.js';
 export type { SessionAuthOptionsFactory } from './session-auth.module.js';
 export { SESSION_AUTH_OPTIONS } from './session-auth.options.js';
 export type {
+  AdoptOptions,
   ConnectionOptions,
   CookieOptions,
   Duration,

@@ -36,6 +36,7 @@ import { SessionPolicy } from './policy/session-policy.js';
 import { GivenConnection } from './redis/given-connection.js';
 import { RedisConnection } from './redis/redis-connection.js';
 import { RedisEndFeed } from './redis/redis-end-feed.js';
+import { oldSessions } from './redis/redis-old-sessions.js';
 import { loadRedis } from './redis/redis-package.js';
 import { RedisSessionStore } from './redis/redis-session-store.js';
 import { SessionRegistry } from './registry/session-registry.js';
@@ -51,6 +52,7 @@ import { SessionRepository } from './session/session-repository.js';
 import { SessionMiddleware } from './session/session.middleware.js';
 import type { EndFeed } from './store/end-feed.js';
 import { ForeignStoreAdapter } from './store/foreign-store-adapter.js';
+import { OLD_SESSIONS } from './store/old-sessions.js';
 import { type AtomicSessionStore, SESSION_STORE } from './store/session-store.js';
 import { resolveOptions } from './validation/options.js';
 
@@ -126,6 +128,7 @@ const REDIS_CONNECTION = Symbol.for('nestjs-session-auth:redis-connection');
       inject: [SESSION_AUTH_OPTIONS, SESSION_CLOCK, SessionEvents, SESSION_STORE],
       useFactory: createRepository,
     },
+    { provide: OLD_SESSIONS, inject: [SESSION_AUTH_OPTIONS, SESSION_CLOCK, REDIS_CONNECTION], useFactory: oldSessions },
     SessionEvents,
     UserSerializers,
     ApplicationPassport,

@@ -109,6 +109,25 @@ export interface ConnectionOptions {
   recheck?: Duration;
 }
 
+/**
+ * The sessions of a stack that is being moved from: express-session with connect-redis (6 and later) and Passport, in the
+ * Redis that `redis` names. See docs/migration.md.
+ *
+ * @example
+ * ```ts
+ * // What the application had: session({ name: 'app.sid', secret: OLD_SECRET, store: new RedisStore({ prefix: 'app:' }) })
+ * const adopt: AdoptOptions = { cookie: 'app.sid', prefix: 'app:', secret: process.env.OLD_SECRET };
+ * ```
+ */
+export interface AdoptOptions {
+  /** The name of the old cookie: express-session's `name`. Default: `'connect.sid'`. */
+  cookie?: string;
+  /** The prefix of the old keys: connect-redis's `prefix`. Default: `'sess:'`. */
+  prefix?: string;
+  /** express-session's `secret`. Of several, all verify. Default: those of the option `secret`. */
+  secret?: string | string[] | undefined;
+}
+
 /** A route, as Nest's `MiddlewareConsumer.exclude()` takes it. */
 export type RoutePattern = string | { path: string; method: RequestMethod };
 
@@ -167,6 +186,11 @@ export interface SessionAuthOptions {
    */
   crossSite?: 'refuse' | 'allow';
   /**
+   * Carries the sessions of express-session and connect-redis over: whoever shows the cookie of one, and no session of
+   * ours, goes on with its user and its data, on a session of ours. Requires `redis`. Default: none.
+   */
+  adopt?: AdoptOptions;
+  /**
    * What guarded routes respond while the store cannot be reached: 503 (`'fail'`, the default) or 401 (`'anonymous'`).
    * Other routes go on without `req.session` and `req.user`. Browsers keep their cookies.
    */
@@ -215,6 +239,8 @@ export interface ResolvedSessionAuthOptions {
   /** The patterns match whole origins alone. */
   readonly trustedOrigins: readonly (string | RegExp)[];
   readonly crossSite: 'refuse' | 'allow';
+  /** `secrets` are those that have signed the old cookies. */
+  readonly adopt: Readonly<{ cookie: string; prefix: string; secrets: readonly string[] }> | undefined;
   readonly onStoreError: 'fail' | 'anonymous';
   readonly redisTimeout: number;
   readonly warnAtBytes: number;

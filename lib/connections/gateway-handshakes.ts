@@ -24,8 +24,8 @@ export class GatewayHandshakes {
 
   /** The body of a 403, as JSON, where the request comes from another site and shows a session cookie. */
   crossSiteRefusal(request: SessionRequest): string | undefined {
-    const handle = this.middleware.signedHandle(request);
-    const refusal = handle === undefined ? undefined : this.crossSite.ofHandshake(request, handle);
+    const shown = this.middleware.signedCookie(request);
+    const refusal = shown && this.crossSite.ofHandshake(request, shown.handle);
     return refusal && JSON.stringify(refusal.getResponse());
   }
 

@@ -35,7 +35,7 @@ export class CrossSiteRefusal implements CrossSiteChecks {
    * Why a request that shows a session is refused, before anything else is done with it. `undefined` where it is not, or
    * not here: `CrossSiteGuard` decides about routes that may be open, which knows the very one.
    */
-  ofRequest(request: SessionRequest, handle: string): CrossSiteRequestException | undefined {
+  ofRequest(request: SessionRequest, handle?: string): CrossSiteRequestException | undefined {
     if (!this.concerns(request)) {
       return undefined;
     }
@@ -52,7 +52,7 @@ export class CrossSiteRefusal implements CrossSiteChecks {
    * Whatever its page does, a browser sends a handshake to other sites, with the cookies, and lets the page read what it
    * receives.
    */
-  ofHandshake(request: SessionRequest, handle: string): CrossSiteRequestException | undefined {
+  ofHandshake(request: SessionRequest, handle?: string): CrossSiteRequestException | undefined {
     return this.#isFromElsewhere(request) ? this.refuse(request, 'The handshake of a connection', handle) : undefined;
   }
 

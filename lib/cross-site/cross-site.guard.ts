@@ -44,9 +44,9 @@ export class CrossSiteGuard implements CanActivate {
     }
     const { isOpen, logsIn } = crossSiteMarks(context.getClass(), context.getHandler());
     session?.openToOtherSites(isOpen);
-    const handle = this.middleware.signedHandle(request);
-    if (!isOpen && (logsIn || handle !== undefined)) {
-      throw this.refusal.refuse(request, nameOf(context), handle);
+    const shown = this.middleware.signedCookie(request);
+    if (!isOpen && (logsIn || shown !== undefined)) {
+      throw this.refusal.refuse(request, nameOf(context), shown?.handle);
     }
     return true;
   }

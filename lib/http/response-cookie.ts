@@ -21,6 +21,8 @@ export class ResponseCookie {
   #action: { id: SessionId; session: Lived } | 'clear' | undefined;
   /** What a `Set-Cookie` header beside that of the session's new id says. */
   #marker: string | undefined;
+  /** What takes a cookie of another name back. */
+  #takeBack: string | undefined;
   #isSent = false;
   #isSuperseded = false;
 
@@ -38,6 +40,11 @@ export class ResponseCookie {
   /** With the session's new id, the response sets this cookie too. */
   accompany(marker: string | undefined): void {
     this.#marker = marker ?? this.#marker;
+  }
+
+  /** If the response sets or clears the cookie, it says this too: it takes back a cookie that ours replaces. */
+  replaces(takeBack: string): void {
+    this.#takeBack = takeBack;
   }
 
   /** The response clears the cookie. */
@@ -87,7 +94,8 @@ export class ResponseCookie {
       return;
     }
     const others = [this.response.getHeader('Set-Cookie') ?? []].flat().map(String);
-    this.response.setHeader('Set-Cookie', [...others, value, ...(this.#marker === undefined ? [] : [this.#marker])]);
+    const beside = [this.#marker, this.#takeBack].filter((one) => one !== undefined);
+    this.response.setHeader('Set-Cookie', [...others, value, ...beside]);
     // No cache may give this response, and the cookie in it, to anybody else (RFC 6265, section 8.1; RFC 9111, 7.3).
     forbidCaching(this.response);
   }

@@ -6,7 +6,7 @@ import type { SessionContents } from '../http/session-contents.js';
 import { nodeRequest, type SessionRequest } from '../http/session-request.js';
 import type { KeptRequest } from '../model/kept-request.js';
 import { expiresAt } from '../model/lifetime.js';
-import type { Device, SessionInfo } from '../model/session-info.js';
+import { deviceOf, type SessionInfo } from '../model/session-info.js';
 import { sessionInfo } from '../model/session-record.js';
 import {
   CookieNotSendableException,
@@ -84,7 +84,7 @@ export class SessionAuthService {
 
   async #logIn(session: RequestSession, request: SessionRequest, user: unknown, options: LogInOptions): Promise<void> {
     const { userId, kind, passport, stamp } = await this.serializers.serialize(user);
-    const device = this.options.device === false ? undefined : onlyDevice(this.options.device(request));
+    const device = deviceOf(this.options.device, request);
     const login = {
       userId,
       ...(kind !== undefined && { kind }),
@@ -281,13 +281,6 @@ export class SessionAuthService {
     }
     return sessionInfo(record, record.login, expiresAt(record, this.options.lifetime));
   }
-}
-
-/** The known properties of a device, and of these only strings: others could not be read back. */
-function onlyDevice({ ip, userAgent, label }: Device = {}): Device {
-  return Object.fromEntries(
-    Object.entries({ ip, userAgent, label }).filter(([, value]: [string, unknown]) => typeof value === 'string'),
-  );
 }
 
 /** A text would count by its letters. */

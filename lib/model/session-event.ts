@@ -62,6 +62,11 @@ export type SessionEvent = EventBase &
         readonly method?: string;
         readonly pending: readonly string[];
       }
+    /**
+     * A session of the stack that is being moved from goes on here (option `adopt`). `userId` is missing where nobody was
+     * logged in on it. It is no login: there is no `logged-in`.
+     */
+    | { readonly type: 'adopted'; readonly handle: string; readonly device?: Device }
     | { readonly type: 'logged-out'; readonly userId: string; readonly handle: string }
     /** The user proved again who they are. The session goes on under a new handle. */
     | {

@@ -17,6 +17,23 @@ export interface Device {
 }
 
 /**
+ * The device of a request, by the option `device`: the known properties, and of these only strings. Others could not be
+ * read back.
+ */
+export function deviceOf<Request>(
+  device: false | ((request: Request) => Device | undefined),
+  request: Request,
+): Device | undefined {
+  if (device === false) {
+    return undefined;
+  }
+  const { ip, userAgent, label } = device(request) ?? {};
+  return Object.fromEntries(
+    Object.entries({ ip, userAgent, label }).filter(([, value]: [string, unknown]) => typeof value === 'string'),
+  );
+}
+
+/**
  * What a user may see of one of their sessions. Nothing in it opens the session.
  *
  * @example
@@ -33,7 +50,7 @@ export interface SessionInfo {
   readonly userId: string;
   /** When this session was opened. */
   readonly createdAt: Date;
-  /** When the user last proved who they are. */
+  /** When the user last proved who they are. 1970 for a session that was carried over (option `adopt`): nobody knows. */
   readonly authenticatedAt: Date;
   /** When the session was last used, to the precision of `lifetime.touchEvery`. */
   readonly seenAt: Date;

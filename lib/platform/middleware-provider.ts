@@ -3,17 +3,20 @@ import { ApplicationConfig, HttpAdapterHost, ModulesContainer } from '@nestjs/co
 import type { Store } from 'express-session';
 import { DeviceCookies } from '../http/device-cookies.js';
 import { type RouteMatcher, routeMatcher } from '../http/route-matcher.js';
+import { OldCookies } from '../http/old-cookies.js';
 import { SessionCookies } from '../http/session-cookies.js';
 import { CrossSiteRefusal } from '../cross-site/cross-site-refusal.js';
 import { addPassportMethods, passportMethods, type PassportRequestMethods } from '../login/passport-request.js';
 import { SessionAuthService } from '../login/session-auth.service.js';
 import { type Clock, SESSION_CLOCK } from '../model/clock.js';
 import { rotationKeys } from '../model/rotation.js';
+import { deviceOf } from '../model/session-info.js';
 import { UserSerializers } from '../serializer/user-serializers.js';
 import { type ResolvedSessionAuthOptions, SESSION_AUTH_OPTIONS } from '../session-auth.options.js';
 import { SessionMiddleware } from '../session/session.middleware.js';
 import { SessionRepository } from '../session/session-repository.js';
-import type { SessionRuntime } from '../session/session-runtime.js';
+import type { Adoption, SessionRuntime } from '../session/session-runtime.js';
+import { OLD_SESSIONS, type OldSessions } from '../store/old-sessions.js';
 import { SESSION_STORE } from '../store/session-store.js';
 import { isFastify, keepOnFastify } from './fastify.js';
 import { failLateOnFastify } from './fastify-late-errors.js';
@@ -41,6 +44,7 @@ export const middlewareProvider: FactoryProvider<SessionMiddleware> = {
     ModulesContainer,
     HttpAdapterHost,
     CrossSiteRefusal,
+    OLD_SESSIONS,
   ],
   useFactory: createMiddleware,
 };
@@ -56,6 +60,7 @@ function createMiddleware(
   modules: ModulesContainer,
   host: HttpAdapterHost,
   crossSite: CrossSiteRefusal,
+  oldSessions: OldSessions | null,
 ): SessionMiddleware {
   const logger = new Logger('SessionAuthModule');
   const logged = new Set<string>();
@@ -68,6 +73,7 @@ function createMiddleware(
     devices: new DeviceCookies(options.secrets, options.cookie),
     clock,
     users,
+    adoption: createAdoption(options, oldSessions, users),
     logger,
     crossSite,
     logOnce: (message, level = 'error') => {
@@ -97,4 +103,34 @@ function createMiddleware(
     isExcluded ??= routeMatcher(options.exclude, application.getGlobalPrefix(), versionSegments(application, modules));
     return isExcluded(request);
   });
+}
+
+function createAdoption(
+  { adopt, device }: ResolvedSessionAuthOptions,
+  sessions: OldSessions | null,
+  users: UserSerializers,
+): Adoption | undefined {
+  if (adopt === undefined || sessions === null) {
+    return undefined;
+  }
+  return {
+    cookies: new OldCookies(adopt),
+    sessions,
+    restore: async (payload, request) => {
+      const found = await users.adopt(payload, request);
+      const shown = deviceOf(device, request);
+      return (
+        found && {
+          user: found.user,
+          passport: found.passport,
+          login: {
+            userId: found.userId,
+            ...(found.kind !== undefined && { kind: found.kind }),
+            ...(found.stamp !== undefined && { stamp: found.stamp }),
+            ...(shown && { device: shown }),
+          },
+        }
+      );
+    },
+  };
 }

@@ -21,6 +21,7 @@ const END_REASONS: Record<SignOutReason, string> = {
 const AUDIT_EVENTS: Record<SessionEvent['type'], string> = {
   'logged-in': 'a user logged in',
   'login-pending': 'a step of a login was done, and others are to follow',
+  adopted: 'a session of the former stack was carried over',
   'login-failed': 'a login was turned down',
   'logged-out': 'a user logged out',
   reauthenticated: 'a user proved again who they are',
@@ -89,7 +90,7 @@ export function describePolicy(options: ResolvedSessionAuthOptions): SessionPoli
   };
 }
 
-function cookieOf({ cookie }: ResolvedSessionAuthOptions): SessionPolicyDescription['cookie'] {
+function cookieOf({ cookie, adopt }: ResolvedSessionAuthOptions): SessionPolicyDescription['cookie'] {
   const { name, path, domain, sameSite, secure, partitioned } = cookie;
   return {
     name,
@@ -101,6 +102,7 @@ function cookieOf({ cookie }: ResolvedSessionAuthOptions): SessionPolicyDescript
     httpOnly: true,
     partitioned,
     outlivesSession: durationOf(ENDED_REMEMBERED_FOR),
+    adopts: adopt?.cookie ?? null,
   };
 }
 

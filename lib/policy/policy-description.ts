@@ -60,6 +60,8 @@ export interface SessionPolicyDescription {
     readonly partitioned: boolean;
     /** How long the cookie of a login outlives its session, so that the browser can be told why that ended. */
     readonly outlivesSession: PolicyDuration;
+    /** The cookie of the former stack, whose sessions are carried over; `null` where none are. */
+    readonly adopts: string | null;
   };
   /** How the cookie is signed. Of several secrets the first one signs, and all verify. */
   readonly signing: { readonly algorithm: 'HMAC-SHA256'; readonly secrets: number };

@@ -71,7 +71,7 @@ function rotationLines({ rotation }: Policy): string[] {
 }
 
 function cookieLines({ cookie, signing }: Policy): string[] {
-  const { name, prefix, path, domain, sameSite, secure, partitioned, outlivesSession } = cookie;
+  const { name, prefix, path, domain, sameSite, secure, partitioned, outlivesSession, adopts } = cookie;
   return [
     `Name: ${code(name)}${prefix === null ? ', without a prefix that browsers check' : ''}.`,
     `Path: ${code(path)}. Domain: ${domain === null ? 'none, so that it is sent to this host alone' : code(domain)}.`,
@@ -80,6 +80,7 @@ function cookieLines({ cookie, signing }: Policy): string[] {
     `The cookie of a login outlives its session by ${outlivesSession.text}, so that its browser can be told why it ended.`,
     `Signed by ${signing.algorithm}. Secrets: ${signing.secrets}${signing.secrets > 1 ? ', of which the first signs' : ''}.`,
     'The session id has 256 random bits. The store keeps only a hash of it.',
+    ...(adopts === null ? [] : [`Sessions of the former stack, by its cookie ${code(adopts)}, are carried over.`]),
   ];
 }
 

@@ -49,7 +49,10 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
 
   /** What the session keeps of this user, the user's id and kind, and the hash of their credential stamp. */
   async serialize(user: unknown): Promise<SerializedUser> {
-    const serializer = this.serializerOf(user);
+    return this.serializeBy(this.serializerOf(user), user);
+  }
+
+  private async serializeBy(serializer: UserSerializer, user: unknown): Promise<SerializedUser> {
     const { kind } = serializer;
     const userId = idByKind(serializer, user);
     if (userId === undefined) {
@@ -82,6 +85,33 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
     }
     this.remember(user, serializer);
     return { user, stamp: stampOf(serializer, user) };
+  }
+
+  /**
+   * The user of an old session, which remembers no kind. So every serializer is asked, and one may know the payload.
+   *
+   * @throws Error where several do: equal ids of two kinds are two users, and nobody can tell whose session it is
+   */
+  async adopt(payload: unknown, request: SessionRequest): Promise<(SerializedUser & { user: unknown }) | undefined> {
+    const found: [UserSerializer, unknown][] = [];
+    for (const serializer of this.serializers) {
+      const user = await serializer.deserializeUser(payload, request);
+      if (user !== undefined && user !== null && user !== false) {
+        found.push([serializer, user]);
+      }
+    }
+    const [[serializer, user] = [], other] = found;
+    if (serializer === undefined) {
+      return undefined;
+    }
+    if (other !== undefined) {
+      throw new Error(
+        `${nameOf(serializer)} and ${nameOf(other[0])} both restore a user from the payload of an old session, so that ` +
+          'nobody can tell whose it is. Let deserializeUser() of all but one return null for what is not theirs.',
+      );
+    }
+    this.remember(user, serializer);
+    return { ...(await this.serializeBy(serializer, user)), user };
   }
 
   isUserOf({ kind, userId }: LoginRecord, value: unknown): boolean {

@@ -26,12 +26,14 @@ export class LoadedSession {
    * @param record the version in the store; `undefined` while the store has none
    * @param values the record's data, parsed; `undefined` to parse them when somebody asks
    * @param hasOlderSignature the cookie was signed by an older value of the option `secret`
+   * @param isAdopted the request shows it by the cookie of the stack that is being moved from
    */
   constructor(
     id: SessionId | undefined,
     record: SessionRecord | undefined,
     values: Record<string, unknown> | undefined,
     readonly hasOlderSignature = false,
+    readonly isAdopted = false,
   ) {
     this.#id = id;
     this.#record = record;

@@ -9,6 +9,7 @@ import { sameHash } from '../model/session-id.js';
 import type { SessionRecord } from '../model/session-record.js';
 import { SessionStoreUnavailableException } from '../session-auth.errors.js';
 import { type FoundSession, isLive } from '../store/session-store.js';
+import { OldSessionLoader } from './old-session-loader.js';
 import type { RequestSession } from './request-session.js';
 import type { RestoredUser, SessionRuntime } from './session-runtime.js';
 
@@ -25,7 +26,11 @@ const USER_MISMATCH =
 
 /** Loads a request's session by the ids in its cookies, and restores the session's user. */
 export class SessionLoader {
-  constructor(private readonly runtime: SessionRuntime) {}
+  readonly #old: OldSessionLoader | undefined;
+
+  constructor(private readonly runtime: SessionRuntime) {
+    this.#old = runtime.adoption && new OldSessionLoader(runtime, runtime.adoption);
+  }
 
   /**
    * Loads `req.session` and `req.user`. Never rejects: if the store or the user database fails, the guards respond to
@@ -39,10 +44,14 @@ export class SessionLoader {
         throw new Error('The session store is disconnected.');
       }
       const found = await this.resume(session, presented);
-      if (found === undefined) {
+      const carried = isNobodys(found) ? await this.#old?.load(request, session, found) : undefined;
+      const loaded = carried?.found ?? found;
+      if (loaded === undefined) {
         session.begin();
+      } else if (carried?.user !== undefined) {
+        session.setUser(carried.user.user);
       } else {
-        await this.restoreUser(request, session, found);
+        await this.restoreUser(request, session, loaded);
       }
     } catch (error) {
       if (!(error instanceof SessionStoreUnavailableException)) {
@@ -158,6 +167,10 @@ export class SessionLoader {
     }
     return matches(stamp);
   }
+}
+
+function isNobodys(found: FoundSession | undefined): boolean {
+  return found?.record.login === undefined && found?.record.pending === undefined;
 }
 
 /** A browser that has several cookies of one session shows the pending secret beside the one that it replaces. */

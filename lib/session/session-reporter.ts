@@ -54,6 +54,12 @@ export class SessionReporter {
     });
   }
 
+  adopted(record: SessionRecord): void {
+    const { device } = record.login ?? {};
+    this.report({ type: 'adopted', ...subjectOf(record), ...(device && { device }) });
+    this.saved(record, 0);
+  }
+
   loginPending({ handle, pending }: SessionRecord, { strategy }: LoginMeans): void {
     if (pending !== undefined) {
       const { login, missing } = pending;

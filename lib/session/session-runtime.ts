@@ -1,12 +1,14 @@
 import type { HttpException, Logger } from '@nestjs/common';
 import type { Store } from 'express-session';
 import type { DeviceCookies } from '../http/device-cookies.js';
+import type { OldCookies } from '../http/old-cookies.js';
 import type { CookieRuntime } from '../http/response-cookie.js';
 import type { SessionRequest, SessionResponse } from '../http/session-request.js';
 import type { LoginRecord } from '../model/login-record.js';
 import type { RotationKeys } from '../model/rotation.js';
 import type { MissingUser } from '../model/session-event.js';
 import type { ResolvedSessionAuthOptions } from '../session-auth.options.js';
+import type { OldSessions } from '../store/old-sessions.js';
 import type { SessionRepository } from './session-repository.js';
 
 /** A user as the serializer has restored them. */
@@ -35,11 +37,31 @@ export interface CrossSiteChecks {
   /** Whether a request comes from another site and may change something. */
   concerns(request: SessionRequest): boolean;
 
-  /** Why a request that shows the session of this handle is refused at once; `undefined` where it is not. */
-  ofRequest(request: SessionRequest, handle: string): HttpException | undefined;
+  /**
+   * Why a request that shows a session is refused at once; `undefined` where it is not.
+   *
+   * @param handle left out for a session that is not ours yet
+   */
+  ofRequest(request: SessionRequest, handle?: string): HttpException | undefined;
 
   /** Reports the refusal of a request. */
   refuse(request: SessionRequest, what: string, handle?: string): HttpException;
+}
+
+/** A user as an old session's payload has given them, and as a new session keeps them. */
+export interface AdoptedUser {
+  readonly user: unknown;
+  readonly login: Pick<LoginRecord, 'userId' | 'kind' | 'stamp' | 'device'>;
+  /** What `session.passport` becomes. */
+  readonly passport: object;
+}
+
+/** The sessions of the stack that is being moved from (option `adopt`). */
+export interface Adoption {
+  readonly cookies: OldCookies;
+  readonly sessions: OldSessions;
+  /** The user of this payload; `undefined` where there is none any more. Rejects when that cannot be told now. */
+  restore(payload: unknown, request: SessionRequest): Promise<AdoptedUser | undefined>;
 }
 
 /** What all requests of one application share. */
@@ -50,6 +72,8 @@ export interface SessionRuntime extends CookieRuntime {
   readonly rotationKeys: RotationKeys;
   readonly devices: DeviceCookies;
   readonly users: UserRestorer;
+  /** `undefined` where no old sessions are carried over. */
+  readonly adoption?: Adoption | undefined;
   readonly logger: Logger;
   readonly crossSite: CrossSiteChecks;
   readonly options: Pick<ResolvedSessionAuthOptions, 'onStoreError' | 'knownDevices'>;

@@ -150,6 +150,17 @@ export class SessionState implements AttachedSession, RequestParts {
     this.exposed.expose(new LoadedSession(id, record, values, hasOlderSignature));
   }
 
+  /**
+   * The session that the request's old cookie has become.
+   *
+   * @param takeBack the `Set-Cookie` value that takes the old cookie back, once the browser gets ours
+   */
+  resumeAdopted({ record, values }: FoundSession, id: SessionId, takeBack: string): void {
+    this.cookie.leave();
+    this.cookie.replaces(takeBack);
+    this.exposed.expose(new LoadedSession(id, record, values, false, true));
+  }
+
   /** The request's user from now on; `undefined` for nobody, though the session stays as it is. */
   setUser(user: unknown): void {
     this.#user = this.request.user = user;

@@ -167,7 +167,8 @@ export class SessionWriter {
   }
 
   /**
-   * The next secret, if it is due: for the holder of the current one, and while a cookie can still be set.
+   * The next secret, if it is due: for the holder of the current one, and while a cookie can still be set. Who shows an
+   * old cookie holds the current one, but has no cookie of ours.
    *
    * @param needsCookie the response sets the cookie anyway. Then a rotation that is due soon is not waited for: its
    * cookie could be overtaken by one with the present secret.
@@ -175,8 +176,8 @@ export class SessionWriter {
   #offerDue(session: LoadedSession, record: SessionRecord, now: number, needsCookie: boolean): Offer | undefined {
     const { lifetime, rotationKeys } = this.runtime;
     const at = needsCookie ? now + lifetime.rotationGrace : now;
-    const isDue = isRotationDue(record, lifetime, at) && !this.cookie.isSent && session.hasCurrentSecret(record);
-    return isDue ? nextSecret(record, session.id.secret, rotationKeys) : undefined;
+    const isDue = (session.isAdopted || isRotationDue(record, lifetime, at)) && !this.cookie.isSent;
+    return isDue && session.hasCurrentSecret(record) ? nextSecret(record, session.id.secret, rotationKeys) : undefined;
   }
 
   #issueNext({ id }: LoadedSession, record: SessionRecord, { secret }: Offer): void {

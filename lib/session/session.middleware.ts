@@ -49,7 +49,8 @@ export class SessionMiddleware {
       return;
     }
     const presented = cookies.read(request);
-    const refusal = presented[0] && this.runtime.crossSite.ofRequest(request, presented[0].handle);
+    const [shown = this.#oldCookie(request)] = presented;
+    const refusal = shown && this.runtime.crossSite.ofRequest(request, shown.handle);
     if (refusal !== undefined) {
       next(refusal);
       return;
@@ -57,7 +58,7 @@ export class SessionMiddleware {
     const session = new RequestSession(request, response, this.runtime);
     this.runtime.equip(request, response);
     commitBeforeFirstByte(response, new SessionCommit(this.runtime, session, request, next));
-    if (presented.length === 0 && !repository.disconnected) {
+    if (shown === undefined && !repository.disconnected) {
       session.begin();
       next();
       return;
@@ -79,13 +80,17 @@ export class SessionMiddleware {
   }
 
   /**
-   * The handle in a request's session cookie whose signature holds, if there is one and the path has sessions.
+   * What a request's session cookie names whose signature holds, if there is one and the path has sessions. There is no
+   * handle where that is a cookie of the stack that is being moved from.
    *
    * @internal
    */
-  signedHandle(request: SessionRequest): string | undefined {
+  signedCookie(request: SessionRequest): { readonly handle?: string } | undefined {
     const { cookies } = this.runtime;
-    return this.isExcluded(request) || !cookies.covers(request) ? undefined : cookies.read(request)[0]?.handle;
+    if (this.isExcluded(request) || !cookies.covers(request)) {
+      return undefined;
+    }
+    return cookies.read(request)[0] ?? this.#oldCookie(request);
   }
 
   /**
@@ -102,12 +107,16 @@ export class SessionMiddleware {
     const presented = cookies.read(request);
     const session = new ConnectedSession(request, this.noResponse, this.runtime, refusal);
     this.runtime.equip(request, this.noResponse);
-    if (presented.length === 0 && !repository.disconnected) {
+    if (presented.length === 0 && this.#oldCookie(request) === undefined && !repository.disconnected) {
       session.begin();
     } else {
       await this.loader.load(request, session, presented);
       session.settle();
     }
     return session;
+  }
+
+  #oldCookie(request: SessionRequest): { readonly handle?: undefined } | undefined {
+    return this.runtime.adoption?.cookies.read(request) && {};
   }
 }

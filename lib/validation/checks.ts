@@ -27,10 +27,17 @@ export function isObject(value: unknown): value is object {
  * Refuses a key that is no option. A typing mistake would otherwise mean the default, silently.
  *
  * @param known an object with the known options as its keys
+ * @param counterparts what to do about options of express-session, by their names
  */
-export function refuseUnknown(options: object, known: object, path: string): void {
+export function refuseUnknown(
+  options: object,
+  known: object,
+  path: string,
+  counterparts: Readonly<Record<string, string>> = {},
+): void {
   const unknown = Object.keys(options).find((key) => !Object.hasOwn(known, key));
-  const remedy = `Known: ${Object.keys(known).join(', ')}.`;
+  const counterpart = unknown !== undefined && Object.hasOwn(counterparts, unknown) ? counterparts[unknown] : undefined;
+  const remedy = counterpart ?? `Known: ${Object.keys(known).join(', ')}.`;
   demand(unknown === undefined, `${path}${unknown}`, 'there is no such option', remedy);
 }
 

@@ -1,4 +1,5 @@
 import type { CookieOptions, ResolvedSessionAuthOptions } from '../session-auth.options.js';
+import { OLD_COOKIE_OPTIONS } from './express-session-options.js';
 import { demand, isObject, oneOf, refuseUnknown, WHAT_IS_PRODUCTION } from './checks.js';
 
 type ResolvedCookie = ResolvedSessionAuthOptions['cookie'];
@@ -27,7 +28,7 @@ export function resolveCookie(cookie: CookieOptions, production: boolean): Resol
     secure: cookie.secure ?? (production ? true : 'auto'),
     partitioned: cookie.partitioned ?? false,
   };
-  refuseUnknown(cookie, resolved, 'cookie.');
+  refuseUnknown(cookie, resolved, 'cookie.', OLD_COOKIE_OPTIONS);
   checkForm(resolved);
   checkSecurity(resolved, production);
   checkPrefix(resolved);
@@ -59,6 +60,10 @@ function checkForm({ name, path, domain }: ResolvedCookie): void {
     'it is no host name',
     'As in "example.com"; or leave it out.',
   );
+}
+
+export function isCookieName(name: unknown): boolean {
+  return matches(name, NAME);
 }
 
 /** Whether a value is a string that matches. `test()` alone would convert any value to one. */

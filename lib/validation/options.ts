@@ -9,9 +9,11 @@ import type {
   RoutePattern,
   SessionAuthOptions,
 } from '../session-auth.options.js';
+import { resolveAdopt } from './adopt.js';
 import { demand, isObject, isProduction, oneOf, refuseUnknown, requireMethods, WHAT_IS_PRODUCTION } from './checks.js';
 import { resolveCookie } from './cookie.js';
 import { milliseconds } from './duration.js';
+import { OLD_OPTIONS } from './express-session-options.js';
 import { resolveLifetime } from './lifetime.js';
 import { resolveStore } from './store.js';
 import { resolveTrustedOrigins } from './trusted-origins.js';
@@ -28,6 +30,7 @@ const KNOWN_OPTIONS: Record<keyof SessionAuthOptions, true> = {
   connections: true,
   trustedOrigins: true,
   crossSite: true,
+  adopt: true,
   onStoreError: true,
   redisTimeout: true,
   warnAtBytes: true,
@@ -58,7 +61,7 @@ export function resolveOptions(
   demand(isObject(options), 'secret', 'there are no options at all', 'Return them from the factory.');
   const production = isProduction(env);
   const warnings: string[] = [];
-  refuseUnknown(options, KNOWN_OPTIONS, '');
+  refuseUnknown(options, KNOWN_OPTIONS, '', OLD_OPTIONS);
   const resolved = {
     secrets: resolveSecrets(options.secret, production, warnings),
     ...resolveStore(options, production),
@@ -77,7 +80,8 @@ export function resolveOptions(
     serializers: resolveSerializers(options.serializers),
     exclude: resolveExclude(options.exclude ?? []),
   };
-  return { ...resolved, warnings: [...warnings, ...warningsOf(resolved)] };
+  const adopt = resolveAdopt(options.adopt, resolved);
+  return { ...resolved, ...adopt, warnings: [...warnings, ...warningsOf(resolved)] };
 }
 
 function resolveSecrets(

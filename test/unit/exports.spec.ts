@@ -59,6 +59,7 @@ describe('the public exports', () => {
 
     expect(types.filter(Boolean).sort()).toMatchInlineSnapshot(`
      [
+       "AdoptOptions",
        "Carrier",
        "Clock",
        "CompleteLoginOptions",

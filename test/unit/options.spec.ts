@@ -387,7 +387,8 @@ describe('resolveOptions', () => {
     [{ cookie: { secure: 'yes' } }, 'cookie.secure', /"yes" is not known/, /true, false or "auto"/],
     [{ cookie: { partitioned: 'false' } }, 'cookie.partitioned', /"false" is not known/, /true or false/],
     [{ cookie: true }, 'cookie', /no object/, /As in \{ sameSite: "strict" \}/],
-    [{ cookie: { httpOnly: false } }, 'cookie.httpOnly', /no such option/, /Known: name, path, domain/],
+    [{ cookie: { httpOnly: false } }, 'cookie.httpOnly', /no such option/, /always HttpOnly/],
+    [{ cookie: { colour: 'red' } as never }, 'cookie.colour', /no such option/, /Known: name, path, domain/],
 
     [{ lifetime: { idle: 0 } }, 'lifetime.idle', NO_DURATION, MILLISECONDS],
     [{ lifetime: { idle: '0s' } }, 'lifetime.idle', NO_DURATION, MILLISECONDS],
@@ -448,6 +449,17 @@ describe('resolveOptions', () => {
       /Use "redis" in place of "store"/,
     ],
 
+    [{ adopt: {} }, 'adopt', /given without "redis"/, /the server of connect-redis/],
+    [{ adopt: {}, store }, 'adopt', /given without "redis"/, /the server of connect-redis/],
+    [{ adopt: {}, redis: { url: undefined } }, 'adopt', /given without "redis"/, /leave it out/],
+    [{ adopt: true, redis: REDIS }, 'adopt', /no object/, /As in \{ cookie: "connect.sid"/],
+    [{ adopt: { name: 'a' }, redis: REDIS }, 'adopt.name', /no such option/, /Known: cookie, prefix, secret/],
+    [{ adopt: { cookie: 'a b' }, redis: REDIS }, 'adopt.cookie', /no name of a cookie/, /As in "connect.sid"/],
+    [{ adopt: { cookie: 'sid' }, redis: REDIS }, 'adopt.cookie', /our own cookie too/, /cookie.name another/],
+    [{ adopt: { prefix: 1 }, redis: REDIS }, 'adopt.prefix', /no string/, /As in "sess:"/],
+    [{ adopt: { secret: '' }, redis: REDIS }, 'adopt.secret', /empty or no text/, /express-session has as "secret"/],
+    [{ adopt: { secret: [] }, redis: REDIS }, 'adopt.secret', /empty or no text/, /express-session has as "secret"/],
+
     [{ redisTimeout: 0 }, 'redisTimeout', NO_DURATION, MILLISECONDS],
     [{ redisTimeout: true }, 'redisTimeout', NO_DURATION, MILLISECONDS],
     [{ redisTimeout: 2 ** 31 }, 'redisTimeout', /2147483648 is longer than a timer can run.*24\.8 days/, /"2s"/],
@@ -483,7 +495,8 @@ describe('resolveOptions', () => {
       /is no route pattern \(Too many path combinations/,
       /\{\*path\}/,
     ],
-    [{ resave: false } as Given, 'resave', /no such option/, /Known: secret, redis, store/],
+    [{ sessions: false } as Given, 'sessions', /no such option/, /Known: secret, redis, store/],
+    [{ constructor: false } as Given, 'constructor', /no such option/, /Known: secret, redis, store/],
   ];
 
   it.each(cases)('refuses %p, naming option, problem and remedy', (options, option, problem, remedy) => {
@@ -493,6 +506,14 @@ describe('resolveOptions', () => {
     expect(message).toMatch(new RegExp(`^SessionAuthModule option "${option.replaceAll(/[.[\]]/g, '\\$&')}": `));
     expect(message).toMatch(problem);
     expect(message).toMatch(remedy);
+  });
+
+  it('takes the old sessions to be those of express-session and connect-redis as they come, by our own secret', () => {
+    const old = { cookie: 'connect.sid', prefix: 'sess:', secrets: [SECRET] };
+
+    expect(resolve({ redis: REDIS, adopt: {} }).adopt).toEqual(old);
+    expect(resolve({ redis: REDIS, adopt: { secret: 'keyboard cat' } }).adopt?.secrets).toEqual(['keyboard cat']);
+    expect(resolve({ redis: REDIS }).adopt).toBeUndefined();
   });
 
   it('shows no secret and no password in an error', () => {

@@ -75,6 +75,7 @@ const CHANGES: Record<keyof SessionAuthOptions, { of?: Given; to: Given[] }> = {
   connections: { to: [{ connections: { recheck: '10s' } }] },
   trustedOrigins: { to: [{ trustedOrigins: ['https://app.example.com'] }, { trustedOrigins: [/https:\/\/.+\.test/] }] },
   crossSite: { to: [{ crossSite: 'allow' }] },
+  adopt: { of: REDIS, to: [{ ...REDIS, adopt: {} }, { ...REDIS, adopt: { cookie: 'app.sid' } }] },
   onStoreError: { to: [{ onStoreError: 'anonymous' }] },
   redisTimeout: { to: [{ redisTimeout: '2s' }] },
   warnAtBytes: { to: [] },
@@ -168,6 +169,7 @@ describe('the policy in print', () => {
 
      - \`logged-in\`: a user logged in
      - \`login-pending\`: a step of a login was done, and others are to follow
+     - \`adopted\`: a session of the former stack was carried over
      - \`login-failed\`: a login was turned down
      - \`logged-out\`: a user logged out
      - \`reauthenticated\`: a user proved again who they are
