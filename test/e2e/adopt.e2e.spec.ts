@@ -49,7 +49,7 @@ class MovedController {
 }
 
 /** All applications have the same. */
-const clock = new TestClock(Date.now());
+const clock = new TestClock(new Date());
 const adopt = { secret: OLD_SECRET };
 
 describePlatforms((platform) => {
