@@ -95,7 +95,14 @@ module.exports = {
       from: { path: '^lib/', pathNot: inLib('http/', 'store/', STORES) },
       to: { path: npm('express-session'), dependencyTypesNot: ['type-only'] },
     },
-    onlyIn(['redis/'], 'redis-in-redis', 'redis', '@redis', 'connect-redis'),
+    onlyIn(['redis/'], 'redis-in-redis', 'redis', '@redis', 'connect-redis', 'ioredis'),
+    {
+      name: 'no-static-redis-clients',
+      comment: 'Optional peers, of which an application has one: import() redis where it opens a connection.',
+      severity: 'error',
+      from: { path: '^lib/' },
+      to: { path: npm('redis', '@redis', 'ioredis'), dynamic: false, dependencyTypesNot: ['type-only'] },
+    },
     {
       name: 'passport-in-passport',
       comment: 'Declarations elsewhere may name its types.',

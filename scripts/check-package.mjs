@@ -12,6 +12,8 @@ const REQUIRED = ['README.md', 'LICENSE', 'package.json', 'dist/cjs/package.json
 const { peerDependenciesMeta } = /** @type {{ peerDependenciesMeta: Record<string, { optional?: boolean }> }} */ (
   JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8'))
 );
+/** Its types are installed wherever connect-redis is, whose declarations name them, too. */
+const ALWAYS_DECLARED = 'redis';
 const optionalPeers = Object.keys(peerDependenciesMeta).filter((name) => peerDependenciesMeta[name]?.optional);
 
 const { tarball, files } = pack();
@@ -38,6 +40,7 @@ function optionalPeersLoadedBy(entry) {
   for (const file of seen) {
     for (const specifier of staticImportsOf(file)) {
       if (specifier.startsWith('.')) seen.add(fileOf(specifier, file));
+      else if (specifier === ALWAYS_DECLARED && file.endsWith('.d.ts')) continue;
       else if (optionalPeers.some((peer) => specifier === peer || specifier.startsWith(`${peer}/`)))
         found.push(`${file}, which the main entry loads, imports the optional peer ${specifier}`);
     }

@@ -1,24 +1,7 @@
+import type { Command, Ioredis } from './ioredis.js';
 import { IoredisSubscriber } from './ioredis-subscriber.js';
 import type { SubscriberClient } from './redis-client.js';
 import type { IoredisClient, RedisCommands } from './redis-options.js';
-
-/** What is used of a client of ioredis that its public type here leaves out. */
-export interface Ioredis extends IoredisClient {
-  on(event: string, listener: (...args: never[]) => void): unknown;
-  off(event: string, listener: () => void): unknown;
-  sendCommand(command: Command): Promise<unknown>;
-  /** Of a cluster. */
-  nodes(role?: 'master'): Ioredis[];
-  duplicate(options: object): Ioredis;
-  subscribe(channel: string): Promise<unknown>;
-  ping(): Promise<unknown>;
-  disconnect(): void;
-}
-
-interface Command {
-  /** The text that is sent: each time that the command is. */
-  toWritable(stream?: object): string | Buffer;
-}
 
 type Words = readonly (string | number)[];
 type CommandClass = new (name: string, words: Words, options: { replyEncoding: 'utf8' }) => Command;

@@ -1,5 +1,5 @@
 import { within } from '../store/time-budget.js';
-import type { Ioredis } from './ioredis-commands.js';
+import type { Ioredis } from './ioredis.js';
 import type { SubscriberClient } from './redis-client.js';
 
 /** What a subscription's client does otherwise than the client that it is made after. */

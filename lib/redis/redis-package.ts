@@ -1,7 +1,8 @@
+import type * as redis from 'redis';
 import { InvalidOptionError } from '../session-auth.errors.js';
 
 /** What is used of the package `redis`, an optional peer: an application may have `ioredis` alone. */
-export type RedisPackage = Pick<typeof import('redis'), 'createClient' | 'createCluster' | 'createSentinel'>;
+export type RedisPackage = Pick<typeof redis, 'createClient' | 'createCluster' | 'createSentinel'>;
 
 /**
  * Loads the package.
