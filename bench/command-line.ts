@@ -2,6 +2,7 @@ import { resolve } from 'node:path';
 import { parseArgs } from 'node:util';
 import { VARIANTS } from './app/variant.js';
 import type { Profiled } from './profile.js';
+import { clients } from './scenarios/clients.js';
 import { connections } from './scenarios/connections.js';
 import { hostileCookies } from './scenarios/cookies.js';
 import { delayed } from './scenarios/delayed.js';
@@ -29,6 +30,7 @@ const SCENARIOS: Record<string, Scenario> = {
   size,
   'per-user': perUser,
   total,
+  clients,
   'read-cache': readCache,
   'script-times': scriptTimes,
   outage,

@@ -1,12 +1,14 @@
 import { Body, Controller, Delete, Get, HttpCode, Injectable, Param, Post, Put, Req, UseGuards } from '@nestjs/common';
 import type { Request } from 'express';
 import { WebSocketGateway } from '@nestjs/websockets';
+import { Redis } from 'ioredis';
 import { createClient } from 'redis';
 import {
   CurrentSession,
   CurrentUser,
   LoginGuard,
   type RedisCommands,
+  type RedisOptions,
   SessionAuthModule,
   SessionAuthService,
   SessionGuard,
@@ -107,7 +109,7 @@ class GuardedGateway extends LiveGateway {}
 const LIMITED = { maxSessions: { limit: 3, overflow: 'evict-oldest' }, redisTimeout: '30s' } as const;
 
 export async function create(redisUrl: string, flags: ReadonlySet<Flag>): Promise<Variant> {
-  const redis = flags.has('read-cache') ? { client: await cachingClient(redisUrl) } : { url: redisUrl };
+  const redis = await redisOf(redisUrl, flags);
   const device = flags.has('no-device') && { device: false as const };
   const limited = flags.has('devices') && LIMITED;
   return {
@@ -121,6 +123,11 @@ export async function create(redisUrl: string, flags: ReadonlySet<Flag>): Promis
       controllers: [OurController, ...(limited || flags.has('connections') ? [DevicesController] : [])],
     },
   };
+}
+
+async function redisOf(url: string, flags: ReadonlySet<Flag>): Promise<RedisOptions> {
+  if (flags.has('ioredis')) return { client: new Redis(url).on('error', () => undefined) };
+  return flags.has('read-cache') ? { client: await cachingClient(url) } : { url };
 }
 
 /** Shows whether a cache in the process would pay. The library itself reads each session from Redis. */

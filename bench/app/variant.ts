@@ -22,13 +22,15 @@ export const STATEFUL = ['limit', 'hand-wired', 'ours'] as const satisfies Varia
  * Departures from the application that a variant's documentation shows:
  * - `fastify`: on Fastify, in the place of Express.
  * - `connections`: `bare` and `ours` with a gateway over `ws`, which `ours` guards; with `socket.io` over that.
+ * - `ioredis`: `ours` with a client of ioredis.
  * - `read-cache`: `ours` with a client that caches what it reads.
  * - `no-device`: `ours` with `device: false`.
  * - `devices`: `ours` with a limit of three sessions per user, and routes that list, count and end a user's sessions.
  * - `production`: the session holds the user's id alone, and `hand-wired` sets the cookie options that every deployment
  *   sets; express-session stores those with each session.
  */
-export type Flag = 'fastify' | 'connections' | 'socket.io' | 'read-cache' | 'no-device' | 'devices' | 'production';
+export type Flag =
+  'fastify' | 'connections' | 'socket.io' | 'ioredis' | 'read-cache' | 'no-device' | 'devices' | 'production';
 
 /** What one variant adds to the application that all have in common. */
 export interface Variant {

@@ -44,6 +44,8 @@ export type RaceName =
   | 'total'
   | 'total-login'
   | 'total-logout'
+  | 'clients-read'
+  | 'clients-login'
   | 'read-cache'
   | 'read-cache-delayed'
   | 'fastify-read'

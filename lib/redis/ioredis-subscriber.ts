@@ -1,4 +1,4 @@
-import { within } from '../store/time-budget.js';
+import { DeadlineError, within } from '../store/time-budget.js';
 import type { Ioredis } from './ioredis.js';
 import type { SubscriberClient } from './redis-client.js';
 
@@ -53,9 +53,12 @@ export class IoredisSubscriber implements SubscriberClient {
     this.#client.disconnect();
   }
 
+  /** An error is a reply, too: a user of few rights may not ping. */
   async #ping(): Promise<void> {
-    await within(2 * this.pingInterval, this.#client.ping()).catch(() => {
-      this.destroy();
+    await within(2 * this.pingInterval, this.#client.ping()).catch((error: unknown) => {
+      if (error instanceof DeadlineError) {
+        this.destroy();
+      }
     });
   }
 }
