@@ -109,6 +109,9 @@ const SIGNED_OUT: Record<SignOutReason, string> = {
   reuse_detected: 'Your session was ended because an old copy of its cookie was used.',
 };
 
+/** Every {@link SignOutReason}. @internal */
+export const SIGN_OUT_REASONS = Object.keys(SIGNED_OUT) as SignOutReason[];
+
 /** The body of a response: the code, the message and details. The status code is added where it is sent. */
 function body(code: SessionAuthErrorCode, message: string, details: object = {}): Record<string, unknown> {
   return { code, message, ...details };

@@ -5,12 +5,14 @@ export { Args, Context, GraphQLModule, Mutation, Resolver, Subscription } from '
 export { ApolloDriver, type ApolloDriverConfig } from '@nestjs/apollo';
 export { APP_FILTER, APP_GUARD, BaseExceptionFilter, NestFactory, Reflector } from '@nestjs/core';
 export { HealthCheck, HealthCheckService, TerminusModule } from '@nestjs/terminus';
+export { DocumentBuilder, SwaggerModule } from '@nestjs/swagger';
 export { Test } from '@nestjs/testing';
 export { ConnectedSocket, MessageBody, SubscribeMessage, WebSocketGateway } from '@nestjs/websockets';
 export { createReadStream } from 'node:fs';
 export { ServerResponse } from 'node:http';
 export type { Socket } from 'node:net';
 export { WebSocketServer } from 'ws';
+export { default as request } from 'supertest';
 export { interval, map } from 'rxjs';
 export type { NestExpressApplication } from '@nestjs/platform-express';
 export type { NextFunction, Request, Response } from 'express';

@@ -1,1 +1,2 @@
-export {};
+export { ApiSession } from './api-session.js';
+export { addSessionAuth } from './session-scheme.js';

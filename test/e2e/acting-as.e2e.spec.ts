@@ -99,7 +99,7 @@ async function send(app: INestApplication, path: string, cookie = '', method: 'G
   if (app.getHttpAdapter().getType() === 'fastify') {
     const { routing } = (app as NestFastifyApplication).getHttpAdapter().getInstance();
     const response = await inject(routing, { method, url: path, headers: { cookie } });
-    return { status: response.statusCode, body: (response.body && response.json()) as unknown };
+    return { status: response.statusCode, body: response.body && response.json() };
   }
   const server = app.getHttpServer() as Parameters<typeof request>[0];
   const { status, body } = await request(server)[method === 'GET' ? 'get' : 'post'](path).set('Cookie', cookie);
