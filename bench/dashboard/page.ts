@@ -93,7 +93,7 @@ function finite(value: number | undefined): number | null {
 function format(value: number, unit: string, decimals = value < 10 && value % 1 !== 0 ? 1 : 0): string {
   switch (unit) {
     case 's':
-      return value < 1 ? `${(value * 1000).toPrecision(3).replace(/[.]?0+$/, '')} ms` : `${value} s`;
+      return value < 1 ? `${Number((value * 1000).toPrecision(3))} ms` : `${value} s`;
     case 'percentunit':
       return `${(value * 100).toFixed(decimals)} %`;
     case 'opm':
@@ -133,7 +133,7 @@ function draw(charts: Chart[], text: (value: number, unit: string) => string): v
       scales: { y: { range: (_: unknown, __: number, most: number) => [0, most > 0 ? most * 1.1 : 1] } },
       axes: [
         axis,
-        { ...axis, size: 66, values: (_: unknown, values: number[]) => values.map((one) => text(one, unit)) },
+        { ...axis, size: 84, values: (_: unknown, values: number[]) => values.map((one) => text(one, unit)) },
       ],
       series: [
         {},

@@ -66,7 +66,7 @@ async function useSite(visitor: Visitor): Promise<void> {
   for (let step = 0; step < 12; step++) {
     await pause(50 + Math.random() * 400);
     await visitor.do('GET', '/me');
-    if (chance(0.15)) await Promise.all([1, 2, 3].map(() => visitor.copy().do('PUT', '/counter')));
+    if (chance(0.02)) await Promise.all([1, 2, 3].map(() => visitor.copy().do('PUT', '/counter')));
     if (chance(0.1)) await visitor.do('GET', '/fresh');
     if (chance(0.06)) await visitor.do('POST', '/proof', { password: PASSWORD });
     if (chance(0.01)) await visitor.do('POST', '/logout', { 'sec-fetch-site': 'cross-site' });

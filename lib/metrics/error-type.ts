@@ -1,20 +1,25 @@
-import { DeadlineError } from '../store/time-budget.js';
+import { DeadlineError, DisconnectedError } from '../store/time-budget.js';
 
-/** An error reply of Redis begins with a word such as `READONLY`, a system error has one as its code. */
+/** What node-redis and ioredis call an error that Redis has replied. Its message begins with a word such as `READONLY`. */
+const REPLIES = new Set(['ErrorReply', 'SimpleError', 'BlobError', 'ReplyError']);
 const WORD = /^[A-Z][A-Z0-9_]+$/;
 
 /**
- * The value of `error.type` for a failure of the store: `timeout`, `disconnected` where the connection is down, else the
- * first word of Redis's error reply, the code of a system error, or the name of the error's class.
+ * The value of `error.type` for a failure of the store: `timeout`, `disconnected` (nothing was sent), else the first word
+ * of Redis's error, the code of a system error, or the name of the error's class. No other part of a message: it may name a
+ * session.
  */
-export function errorType(error: unknown, isDisconnected: boolean): string {
+export function errorType(error: unknown): string {
   if (error instanceof DeadlineError) {
     return 'timeout';
   }
-  if (isDisconnected) {
+  if (error instanceof DisconnectedError) {
     return 'disconnected';
   }
-  const { code, message = '' } = (error ?? {}) as { code?: unknown; message?: string };
-  const word = [code, message.split(' ', 1)[0]].find((one) => typeof one === 'string' && WORD.test(one));
-  return (word as string | undefined) ?? (error instanceof Error ? error.constructor.name : typeof error);
+  if (!(error instanceof Error)) {
+    return typeof error;
+  }
+  const { name } = error.constructor;
+  const word = REPLIES.has(name) ? error.message.split(' ', 1)[0] : (error as NodeJS.ErrnoException).code;
+  return typeof word === 'string' && WORD.test(word) ? word : name;
 }

@@ -70,7 +70,7 @@ export class SessionMetrics implements OnModuleInit, OnApplicationShutdown {
         new MeasuredStore(store, {
           onOperation: (operation, milliseconds, error) => {
             const failure = error !== undefined && {
-              [ERROR_TYPE]: this.#errors.of(errorType(error, store.disconnected === true)),
+              [ERROR_TYPE]: this.#errors.of(errorType(error)),
             };
             instruments.storeDuration.record(milliseconds / 1000, { [OPERATION]: operation, ...failure });
           },

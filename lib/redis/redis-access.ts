@@ -1,4 +1,4 @@
-import { type TimeBudget, within } from '../store/time-budget.js';
+import { DisconnectedError, type TimeBudget, within } from '../store/time-budget.js';
 import { serversOf } from './redis-client.js';
 import type { LuaScript, ScriptArguments, ScriptKeys } from './lua-script.js';
 import type { RedisCommands } from './redis-options.js';
@@ -128,7 +128,7 @@ export class RedisAccess {
 }
 
 function downError(): Error {
-  return new Error('Redis does not reply.');
+  return new DisconnectedError('Redis does not reply.');
 }
 
 /** A value of another Redis type is none of this module's. Any other error stays one. */

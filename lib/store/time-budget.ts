@@ -3,6 +3,11 @@ export class DeadlineError extends Error {
   override readonly name = 'DeadlineError';
 }
 
+/** The connection to the store is down. The command was not sent. */
+export class DisconnectedError extends Error {
+  override readonly name = 'DisconnectedError';
+}
+
 /** Each command gets this long, however long those before it took: the store may be well again. In milliseconds. */
 const MINIMUM = 50;
 /**

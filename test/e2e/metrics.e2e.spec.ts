@@ -284,11 +284,16 @@ describePlatforms(() => {
       );
 
       redis.pause();
-      const { status } = await responseTo(application, cookieFor({ handle: 'A'.repeat(28), secret: 'x'.repeat(43) }));
-      redis.resume();
-
-      expect(status).toBe(503);
+      const unknown = cookieFor({ handle: 'A'.repeat(28), secret: 'x'.repeat(43) });
+      expect((await responseTo(application, unknown)).status).toBe(503);
       expect(await names()).toContainEqual({ ...operation('find'), 'error.type': 'timeout' });
+
+      await eventually('the connection to be known as down', async () => {
+        await responseTo(application, unknown);
+        return (await names()).some((one) => 'error.type' in one && one['error.type'] === 'disconnected');
+      });
+      redis.resume();
+      await eventually('Redis to be back', async () => (await responseTo(application, unknown)).status === 401);
     });
 
     it('names no session, user, address or browser in any attribute', async () => {
