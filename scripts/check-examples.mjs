@@ -10,7 +10,7 @@ import { posix } from 'node:path';
 import ts from 'typescript';
 import { blocksOf, codeBlocks, PAGES } from './examples/blocks.mjs';
 import { compile, errorsIn, repositoryOptions, ROOT, SUBPATHS } from './examples/compiler.mjs';
-import { checkPasted, PASTED } from './examples/pasted.mjs';
+import { errorsOfPasted, PASTED } from './examples/pasted.mjs';
 
 /**
  * @typedef {import('./examples/blocks.mjs').Example} Example
@@ -42,6 +42,12 @@ const PROBLEMS_OF_SELF_TEST = [
   `${SELF_TEST}:44: the example of BROKEN does not compile: ')' expected.`,
   `${SELF_TEST}:44: the example of BROKEN does not compile: Cannot find name 'NoSuchName'.`,
   `${PAGE_OF_SELF_TEST}:8: the example of the page does not compile: Type 'string' is not assignable to type 'number'.`,
+  ...[11, 12].flatMap((nest) =>
+    [4, 8].map(
+      (line) =>
+        `${PAGE_OF_SELF_TEST}:${line}: as pasted into Nest ${nest}, it does not compile: Cannot find name 'User'.`,
+    ),
+  ),
 ];
 
 const PRELUDE = 'scripts/examples-prelude.ts';
@@ -59,12 +65,20 @@ const [errors = [], errorsOfSelfTest = []] = errorsOf(examples, [
   ...blocksOf(PAGE_OF_SELF_TEST),
 ]);
 
-assert.deepEqual([...undocumented(faulty), ...errorsOfSelfTest], PROBLEMS_OF_SELF_TEST, 'The self-test failed.');
-const pasted = checkPasted();
-const problems = [...undocumented(exported), ...needlessExceptions(), ...errors, ...pasted.errors];
+const pasted = errorsOfPasted(...PASTED, PAGE_OF_SELF_TEST);
+const [errorsOfPages = [], pastedSelfTest = []] = [false, true].map((isSelfTest) =>
+  pasted.filter((error) => error.startsWith(PAGE_OF_SELF_TEST) === isSelfTest),
+);
+
+assert.deepEqual(
+  [...undocumented(faulty), ...errorsOfSelfTest, ...pastedSelfTest],
+  PROBLEMS_OF_SELF_TEST,
+  'The self-test failed.',
+);
+const problems = [...undocumented(exported), ...needlessExceptions(), ...errors, ...errorsOfPages];
 for (const problem of problems) console.error(problem);
 if (problems.length > 0) process.exit(1);
-console.log(`All ${examples.length + pasted.examples.length} examples compile.`);
+console.log(`All ${examples.length + PASTED.flatMap(blocksOf).length} examples compile.`);
 
 /** @type {(entry: string) => ts.Symbol[]} */
 function exportedSymbols(entry) {

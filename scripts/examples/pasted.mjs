@@ -46,9 +46,13 @@ export function placeOf({ label = 'src/app.module.ts' }) {
 /** @type {(page: string, nest: number) => Example[]} */
 export const blocksFor = (page, nest) => blocksOf(page).filter((example) => (placeOf(example).nest ?? nest) === nest);
 
-/** @type {() => { examples: Example[], errors: string[] }} */
-export function checkPasted() {
-  const applications = PASTED.flatMap((page) => STARTERS.map((starter) => ({ page, ...starter }))).map(applicationOf);
+/**
+ * The errors of each page, compiled in one go.
+ *
+ * @type {(...pages: string[]) => string[]}
+ */
+export function errorsOfPasted(...pages) {
+  const applications = pages.flatMap((page) => STARTERS.map((starter) => ({ page, ...starter }))).map(applicationOf);
   const texts = new Map(applications.flatMap(({ files }) => [...files]));
   const program = compile([], OPTIONS, texts);
   const errors = applications.flatMap(({ nest, places }) =>
@@ -59,7 +63,7 @@ export function checkPasted() {
       ),
     ),
   );
-  return { examples: PASTED.flatMap(blocksOf), errors: [...new Set(errors)] };
+  return [...new Set(errors)];
 }
 
 /**
