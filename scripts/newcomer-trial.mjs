@@ -43,7 +43,7 @@ async function tryOut(nest) {
     else if (value) env[name] ??= shell(`printf %s ${value}`);
     else if (line.startsWith('docker run')) env.REDIS_URL = await startRedis();
     else if (line === 'npm run start') await startApplication();
-    else if (line.startsWith('npx @nestjs/cli')) shell(line.replace('npx', 'npx --yes').replace(/@\d+/, `@${nest}`));
+    else if (line.startsWith('npx')) shell(line.replace('npx', 'npx --yes'));
     else if (line.startsWith('npm install')) shell(line.replace('nestjs-session-auth', tarball));
     else return shell(line.replace(/^curl/, 'curl --silent --show-error'));
     return '';
@@ -101,12 +101,15 @@ async function tryOut(nest) {
 function stepsOf(nest) {
   const files = blocksFor(PAGE, nest);
   const page = readFileSync(join(import.meta.dirname, '..', PAGE), 'utf8');
-  return [...page.matchAll(/^```(sh|text|ts).*\n([^]*?)\n```$/gm)].flatMap(([, language, text = '']) => {
-    if (language === 'sh') return { kind: 'commands', text };
-    if (language === 'text') return { kind: 'output', text };
-    const file = files.find(({ code }) => code === text);
-    return file ? { kind: 'file', text: `${placeOf(file).path}\n${text}\n` } : [];
-  });
+  return [...page.matchAll(/^```(sh|text|ts)(?:.*\[Nest (\d+)\])?.*\n([^]*?)\n```$/gm)].flatMap(
+    ([, language, only, text = '']) => {
+      if (only !== undefined && only !== String(nest)) return [];
+      if (language === 'sh') return { kind: 'commands', text };
+      if (language === 'text') return { kind: 'output', text };
+      const file = files.find(({ code }) => code === text);
+      return file ? { kind: 'file', text: `${placeOf(file).path}\n${text}\n` } : [];
+    },
+  );
 }
 
 /** @type {(cwd: string, text: string) => void} */
