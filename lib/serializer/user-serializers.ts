@@ -31,6 +31,8 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
   private readonly restoredBy = new WeakMap<object, UserSerializer>();
   /** The serializers whose first restored user has been looked at. */
   private readonly checked = new Set<UserSerializer>();
+  /** The serializers that have restored a user without an id. */
+  private readonly withoutId = new Set<UserSerializer>();
 
   constructor(
     @Inject(DiscoveryService) private readonly discovery: DiscoveryService,
@@ -79,8 +81,12 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
     if (user === undefined || user === null || user === false) {
       return 'user_gone';
     }
+    const userId = idByKind(serializer, user);
+    if (userId === undefined) {
+      this.reportMissingId(serializer);
+    }
     // The payload is in the reach of the application's own code. Who logged in is not.
-    if (idByKind(serializer, user) !== login.userId) {
+    if (userId !== login.userId) {
       return 'user_mismatch';
     }
     this.remember(user, serializer);
@@ -199,6 +205,19 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
           'would count as one of another kind. Let supports(user) take both those who log in and those restored.',
       );
     }
+  }
+
+  /** Once for each serializer. Typical of a payload that stands for the user, but has no `id` itself. */
+  private reportMissingId(serializer: UserSerializer): void {
+    if (this.withoutId.has(serializer)) {
+      return;
+    }
+    this.withoutId.add(serializer);
+    const name = nameOf(serializer);
+    this.logger.error(
+      `${name}.userId(user) gave an id at the login, and none for a user of ${name}.deserializeUser(): such sessions ` +
+        'end with their first request. Return users with an "id" there, or write a userId() that knows both.',
+    );
   }
 
   /** A kind of which this application knows nothing may be one of its next version. */

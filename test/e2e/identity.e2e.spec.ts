@@ -40,6 +40,7 @@ import {
 } from '../support/application.js';
 import { LogRecorder } from '../support/log-recorder.js';
 import type { Browser } from '../support/browser.js';
+import { LogRecorder } from '../support/log-recorder.js';
 import { describePlatforms } from '../support/platforms.js';
 import { RedisServer } from '../support/redis-server.js';
 
@@ -526,6 +527,20 @@ describePlatforms(() => {
       ]);
       result = () => ADA;
       expect((await copy.get('/me')).json()).toMatchObject({ statusCode: 401, reason: 'revoked' });
+    });
+
+    it('with an id, since userId() knows those who log in alone: the session ends, and the log says why', async () => {
+      result = () => ({ sub: '1', name: 'Ada' });
+      const logger = new LogRecorder();
+      const application = await started({ providers, logger });
+      const responses = [
+        await (await application.loggedIn()).get('/me'),
+        await (await application.loggedIn()).get('/me'),
+      ];
+
+      expect(responses.map(({ status }) => status)).toEqual([401, 401]);
+      const texts = logger.at('error').filter((text) => text.includes('First.userId(user) gave an id at the login'));
+      expect(texts).toEqual([expect.stringContaining('none for a user of First.deserializeUser()')]);
     });
 
     it('and is gone can log in again in the same request', async () => {
