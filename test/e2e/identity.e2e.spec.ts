@@ -40,7 +40,6 @@ import {
 } from '../support/application.js';
 import { LogRecorder } from '../support/log-recorder.js';
 import type { Browser } from '../support/browser.js';
-import { LogRecorder } from '../support/log-recorder.js';
 import { describePlatforms } from '../support/platforms.js';
 import { RedisServer } from '../support/redis-server.js';
 
