@@ -20,6 +20,7 @@ export { type Session, Store } from 'express-session';
 export { PassportStrategy } from '@nestjs/passport';
 export { Strategy } from 'passport-local';
 export { createClient } from 'redis';
+export { Redis } from 'ioredis';
 export * from '../lib/index.js';
 export * from '../lib/health/index.js';
 export * from '../lib/testing/index.js';
