@@ -97,10 +97,7 @@ export class OldSessionLoader {
     const successor = { handle: record.handle, cookie };
     // Instances of the old stack that know it still may write it again, for as long as it lived or lives.
     const knownFor = Math.max(lifetime.absolute, stored.ttl, maxAge);
-    await repository.ask(
-      'adopt',
-      sessions.noteSuccessor(old.place, successor, record.secretHash, knownFor, budget),
-    );
+    await repository.ask('adopt', sessions.noteSuccessor(old.place, successor, record.secretHash, knownFor, budget));
     await repository.ask('adopt', sessions.remove(old.id, budget));
     const carried = await this.#resume(session, old, successor, own);
     return carried && { ...carried, user: isFirst ? user : undefined };

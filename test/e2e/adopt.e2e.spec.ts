@@ -1,3 +1,4 @@
+import { jest } from '@jest/globals';
 import { Controller, Get, Injectable, Post, UseGuards } from '@nestjs/common';
 import {
   CurrentUser,
@@ -7,11 +8,16 @@ import {
   SessionRegistry,
   UserSerializer,
 } from '../../lib/index.js';
+import { OLD_SESSIONS, type OldSessions } from '../../lib/store/old-sessions.js';
 import { LocalStrategy, TestApplication, type TestApplicationOptions } from '../support/application.js';
 import { Browser } from '../support/browser.js';
 import { movedTo, OLD_SECRET, oldIdOf, OldStack } from '../support/old-stack.js';
 import { describePlatforms, placesOn } from '../support/platforms.js';
 import { type DeploymentKind, RedisDeployment } from '../support/redis-deployment.js';
+import { eventually } from '../support/eventually.js';
+import { GuardedGateway, TRANSPORTS } from '../support/gateways.js';
+import { TestSocket } from '../support/web-socket.js';
+import { Gate } from '../support/gate.js';
 import { TestClock } from '../support/test-clock.js';
 
 interface User {
@@ -48,12 +54,21 @@ class MovedController {
   }
 }
 
+/** The steps of a move: before it is carried out, and after. */
+const STEPS = (['find', 'findSuccessor', 'open', 'noteSuccessor', 'remove'] as const).flatMap(
+  (step): [typeof step, boolean][] => [
+    [step, false],
+    [step, true],
+  ],
+);
+
 /** All applications have the same. */
 const clock = new TestClock(new Date());
 const adopt = { secret: OLD_SECRET };
 
 describePlatforms((platform) => {
-  describe.each(placesOn<DeploymentKind>(platform, ['redis', 'cluster']))('the sessions of a hand-wired stack in %s', (where) => {
+  const places = placesOn<DeploymentKind>(platform, ['redis', 'cluster']);
+  describe.each(places)('the sessions of a hand-wired stack in %s', (where) => {
     let redis: RedisDeployment;
     let old: OldStack;
     let applications: [TestApplication, TestApplication];
@@ -61,8 +76,9 @@ describePlatforms((platform) => {
     const start = (options: Partial<SessionAuthOptions> = {}, more: TestApplicationOptions = {}) =>
       TestApplication.start({
         clock,
-        options: { redis: redis.options, adopt, ...options },
-        providers: [IdSerializer, LocalStrategy],
+        options: { redis: redis.options, adopt, redisTimeout: '10s', ...options },
+        providers: [IdSerializer, LocalStrategy, GuardedGateway],
+        configure: TRANSPORTS[0]!.configure,
         controllers: [MovedController],
         ...more,
       });
@@ -121,7 +137,7 @@ describePlatforms((platform) => {
       expect(await oldKeys()).toEqual([]);
     });
 
-    it('are nobody\'s when the cookie is forged, unknown, expired or of an unreadable session', async () => {
+    it("are nobody's when the cookie is forged, unknown, expired or of an unreadable session", async () => {
       const browser = await old.loggedIn('forged');
       const id = oldIdOf(browser);
       const value = browser.cookies.get('connect.sid')!;
@@ -167,7 +183,7 @@ describePlatforms((platform) => {
       expect(await registry().list('late')).toHaveLength(1);
     });
 
-    it.each(['logout', 'revokeAll', 'an end meanwhile'])('are not opened again after %s', async (end) => {
+    it.each(['logout', 'revokeAll'])('are not opened again after %s', async (end) => {
       const browser = await old.loggedIn(end);
       const [key] = await oldKeys();
       const stored = (await redis.client.get(key!))!;
@@ -179,10 +195,13 @@ describePlatforms((platform) => {
       if (end === 'logout') await moved.post('/logout');
       else await registry().revokeAll(end);
       // An instance of the old stack that knew the session still has written it again.
-      if (end !== 'an end meanwhile') await redis.client.set(key!, stored);
+      await redis.client.set(key!, stored);
 
       const late = await thief.get('/me', { headers: { cookie } });
-      expect([late.status, late.json<{ reason?: string }>().reason]).toEqual([401, end === 'logout' ? 'logged_out' : 'revoked']);
+      expect([late.status, late.json<{ reason?: string }>().reason]).toEqual([
+        401,
+        end === 'logout' ? 'logged_out' : 'revoked',
+      ]);
       expect((await moved.get('/me')).status).toBe(401);
       expect(await registry().count(end)).toBe(0);
       expect(await oldKeys()).toEqual([]);
@@ -219,6 +238,25 @@ describePlatforms((platform) => {
       expect((await moved.post('/act')).status).toBe(201);
     });
 
+    it('are carried over by the handshake of a WebSocket, but not from another site', async () => {
+      const browser = await old.loggedIn('socket');
+      const cookie = `connect.sid=${browser.cookies.get('connect.sid')}`;
+      const elsewhere = await TestSocket.open(applications[0], cookie, '/', { origin: 'https://evil.example' });
+      expect(elsewhere.error?.message).toContain('403');
+      expect(await oldKeys()).toHaveLength(1);
+
+      const socket = await TestSocket.open(applications[0], cookie);
+
+      expect(await socket.ask('who')).toEqual({ id: 'socket' });
+      expect(await oldKeys()).toEqual([]);
+      expect((await movedTo(applications[1].url, browser).get('/me')).status).toBe(200);
+      expect(browser.cookies.all().map(({ name }) => name)).toEqual(['sid']);
+      expect(await registry().list('socket')).toHaveLength(1);
+      await registry().revokeAll('socket');
+      await eventually('the socket to be closed', () => socket.closed);
+      expect(socket.closed).toEqual({ code: 4401, reason: 'revoked' });
+    });
+
     it('take the place of an anonymous session of ours, where somebody is logged in on them', async () => {
       const browser = await old.loggedIn('both');
       const own = applications[0].browser();
@@ -238,7 +276,6 @@ describePlatforms((platform) => {
       await moved.get('/me');
       await moved.get('/me');
       browser.cookies.set('connect.sid', cookie);
-      await old.loggedIn('another');
       const before = await redis.commandStats();
 
       expect((await moved.get('/me')).status).toBe(200);
@@ -246,7 +283,127 @@ describePlatforms((platform) => {
       const after = await redis.commandStats();
       const asked = Object.keys(after).filter((name) => after[name] !== before[name]);
       expect(asked.filter((name) => /^(get|set|del|eval|expire)/i.test(name))).toEqual(['get']);
-      await movedTo(applications[0].url, new Browser(old.url)).get('/me');
+    });
+
+    // The steps are the same wherever Redis is, and whatever the application runs on.
+    if (platform !== 'express' || where !== 'redis') return;
+
+    it('of a cookie with attributes of its own are carried over, and the cookie is taken back with these', async () => {
+      const cookie = { path: '/', sameSite: 'strict', maxAge: 3_600_000, partitioned: true, secure: 'auto' } as const;
+      const secret = ['the secret of today', 'the secret of before'];
+      const ours = { cookie: 'app.sid', prefix: 'old:', secret };
+      const stacks = [
+        await OldStack.start(redis.client, { name: 'app.sid', secret: secret[1]!, cookie }, 'old:'),
+        await start({ adopt: ours }),
+      ] as const;
+      const browser = await stacks[0].loggedIn('attributes');
+
+      const response = await movedTo(stacks[1].url, browser).get('/me');
+
+      expect(response.json()).toEqual({ id: 'attributes' });
+      expect(response.setCookies[1]).toBe(
+        'app.sid=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Partitioned; SameSite=Strict',
+      );
+      await Promise.all(stacks.map((one) => one.close()));
+    });
+
+    it('count for the limit, but carrying one over ends no other and is not refused', async () => {
+      const limited = await start({ maxSessions: { limit: 1, overflow: 'reject' } });
+      const browsers = [await old.loggedIn('limited'), await old.loggedIn('limited')];
+
+      for (const browser of [...browsers, ...browsers]) {
+        expect((await movedTo(limited.url, browser).get('/me')).status).toBe(200);
+      }
+      expect(await registry().count('limited')).toBe(2);
+      await limited.close();
+    });
+
+    it("are nobody's where several serializers restore a user, and otherwise of the one that does", async () => {
+      class OfCustomers extends IdSerializer {
+        override readonly kind = 'customer';
+        override supports({ id }: User) {
+          return !id.startsWith('admin');
+        }
+        override async deserializeUser(id: string) {
+          return id.startsWith('admin') ? null : Promise.resolve({ id });
+        }
+      }
+      class OfAdmins extends IdSerializer {
+        override readonly kind = 'admin';
+        override supports({ id }: User) {
+          return id.startsWith('admin');
+        }
+        override async deserializeUser(id: string) {
+          return Promise.resolve(id === 'customer-1' ? null : { id });
+        }
+      }
+      const providers = [OfCustomers, OfAdmins, LocalStrategy];
+      const both = await start({}, { providers, configure: () => undefined });
+      const me = async (name: string) => movedTo(both.url, await old.loggedIn(name)).get('/me');
+
+      expect((await me('customer-1')).status).toBe(200);
+      expect((await me('admin-1')).status).toBe(200);
+      expect((await me('customer-2')).status).toBe(503);
+
+      expect(both.events.map(({ userId }) => userId)).toEqual(['customer:customer-1', 'admin:admin-1']);
+      await redis.flush();
+      await both.close();
+    });
+    describe.each(STEPS)('whose move has come to %s', (step, isDone) => {
+      const sessionsOf = (app: TestApplication) => app.app.get<OldSessions>(OLD_SESSIONS);
+
+      /** What is done at this step of the first application's next move. */
+      const at = (act: () => Promise<unknown>) => {
+        const sessions = sessionsOf(applications[0]);
+        const real = sessions[step].bind(sessions) as (...args: unknown[]) => Promise<unknown>;
+        jest.spyOn(sessions, step).mockImplementationOnce((async (...args: unknown[]) => {
+          if (!isDone) await act();
+          const result = await real(...args);
+          if (isDone) await act();
+          return result;
+        }) as never);
+      };
+
+      it('go on after a failure there', async () => {
+        const name = `failed-${step}-${isDone}`;
+        const browser = await old.loggedIn(name);
+        at(() => Promise.reject(new Error('The connection is lost')));
+
+        const failed = await movedTo(applications[0].url, browser).get('/me');
+        expect([failed.status, failed.setCookies]).toEqual([503, []]);
+
+        expect((await movedTo(applications[1].url, browser).get('/me')).json()).toEqual({ id: name });
+        expect(browser.cookies.all().map((one) => one.name)).toEqual(['sid']);
+        expect(await registry().list(name)).toHaveLength(1);
+        // Nobody reports a session of whose creation nobody has heard. It is there all the same.
+        expect(eventsOf('adopted')).toHaveLength(step === 'open' && isDone ? 0 : 1);
+        expect(await oldKeys()).toEqual([]);
+      });
+
+      it.each(['goes on', 'logs out', 'is revoked'])(
+        'are one session, which %s by another process meanwhile',
+        async (end) => {
+          const name = `raced-${step}-${isDone}-${end}`;
+          const browser = await old.loggedIn(name);
+          const cookie = `connect.sid=${browser.cookies.get('connect.sid')}`;
+          const gate = new Gate();
+          at(() => gate.pass());
+
+          const waiting = new Browser(applications[0].url).get('/me', { headers: { cookie } });
+          await gate.reached;
+          const moved = movedTo(applications[1].url, browser);
+          expect((await moved.get('/me')).status).toBe(200);
+          if (end === 'logs out') await moved.post('/logout');
+          if (end === 'is revoked') await registry().revokeAll(name);
+          gate.open();
+
+          expect((await waiting).status).toBe(end === 'goes on' ? 200 : 401);
+          expect((await moved.get('/me')).status).toBe(end === 'goes on' ? 200 : 401);
+          expect(await registry().list(name)).toHaveLength(end === 'goes on' ? 1 : 0);
+          expect(eventsOf('adopted')).toHaveLength(1);
+          expect(await oldKeys()).toEqual([]);
+        },
+      );
     });
   });
 });

@@ -1,6 +1,6 @@
 import { readFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { InvalidOptionError, type SessionAuthOptions } from '../../lib/index.js';
+import type { InvalidOptionError } from '../../lib/index.js';
 import { resolveOptions } from '../../lib/validation/options.js';
 import { SECRET } from '../support/application.js';
 
@@ -19,7 +19,7 @@ const OUR_COOKIE = ['domain', 'partitioned', 'path', 'sameSite', 'secure'];
 
 function refusal(options: object): InvalidOptionError {
   try {
-    resolveOptions({ secret: SECRET, ...options } as SessionAuthOptions, 'test');
+    resolveOptions({ secret: SECRET, ...options }, 'test');
   } catch (error) {
     return error as InvalidOptionError;
   }

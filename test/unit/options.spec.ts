@@ -388,7 +388,7 @@ describe('resolveOptions', () => {
     [{ cookie: { partitioned: 'false' } }, 'cookie.partitioned', /"false" is not known/, /true or false/],
     [{ cookie: true }, 'cookie', /no object/, /As in \{ sameSite: "strict" \}/],
     [{ cookie: { httpOnly: false } }, 'cookie.httpOnly', /no such option/, /always HttpOnly/],
-    [{ cookie: { colour: 'red' } as never }, 'cookie.colour', /no such option/, /Known: name, path, domain/],
+    [{ cookie: { colour: 'red' } }, 'cookie.colour', /no such option/, /Known: name, path, domain/],
 
     [{ lifetime: { idle: 0 } }, 'lifetime.idle', NO_DURATION, MILLISECONDS],
     [{ lifetime: { idle: '0s' } }, 'lifetime.idle', NO_DURATION, MILLISECONDS],

@@ -75,7 +75,13 @@ const CHANGES: Record<keyof SessionAuthOptions, { of?: Given; to: Given[] }> = {
   connections: { to: [{ connections: { recheck: '10s' } }] },
   trustedOrigins: { to: [{ trustedOrigins: ['https://app.example.com'] }, { trustedOrigins: [/https:\/\/.+\.test/] }] },
   crossSite: { to: [{ crossSite: 'allow' }] },
-  adopt: { of: REDIS, to: [{ ...REDIS, adopt: {} }, { ...REDIS, adopt: { cookie: 'app.sid' } }] },
+  adopt: {
+    of: REDIS,
+    to: [
+      { ...REDIS, adopt: {} },
+      { ...REDIS, adopt: { cookie: 'app.sid' } },
+    ],
+  },
   onStoreError: { to: [{ onStoreError: 'anonymous' }] },
   redisTimeout: { to: [{ redisTimeout: '2s' }] },
   warnAtBytes: { to: [] },
