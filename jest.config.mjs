@@ -6,8 +6,8 @@ export default {
   rootDir: import.meta.dirname,
   roots: ['<rootDir>/test'],
   testMatch: ['**/*.spec.ts'],
-  // What takes long has a run of its own: jest.long.config.mjs.
-  testPathIgnorePatterns: ['\\.long\\.spec\\.ts$', '<rootDir>/test/consumer'],
+  // What takes long, or needs a browser, has a run of its own: jest.long.config.mjs, jest.browser.config.mjs.
+  testPathIgnorePatterns: ['\\.(long|browser)\\.spec\\.ts$', '<rootDir>/test/consumer'],
   extensionsToTreatAsEsm: ['.ts'],
   moduleNameMapper: {
     '^@fastify/static$': '<rootDir>/test/support/fastify-static.cjs',

@@ -1,15 +1,11 @@
-import { type ChildProcess, spawn, spawnSync } from 'node:child_process';
+import { type ChildProcess, spawn } from 'node:child_process';
 import { once } from 'node:events';
 import { mkdirSync, mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { WebSocket } from 'ws';
+import { chromiumBinary } from '../../scripts/chromium-binary.mjs';
 import { eventually } from '../support/eventually.js';
-
-/** A Chromium on this machine; `undefined` where there is none. `CHROMIUM_BIN` names another one. */
-export const CHROMIUM = [process.env['CHROMIUM_BIN'] ?? 'chromium', 'chromium-browser', 'google-chrome'].find(
-  (name) => spawnSync(name, ['--version']).status === 0,
-);
 
 interface Reply {
   id?: number;
@@ -48,7 +44,9 @@ export class Chromium {
     writeFileSync(join(profile, 'Default', 'Preferences'), JSON.stringify(preferences));
     const usual = ['--headless=new', '--no-sandbox', '--disable-gpu', '--disable-dev-shm-usage', '--no-first-run'];
     const own = ['--remote-debugging-port=0', `--user-data-dir=${profile}`];
-    const child = spawn(CHROMIUM ?? '', [...usual, ...own, ...flags], {
+    const binary = chromiumBinary();
+    if (binary === undefined) throw new Error('No Chromium found: run `node scripts/ensure-chromium.mjs`.');
+    const child = spawn(binary, [...usual, ...own, ...flags], {
       stdio: ['ignore', 'ignore', 'pipe'],
       detached: true, // A group of its own: its helpers write to the profile until they end, too.
     });

@@ -1,10 +1,8 @@
 import { ADA, FIREFOX, GRACE, IPHONE } from './devices-sample.js';
-import { CHROMIUM, Chromium, type ChromiumWindow } from './chromium.js';
+import { Chromium, type ChromiumWindow } from './chromium.js';
 import { SampleProcess } from './sample-process.js';
 
-const describeInChromium = CHROMIUM === undefined ? describe.skip : describe;
-
-describeInChromium('The live sample in two windows of a Chromium', () => {
+describe('The live sample in two windows of a Chromium', () => {
   let sample: SampleProcess;
   let chromium: Chromium;
   beforeAll(async () => {

@@ -11,7 +11,7 @@ import {
   type SessionAuthOptions,
   type SessionRequest,
 } from '../../lib/index.js';
-import { CHROMIUM, Chromium, type ChromiumWindow } from '../sample/chromium.js';
+import { Chromium, type ChromiumWindow } from '../sample/chromium.js';
 import { LocalStrategy, SnapshotSerializer, type TestApplication } from '../support/application.js';
 import { sessionsIn } from '../support/devices.js';
 import { eventually } from '../support/eventually.js';
@@ -205,9 +205,7 @@ const ATTACKS: Attack[] = [
   },
 ];
 
-const describeInChromium = CHROMIUM === undefined ? describe.skip : describe;
-
-describeInChromium('In a Chromium,', () => {
+describe('In a Chromium,', () => {
   const home = sessionsIn('memory');
   let sites: Sites;
   let chromium: Chromium;
