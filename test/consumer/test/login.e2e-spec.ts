@@ -1,5 +1,6 @@
 import type { INestApplication } from '@nestjs/common';
 import { Test } from '@nestjs/testing';
+import { actingAs } from 'nestjs-session-auth/testing';
 import request from 'supertest';
 import type { App } from 'supertest/types.js';
 import { AppModule } from './../src/app.module';
@@ -24,6 +25,11 @@ describe('login (e2e)', () => {
     await browser.get('/me').expect(200, ADA);
     await browser.post('/logout').expect(204);
     await browser.get('/me').expect(401);
+  });
+
+  it('is not needed by a test that acts as the user', async () => {
+    const cookie = await actingAs(app, ADA);
+    await request(app.getHttpServer()).get('/me').set('Cookie', cookie).expect(200, ADA);
   });
 
   it('is healthy', async () => {
