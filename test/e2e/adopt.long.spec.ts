@@ -29,7 +29,7 @@ describePlatforms((platform) => {
   const places = placesOn<DeploymentKind>(platform, ['redis', 'cluster']);
   describe.each(places)('a hand-wired stack that is replaced under load, in %s', (where) => {
     const count = platform === 'express' && where === 'redis' ? 200 : 60;
-    const clock = new TestClock(Date.now());
+    const clock = new TestClock(new Date());
     let redis: RedisDeployment;
     let old: OldStack;
     let applications: TestApplication[];
