@@ -1,5 +1,5 @@
 /** Checks that the lists in `docs/` are complete, and that every link leads to a file, and to a heading that is there. */
-import { existsSync, readFileSync } from 'node:fs';
+import { existsSync, readFileSync, statSync } from 'node:fs';
 import { posix } from 'node:path';
 import ts from 'typescript';
 import { PAGES } from './examples/blocks.mjs';
@@ -13,7 +13,7 @@ const PARTS = {
   connections: 'ConnectionOptions',
 };
 
-const problems = [...optionsPage(), ...errorCodesPage(), ...PAGES.flatMap(badLinks)];
+const problems = [...optionsPage(), ...errorCodesPage(), ...PAGES.flatMap(badLinks), ...badLinksOfStartPage()];
 for (const problem of problems) console.error(problem);
 if (problems.length > 0) process.exit(1);
 console.log(
@@ -94,6 +94,17 @@ function badLinks(page) {
   );
 }
 
+/** Its links stand before its text, where VitePress does not check them. */
+function badLinksOfStartPage() {
+  const page = 'docs/index.md';
+  return [...read(page).matchAll(/^ +(?:link|src): \/(.*)$/gm)]
+    .map(([, path = '']) => path)
+    .filter(
+      (path) => !['', '.md', 'index.md'].some((end) => isFile(`docs/${path}${end}`)) && !isFile(`docs/public/${path}`),
+    )
+    .map((path) => `${page}: there is no /${path}`);
+}
+
 /** As VitePress makes them. @type {(page: string) => string[]} */
 function anchorsOf(page) {
   const prose = read(page).replace(/^ *```[^]*?^ *```$/gm, '');
@@ -105,6 +116,11 @@ function anchorsOf(page) {
       .replace(/^(\d)/, '_$1')
       .toLowerCase(),
   );
+}
+
+/** @type {(path: string) => boolean} */
+function isFile(path) {
+  return existsSync(posix.join(ROOT, path)) && statSync(posix.join(ROOT, path)).isFile();
 }
 
 /** @type {(file: string) => string} */

@@ -1,5 +1,5 @@
 import { defineConfig } from 'vitepress';
-import { linksOutOfDocs, REPOSITORY } from './links.js';
+import { linksToFiles, REPOSITORY } from './links.js';
 import { writeLlmsTxt } from './llms.js';
 import { SIDEBAR } from './sidebar.js';
 
@@ -12,7 +12,7 @@ export default defineConfig({
   ignoreDeadLinks: false,
   head: [['link', { rel: 'icon', type: 'image/svg+xml', href: '/mark.svg' }]],
   markdown: {
-    config: linksOutOfDocs,
+    config: linksToFiles,
     theme: { light: 'github-light', dark: 'github-dark' },
   },
   themeConfig: {

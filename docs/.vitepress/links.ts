@@ -16,11 +16,11 @@ export const REPOSITORY = (typeof repository === 'object' ? repository.url : rep
   .replace(/^github:/, 'https://github.com/');
 
 /**
- * Links such as `../sample/03-live` work where the Markdown files lie. On the site they lead to the repository, or, while
- * that has no address, to the package.
+ * Links to what is no page, such as `../sample/03-live`, work where the Markdown files lie. On the site they lead to the
+ * repository, or, while that has no address, to the package.
  */
-export function linksOutOfDocs(markdown: MarkdownRenderer): void {
-  markdown.core.ruler.push('links-out-of-docs', ({ tokens, env }) => {
+export function linksToFiles(markdown: MarkdownRenderer): void {
+  markdown.core.ruler.push('links-to-files', ({ tokens, env }) => {
     const { path } = env as { path?: string };
     if (path === undefined) return;
     for (const token of tokens.flatMap(({ children }) => children ?? [])) {
@@ -31,8 +31,9 @@ export function linksOutOfDocs(markdown: MarkdownRenderer): void {
 }
 
 function addressOf(href: string, page: string): string {
-  if (!href.startsWith('.')) return href;
-  const target = relative(ROOT, join(page, '..', href));
-  if (target.startsWith('docs')) return href;
+  const [path = ''] = href.split('#');
+  if (path === '' || path.startsWith('/') || path.includes(':')) return href;
+  const target = relative(ROOT, join(page, '..', path));
+  if (target.startsWith('docs/') && target.endsWith('.md')) return href;
   return REPOSITORY ? `${REPOSITORY}/blob/main/${target}` : 'https://www.npmjs.com/package/nestjs-session-auth';
 }
