@@ -118,7 +118,8 @@ export class ResponseCookie {
     return this.runtime.cookies.isSendable(this.request)
       ? undefined
       : 'The session cookie is Secure, but this connection is not, so it cannot be sent and nothing is stored. Behind ' +
-          'a proxy that ends TLS, trust it: app.set("trust proxy", 1) on Express, the option trustProxy on Fastify.';
+          'a proxy that ends TLS, trust it: app.set("trust proxy", 1) on Express, the option trustProxy on ' +
+          'Fastify, with the addresses of your proxies (a number trusts nobody).';
   }
 
   /** @throws CookieNotSendableException when a cookie issued now would not reach the browser */

@@ -577,7 +577,8 @@ describePlatforms(() => {
       expect(await keys()).toEqual([]);
       expect(errors.map(String).filter((line) => line.includes('trust proxy'))).toEqual([
         'The session cookie is Secure, but this connection is not, so it cannot be sent and nothing is stored. Behind a ' +
-          'proxy that ends TLS, trust it: app.set("trust proxy", 1) on Express, the option trustProxy on Fastify.',
+          'proxy that ends TLS, trust it: app.set("trust proxy", 1) on Express, the option trustProxy on ' +
+          'Fastify, with the addresses of your proxies (a number trusts nobody).',
       ]);
       expect(application.events.filter(({ type }) => type === 'logged-in')).toEqual([]);
     });
