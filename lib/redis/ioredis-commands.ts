@@ -143,13 +143,9 @@ class IoredisSender {
    */
   async #sendUntil(signal: AbortSignal, command: Command): Promise<unknown> {
     const write = command.toWritable.bind(command);
-    let isReplaced = false;
-    command.toWritable = (stream) => {
-      isReplaced = signal.aborted;
-      return isReplaced ? PING : write(stream);
-    };
+    command.toWritable = (stream) => (signal.aborted ? PING : write(stream));
     const reply = await this.client.sendCommand(command);
-    if (isReplaced) {
+    if (signal.aborted && reply === 'PONG') {
       throw new Error('The connection was lost, and with it the reply.');
     }
     return reply;

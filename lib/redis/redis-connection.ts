@@ -287,7 +287,7 @@ export class RedisConnection implements RedisLink, OnApplicationShutdown {
   async #isStuck(): Promise<boolean> {
     const since = performance.now();
     await pause(SILENCE, undefined, { ref: false });
-    return this.#client.isReady === false && this.#heardAt < since;
+    return !this.#client.isReady && this.#heardAt < since;
   }
 
   async #isDead(client: OwnedClient): Promise<boolean> {
