@@ -191,6 +191,7 @@ describePlatforms((platform) => {
       const moved = movedTo(applications[0].url, browser);
       const thief = new Browser(applications[1].url);
       expect((await moved.get('/me')).status).toBe(200);
+      const { handle } = (await registry().list(end))[0]!;
 
       if (end === 'logout') await moved.post('/logout');
       else await registry().revokeAll(end);
@@ -203,6 +204,13 @@ describePlatforms((platform) => {
         end === 'logout' ? 'logged_out' : 'revoked',
       ]);
       expect((await moved.get('/me')).status).toBe(401);
+      expect(await registry().count(end)).toBe(0);
+      expect(await oldKeys()).toEqual([]);
+
+      // A day later, nothing remains of the session.
+      await redis.client.del(`sess:{${handle.slice(0, 16)}}${handle.slice(16)}`);
+      await redis.client.set(key!, stored);
+      expect((await thief.get('/me', { headers: { cookie } })).json()).toMatchObject({ reason: 'expired' });
       expect(await registry().count(end)).toBe(0);
       expect(await oldKeys()).toEqual([]);
     });
