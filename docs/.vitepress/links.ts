@@ -1,23 +1,10 @@
-import { readFileSync } from 'node:fs';
 import { join, relative } from 'node:path';
 import type { MarkdownRenderer } from 'vitepress';
-import { DOCS } from './sidebar.js';
-
-const ROOT = join(DOCS, '..');
-
-const { repository } = JSON.parse(readFileSync(join(ROOT, 'package.json'), 'utf8')) as {
-  repository?: string | { url: string };
-};
-
-/** Where the sources are to be read, by package.json. */
-export const REPOSITORY = (typeof repository === 'object' ? repository.url : repository)
-  ?.replace(/^git\+/, '')
-  .replace(/\.git$/, '')
-  .replace(/^github:/, 'https://github.com/');
+import { REPOSITORY, ROOT } from './package.js';
 
 /**
  * Links to what is no page, such as `../sample/03-live`, work where the Markdown files lie. On the site they lead to the
- * repository, or, while that has no address, to the package.
+ * repository.
  */
 export function linksToFiles(markdown: MarkdownRenderer): void {
   markdown.core.ruler.push('links-to-files', ({ tokens, env }) => {
@@ -35,5 +22,5 @@ function addressOf(href: string, page: string): string {
   if (path === '' || path.startsWith('/') || path.includes(':')) return href;
   const target = relative(ROOT, join(page, '..', path));
   if (target.startsWith('docs/') && target.endsWith('.md')) return href;
-  return REPOSITORY ? `${REPOSITORY}/blob/main/${target}` : 'https://www.npmjs.com/package/nestjs-session-auth';
+  return `${REPOSITORY}/blob/main/${target}`;
 }

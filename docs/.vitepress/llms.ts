@@ -1,6 +1,7 @@
 import { readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
 import type { SiteConfig } from 'vitepress';
+import { SITE } from './package.js';
 import { DOCS, fileOf, SIDEBAR, type Page } from './sidebar.js';
 
 /**
@@ -17,13 +18,14 @@ export function writeLlmsTxt({ outDir, site }: SiteConfig): void {
 /** A page's line: its title, address and first sentence. */
 function entryOf(page: Page): string {
   const [first = ''] = textOf(page)
+    .replace(/^```[^]*?^```$/gm, '')
     .split(/\n\n+/)
     .filter((paragraph) => /^[A-Za-z`*[]/.test(paragraph));
   const plain = first
     .replace(/\s+/g, ' ')
     .replace(/\[([^\]]*)\]\([^)]*\)/g, '$1')
     .replace(/(?<=\.) .*$/, '');
-  return `- [${page.text}](${page.link}): ${plain}`;
+  return `- [${page.text}](${SITE}${page.link.slice(1)}): ${plain}`;
 }
 
 const textOf = (page: Page) => readFileSync(join(DOCS, fileOf(page)), 'utf8').replace(/^---\n.*?\n---\n/s, '');
