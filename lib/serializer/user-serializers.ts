@@ -51,25 +51,15 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
 
   /** What the session keeps of this user, the user's id and kind, and the hash of their credential stamp. */
   async serialize(user: unknown): Promise<SerializedUser> {
-    return this.serializeBy(this.serializerOf(user), user);
-  }
-
-  private async serializeBy(serializer: UserSerializer, user: unknown): Promise<SerializedUser> {
-    const { kind } = serializer;
-    const userId = idByKind(serializer, user);
-    if (userId === undefined) {
-      throw new UserNotSerializableException(
-        `${nameOf(serializer)}.userId(user) gave no id: that is a string that is not empty, a number, a bigint or an ` +
-          'object with toHexString(). Users without an "id" need a userId() of their own.',
-      );
-    }
+    const serializer = this.serializerOf(user);
+    const login = loginOf(serializer, user);
     const payload = await serializer.serializeUser(user);
     if (!isKept(payload)) {
       throw new UserNotSerializableException(
         `${nameOf(serializer)}.serializeUser(user) gave nothing that can be kept.`,
       );
     }
-    return { userId, kind, passport: { user: payload }, stamp: stampOf(serializer, user) };
+    return { ...login, passport: { user: payload } };
   }
 
   async restore(passport: unknown, login: LoginRecord, request: SessionRequest): Promise<RestoredUser | MissingUser> {
@@ -95,6 +85,7 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
 
   /**
    * The user of an old session, which remembers no kind. So every serializer is asked, and one may know the payload.
+   * It is kept as it is: `serializeUser` is written for users who log in, who may have another form than restored ones.
    *
    * @throws Error where several do: equal ids of two kinds are two users, and nobody can tell whose session it is
    */
@@ -117,7 +108,7 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
       );
     }
     this.remember(user, serializer);
-    return { ...(await this.serializeBy(serializer, user)), user };
+    return { ...loginOf(serializer, user), passport: { user: payload }, user };
   }
 
   isUserOf({ kind, userId }: LoginRecord, value: unknown): boolean {
@@ -256,6 +247,18 @@ export class UserSerializers implements UserRestorer, OnModuleInit {
 function idByKind(serializer: UserSerializer, user: unknown): string | undefined {
   const id = textOfUserId(serializer.userId(user));
   return id === undefined || serializer.kind === undefined ? id : `${serializer.kind}:${id}`;
+}
+
+/** @throws UserNotSerializableException for a user without an id */
+function loginOf(serializer: UserSerializer, user: unknown): Omit<SerializedUser, 'passport'> {
+  const userId = idByKind(serializer, user);
+  if (userId === undefined) {
+    throw new UserNotSerializableException(
+      `${nameOf(serializer)}.userId(user) gave no id: that is a string that is not empty, a number, a bigint or an ` +
+        'object with toHexString(). Users without an "id" need a userId() of their own.',
+    );
+  }
+  return { userId, kind: serializer.kind, stamp: stampOf(serializer, user) };
 }
 
 /** @throws UserNotSerializableException where `supports` is asynchronous: a promise would stand for true */

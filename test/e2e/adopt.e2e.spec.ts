@@ -326,6 +326,28 @@ describePlatforms((platform) => {
       await limited.close();
     });
 
+    it('keep what they know of the user, since serializeUser() may be written for those who log in alone', async () => {
+      type Row = { row: string };
+      class RowSerializer extends UserSerializer<Row | User, string> {
+        serializeUser({ row }: Row) {
+          return row;
+        }
+        deserializeUser(id: string) {
+          return { id };
+        }
+        override userId(user: Row | User) {
+          return 'row' in user ? user.row : user.id;
+        }
+      }
+      const rows = await start({}, { providers: [RowSerializer, LocalStrategy], configure: () => undefined });
+      const browser = movedTo(rows.url, await old.loggedIn('row-1'));
+
+      expect((await browser.get('/me')).json()).toEqual({ id: 'row-1' });
+      expect((await browser.get('/me')).json()).toEqual({ id: 'row-1' });
+      expect(rows.events.map(({ type }) => type)).toEqual(['adopted', 'rotated']);
+      await rows.close();
+    });
+
     it("are nobody's where several serializers restore a user, and otherwise of the one that does", async () => {
       class OfCustomers extends IdSerializer {
         override readonly kind = 'customer';
