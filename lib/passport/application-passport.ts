@@ -117,7 +117,8 @@ export class ApplicationPassport implements OnModuleInit {
         if (!this.warned.has(name)) {
           this.warned.add(name);
           const message =
-            `The strategy "${name}" called back twice: a return is missing. ` +
+            `The strategy "${name}" called back twice: a return is missing, or its validate() calls done() itself, ` +
+            `where @nestjs/passport wants it to return the user. ` +
             `Its first call counts (${first}), and the later one was ignored (${late}).`;
           this.logger.warn(message, ...(argument instanceof Error ? [argument.stack] : []));
         }
