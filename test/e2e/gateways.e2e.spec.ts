@@ -1,4 +1,6 @@
+import type { IncomingMessage } from 'node:http';
 import type { Type } from '@nestjs/common';
+import type { Request } from 'express';
 import { SessionConnections, SessionRegistry } from '../../lib/index.js';
 import { LocalStrategy, SnapshotSerializer, type TestApplication } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
@@ -48,6 +50,22 @@ describePlatforms(() => {
 
       expect(await client.ask('who')).toEqual({ id: '1', name: 'Ada' });
       expect(await client.ask('current')).toMatchObject({ handle, userId: '1' });
+    });
+
+    it('know them when they connect, by the request of the handshake', async () => {
+      const greeted: unknown[] = [];
+      class GreetingGateway extends OpenGateway {
+        /** Nest gives the request to gateways of `ws`; a client of Socket.IO has it. */
+        override handleConnection(...[client, request]: [client?: { request?: IncomingMessage }, request?: Request]) {
+          greeted.push(((request ?? client?.request) as Request | undefined)?.user ?? null);
+        }
+      }
+      await start(GreetingGateway);
+      await arrive();
+      await connect();
+      await eventually('both are greeted', () => greeted.length === 2);
+
+      expect(greeted).toEqual([{ id: '1', name: 'Ada' }, null]);
     });
 
     it('turn visitors away who are not logged in, before they hear anything', async () => {
