@@ -27,6 +27,7 @@ export const SIDEBAR = [
     ['Introduction', '/introduction'],
     ['Quickstart', '/quickstart'],
     ['Move from hand-wired', '/migration'],
+    ['Three applications moved', '/trials'],
     ['How a request runs', '/how-a-request-runs'],
   ]),
   section('Logins', [
