@@ -71,5 +71,8 @@ export const SIDEBAR = [
     ['Recipes', '/recipes'],
     ['Upgrading', '/upgrading'],
   ]),
-  section('Project', [['Design', '/design']]),
+  section('Project', [
+    ['Design', '/design'],
+    ['Applications moved', '/trials'],
+  ]),
 ].filter(({ items }) => items.length > 0);
