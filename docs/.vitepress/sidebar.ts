@@ -27,7 +27,6 @@ export const SIDEBAR = [
     ['Introduction', '/introduction'],
     ['Quickstart', '/quickstart'],
     ['Move from hand-wired', '/migration'],
-    ['Three applications moved', '/trials'],
     ['How a request runs', '/how-a-request-runs'],
   ]),
   section('Logins', [
