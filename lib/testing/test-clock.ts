@@ -31,9 +31,9 @@ export class TestClock implements Clock {
   /**
    * Moves the clock on.
    *
-   * @param by milliseconds, or a string such as `'2h'`
+   * @param by milliseconds, or a string such as `'2h'`. Zero moves nothing
    */
   advance(by: Duration): void {
-    this.#now += milliseconds('TestClock.advance', by);
+    this.#now += by === 0 ? 0 : milliseconds('TestClock.advance', by);
   }
 }
