@@ -9,7 +9,7 @@ import { Gates } from './gate.js';
 import { ProcessWatch } from './process-watch.js';
 import { RedisMonitor } from './redis-monitor.js';
 import { RedisServer } from './redis-server.js';
-import { TestClock } from './test-clock.js';
+import { TestClock } from '../../lib/testing/index.js';
 
 const closers: (() => unknown)[] = [];
 
@@ -396,6 +396,7 @@ describe('TestClock', () => {
     expect(new Date(clock.now()).toISOString()).toBe('2026-01-01T00:00:00.000Z');
     clock.advance(500);
     clock.advance('1h');
+    clock.advance(0);
     expect(new Date(clock.now()).toISOString()).toBe('2026-01-01T01:00:00.500Z');
     expect(() => clock.advance('soon')).toThrow('TestClock.advance');
     expect(new TestClock().now()).toBeGreaterThan(Date.now() - 10_000);
