@@ -1,14 +1,18 @@
 import { setTimeout as pause } from 'node:timers/promises';
 
-/** The longest wait in a queue that does not move, in milliseconds: the store may not reply to the first one. */
-const LONGEST_STANDSTILL = 500;
+/**
+ * A queue stands still when it has not moved for so many of these steps, in milliseconds: the store may not reply to the
+ * first one. Steps are counted, and not the time alone: a process that stood still itself gives its queues another step.
+ */
+const STEP = 250;
+const MOST_STEPS = 2;
 
 /** The operations that compete for one session. */
 interface Queue {
   length: number;
   last: Promise<unknown> | undefined;
-  /** When an operation last succeeded, or the queue began. */
-  movedAt: number;
+  /** How many operations have succeeded. */
+  done: number;
 }
 
 /**
@@ -26,14 +30,14 @@ export class SerialQueues {
 
   /** Runs an operation when all before it on the same session are over, or when its queue does not move any more. */
   async run<T>(handle: string, operation: () => Promise<T>): Promise<T> {
-    const queue = this.#queues.get(handle) ?? { length: 0, last: undefined, movedAt: performance.now() };
+    const queue = this.#queues.get(handle) ?? { length: 0, last: undefined, done: 0 };
     this.#queues.set(handle, queue);
     queue.length++;
     try {
       const running = waitIn(queue).then(operation);
       queue.last = running;
       const result = await running;
-      queue.movedAt = performance.now();
+      queue.done++;
       return result;
     } finally {
       queue.length--;
@@ -47,12 +51,17 @@ export class SerialQueues {
 /** Waits for the last operation in the queue, as long as the queue moves. */
 async function waitIn(queue: Queue): Promise<void> {
   const before = Promise.allSettled([queue.last]);
-  for (let left = LONGEST_STANDSTILL; left > 0; left = queue.movedAt + LONGEST_STANDSTILL - performance.now()) {
+  let seen = queue.done;
+  for (let steps = 0; steps < MOST_STEPS; steps++) {
     const waiting = new AbortController();
-    const isOver = await Promise.race([before, pause(left, undefined, waiting)]);
+    const isOver = await Promise.race([before, pause(STEP, undefined, waiting)]);
     waiting.abort();
     if (isOver !== undefined) {
       return;
+    }
+    if (queue.done !== seen) {
+      seen = queue.done;
+      steps = -1;
     }
   }
 }

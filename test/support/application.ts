@@ -182,7 +182,7 @@ export class TestApplication {
     module = SessionAuthModule.forRoot({ secret: SECRET, ...options }),
     imports = [],
     logger = new ConsoleLogger({ logLevels: ['fatal'] }),
-    clock = new TestClock(),
+    clock = new TestClock(new Date()),
     environment = process.env['NODE_ENV'],
     configure,
   }: TestApplicationOptions = {}): Promise<TestApplication> {

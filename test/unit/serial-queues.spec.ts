@@ -1,3 +1,4 @@
+import { setTimeout as pause } from 'node:timers/promises';
 import { newUserSessionId } from '../../lib/model/session-id.js';
 import { recordOfLogin, type SessionRecord } from '../../lib/model/session-record.js';
 import { saveMerged } from '../../lib/store/merged-save.js';
@@ -26,6 +27,24 @@ it('saves of one process that compete for a session take few steps each, and all
   expect(Object.keys(JSON.parse(current.data) as object)).toHaveLength(COUNT);
   expect(steps).toBeLessThan(3 * COUNT);
   expect(queues.isBusy(loaded.handle)).toBe(false);
+});
+
+it('a process that stood still for a second does not take that for a queue that stands still', async () => {
+  const queues = new SerialQueues();
+  let running = 0;
+  let most = 0;
+  const operation = async (): Promise<void> => {
+    most = Math.max(most, ++running);
+    await pause(1);
+    await new Promise(setImmediate);
+    running--;
+  };
+  const all = Array.from({ length: 50 }, () => queues.run('busy', operation));
+  await new Promise(setImmediate);
+  for (const end = performance.now() + 1_000; performance.now() < end;); // Timers are late by then, and replies unread.
+  await Promise.all(all);
+
+  expect(most).toBe(1);
 });
 
 it('an operation that hangs or fails holds up no other for ever', async () => {
