@@ -72,6 +72,6 @@ export const SIDEBAR = [
   ]),
   section('Project', [
     ['Design', '/design'],
-    ['Applications moved', '/trials'],
+    ['Trials', '/trials'],
   ]),
 ].filter(({ items }) => items.length > 0);
