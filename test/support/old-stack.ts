@@ -111,7 +111,7 @@ export class OldStack {
 
   /** @param client by which connect-redis reaches its sessions */
   static async start(client: RedisClient, options: Partial<SessionOptions> = {}, prefix?: string): Promise<OldStack> {
-    const app = await NestFactory.create(OldModule, new ExpressAdapter(), { logger: false });
+    const app = await NestFactory.create(OldModule, new ExpressAdapter(), { logger: ['error'] });
     const store = new RedisStore({ client: client as never, ...(prefix !== undefined && { prefix }) });
     app.use(session({ secret: OLD_SECRET, resave: false, saveUninitialized: false, store, ...options }));
     app.use(passport.initialize());
