@@ -165,7 +165,8 @@ async function masterSeenBy(sentinel: RedisServer): Promise<{ port: number; isCo
 }
 
 function sentinelConfig(port: number): string {
-  const options = { 'down-after-milliseconds': 500, 'failover-timeout': 2_000, 'parallel-syncs': REPLICAS };
+  // No shorter: on a busy machine, a new master would be taken for lost before it is known, and be replaced in turn.
+  const options = { 'down-after-milliseconds': 1_000, 'failover-timeout': 2_000, 'parallel-syncs': REPLICAS };
   return [
     `sentinel monitor ${NAME} 127.0.0.1 ${port} 2`,
     ...Object.entries(options).map(([name, value]) => `sentinel ${name} ${NAME} ${value}`),
