@@ -213,7 +213,7 @@ export class SessionAuthModule
       this.logger.warn(
         'The session cookie is Secure, but this server speaks plain HTTP and trusts no proxy: logins will fail with ' +
           'cookie_not_sendable. Behind a proxy that ends TLS: app.set("trust proxy", 1) on Express, the option ' +
-          'trustProxy with the addresses of your proxies on Fastify.',
+          'trustProxy with the addresses of your proxies on Fastify (a number trusts nobody).',
       );
     }
   }

@@ -30,10 +30,10 @@ const REPLY_PROPERTIES: PropertyDescriptorMap = {
   query: replyProperty('query', (request) => request[REPLY]?.request.query),
 };
 
-/** Whether the application trusts no proxy. */
+/** Whether the application trusts no proxy. A number trusts nobody since Fastify 5.12.1 (CVE-2026-16732). */
 export function trustsNoProxy(adapter: AbstractHttpAdapter): boolean {
   const options = internal<{ trustProxy?: unknown }>(adapter.getInstance<Instance>(), 'fastify.options');
-  return options !== undefined && !options.trustProxy;
+  return options !== undefined && (!options.trustProxy || typeof options.trustProxy === 'number');
 }
 
 /** Whether Nest runs on Fastify. */
