@@ -1,7 +1,5 @@
 import { spawn } from 'node:child_process';
-import { randomInt } from 'node:crypto';
 import { once } from 'node:events';
-import { createServer } from 'node:net';
 import { setTimeout as sleep } from 'node:timers/promises';
 
 const READY_WITHIN = 100_000;
@@ -59,20 +57,4 @@ export function start(command, args, options) {
       killGroup('SIGKILL');
     },
   };
-}
-
-/** A port below the range that systems hand out for port 0, so that no other process is given it in the meantime. */
-export async function freePort() {
-  for (;;) {
-    const port = randomInt(10_000, 30_000);
-    const server = createServer().listen(port);
-    try {
-      await once(server, 'listening');
-      return port;
-    } catch {
-      // Somebody else listens there.
-    } finally {
-      server.close();
-    }
-  }
 }

@@ -6,7 +6,8 @@
 import assert from 'node:assert/strict';
 import { cpSync, readdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { join } from 'node:path';
-import { freePort, start } from './child.mjs';
+import { start } from './child.mjs';
+import { freePort } from './free-port.mjs';
 import { pack, run, temporaryDirectory } from './pack.mjs';
 import { redisServerBinary } from './redis-server-binary.mjs';
 

@@ -8,7 +8,8 @@
 import assert from 'node:assert/strict';
 import { mkdirSync, readFileSync, writeFileSync } from 'node:fs';
 import { dirname, join } from 'node:path';
-import { freePort, start } from './child.mjs';
+import { start } from './child.mjs';
+import { freePort } from './free-port.mjs';
 import { blocksFor, placeOf, STARTERS } from './examples/pasted.mjs';
 import { pack, run, temporaryDirectory } from './pack.mjs';
 import { redisServerBinary } from './redis-server-binary.mjs';

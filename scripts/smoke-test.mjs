@@ -1,7 +1,8 @@
 /** Runs `npm start` as a newcomer does, logs in as ada, and stops it. */
 import assert from 'node:assert/strict';
 import { join } from 'node:path';
-import { freePort, start } from './child.mjs';
+import { start } from './child.mjs';
+import { freePort } from './free-port.mjs';
 
 const port = String(await freePort());
 const url = `http://localhost:${port}`;

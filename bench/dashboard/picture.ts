@@ -6,7 +6,7 @@ import { setTimeout as pause } from 'node:timers/promises';
 import { metrics } from '@opentelemetry/api';
 import { PrometheusExporter } from '@opentelemetry/exporter-prometheus';
 import { MeterProvider } from '@opentelemetry/sdk-metrics';
-import { freePort } from '../../test/support/free-port.js';
+import { freePort } from '../../scripts/free-port.mjs';
 import { RedisServer } from '../../test/support/redis-server.js';
 import { ROOT } from '../report/circumstances.js';
 import { startApplication } from './app.js';

@@ -4,7 +4,7 @@ import { mkdtempSync, rmSync, writeFileSync } from 'node:fs';
 import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { eventually } from '../../test/support/eventually.js';
-import { freePort } from '../../test/support/free-port.js';
+import { freePort } from '../../scripts/free-port.mjs';
 
 /** One line of a chart: the labels, and a value for each moment. */
 export interface Series {

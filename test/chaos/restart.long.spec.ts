@@ -1,6 +1,6 @@
 import { setTimeout as sleep } from 'node:timers/promises';
 import { Browser } from '../support/browser.js';
-import { freePort } from '../support/free-port.js';
+import { freePort } from '../../scripts/free-port.mjs';
 import { realProcess } from '../support/process-watch.js';
 import { RedisServer } from '../support/redis-server.js';
 import { Child } from './child/child.js';

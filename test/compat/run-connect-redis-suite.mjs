@@ -8,7 +8,8 @@ import { createRequire } from 'node:module';
 import { join } from 'node:path';
 import { pathToFileURL } from 'node:url';
 import { transformSync } from '@swc/core';
-import { freePort, start } from '../../scripts/child.mjs';
+import { start } from '../../scripts/child.mjs';
+import { freePort } from '../../scripts/free-port.mjs';
 import { redisServerBinary } from '../../scripts/redis-server-binary.mjs';
 import { agrees, checkoutFrom, numbered, titlesBelow, workshop } from './workshop.mjs';
 

@@ -17,7 +17,7 @@ import type { Store } from 'express-session';
 import { SESSION_STORE, SessionAuthModule, SessionRegistry } from '../../lib/index.js';
 import { LocalStrategy, SECRET, SnapshotSerializer, TestApplication } from '../support/application.js';
 import { eventually } from '../support/eventually.js';
-import { freePort } from '../support/free-port.js';
+import { freePort } from '../../scripts/free-port.mjs';
 import { createAdapter, describePlatforms, type Platform } from '../support/platforms.js';
 import { RedisServer } from '../support/redis-server.js';
 

@@ -26,7 +26,7 @@ import {
 import { cookieOf, idOf, sessionsIn } from '../support/devices.js';
 import { eventually } from '../support/eventually.js';
 import { Gates } from '../support/gate.js';
-import { freePort } from '../support/free-port.js';
+import { freePort } from '../../scripts/free-port.mjs';
 import { ChatHandlers, LenientGuard, OpenGateway } from '../support/gateways.js';
 import { itRefusesOverWs } from '../support/nest.js';
 import { TestIoSocket } from '../support/io-socket.js';

@@ -45,7 +45,7 @@ import {
   type User,
 } from '../support/application.js';
 import { eventually } from '../support/eventually.js';
-import { freePort } from '../support/free-port.js';
+import { freePort } from '../../scripts/free-port.mjs';
 import { describePlatforms } from '../support/platforms.js';
 import { RedisServer } from '../support/redis-server.js';
 

@@ -1,6 +1,6 @@
 import { ClusterAccess } from './cluster-access.js';
 import { type NodeView, pictureOf, viewOf } from './cluster-view.js';
-import { freePort } from './free-port.js';
+import { freePort } from '../../scripts/free-port.mjs';
 import type { RedisAccess } from './redis-access.js';
 import { RedisServer } from './redis-server.js';
 import { follows, isMaster, replicated, revive, settles, startTogether, stopTogether } from './redis-topology.js';

@@ -3,7 +3,7 @@ import { tmpdir } from 'node:os';
 import { join } from 'node:path';
 import { redisServerBinary } from '../../scripts/redis-server-binary.mjs';
 import { eventually } from './eventually.js';
-import { freePort } from './free-port.js';
+import { freePort } from '../../scripts/free-port.mjs';
 import { RedisAccess } from './redis-access.js';
 import { RedisProcess } from './redis-process.js';
 import { Watchdog } from './watchdog.js';

@@ -1,7 +1,7 @@
 import { spawnSync } from 'node:child_process';
 import { redisServerBinary } from '../../scripts/redis-server-binary.mjs';
 import { localhostCertificates } from './certificate.js';
-import { freePort } from './free-port.js';
+import { freePort } from '../../scripts/free-port.mjs';
 import { RedisServer } from './redis-server.js';
 
 /** A redis-server that speaks TLS on a port of its own, with a certificate of a private authority. */
