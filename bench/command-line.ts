@@ -8,6 +8,7 @@ import { hostileCookies } from './scenarios/cookies.js';
 import { delayed } from './scenarios/delayed.js';
 import { betterAuth, fastify } from './scenarios/fastify.js';
 import { memory } from './scenarios/memory.js';
+import { metrics } from './scenarios/metrics.js';
 import { outage } from './scenarios/outage.js';
 import { anonymous, login, logout, read } from './scenarios/pages.js';
 import { perUser } from './scenarios/per-user.js';
@@ -31,6 +32,7 @@ const SCENARIOS: Record<string, Scenario> = {
   'per-user': perUser,
   total,
   clients,
+  metrics,
   'read-cache': readCache,
   'script-times': scriptTimes,
   outage,

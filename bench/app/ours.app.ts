@@ -119,6 +119,7 @@ export async function create(redisUrl: string, flags: ReadonlySet<Flag>): Promis
         flags.has('production') ? UserIdSerializer : SnapshotSerializer,
         LocalStrategy,
         ...(flags.has('connections') ? [GuardedGateway] : []),
+        ...(flags.has('metrics') ? [(await import('nestjs-session-auth/metrics')).SessionMetrics] : []),
       ],
       controllers: [OurController, ...(limited || flags.has('connections') ? [DevicesController] : [])],
     },

@@ -23,6 +23,7 @@ export const STATEFUL = ['limit', 'hand-wired', 'ours'] as const satisfies Varia
  * - `fastify`: on Fastify, in the place of Express.
  * - `connections`: `bare` and `ours` with a gateway over `ws`, which `ours` guards; with `socket.io` over that.
  * - `ioredis`: `ours` with a client of ioredis.
+ * - `metrics`: `ours` with `SessionMetrics`.
  * - `read-cache`: `ours` with a client that caches what it reads.
  * - `no-device`: `ours` with `device: false`.
  * - `devices`: `ours` with a limit of three sessions per user, and routes that list, count and end a user's sessions.
@@ -30,7 +31,15 @@ export const STATEFUL = ['limit', 'hand-wired', 'ours'] as const satisfies Varia
  *   sets; express-session stores those with each session.
  */
 export type Flag =
-  'fastify' | 'connections' | 'socket.io' | 'ioredis' | 'read-cache' | 'no-device' | 'devices' | 'production';
+  | 'fastify'
+  | 'connections'
+  | 'socket.io'
+  | 'ioredis'
+  | 'metrics'
+  | 'read-cache'
+  | 'no-device'
+  | 'devices'
+  | 'production';
 
 /** What one variant adds to the application that all have in common. */
 export interface Variant {

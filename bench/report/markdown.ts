@@ -27,6 +27,7 @@ const TITLES: Record<RaceName, string> = {
   'total-logout': 'Logout by sessions in Redis',
   'clients-read': 'Authenticated read by client of Redis',
   'clients-login': 'Login by client of Redis',
+  metrics: 'Authenticated read with metrics that nobody hears',
   'read-cache': 'Authenticated read with a cache in the process',
   'read-cache-delayed': 'Authenticated read with a cache in the process, 1 ms each way to Redis, 2 connections',
   'fastify-read': 'Authenticated read on Fastify',

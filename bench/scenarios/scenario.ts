@@ -46,6 +46,7 @@ export type RaceName =
   | 'total-logout'
   | 'clients-read'
   | 'clients-login'
+  | 'metrics'
   | 'read-cache'
   | 'read-cache-delayed'
   | 'fastify-read'
