@@ -63,12 +63,12 @@ export class RedisOldSessions implements OldSessions {
 
   async noteSuccessor(
     place: string,
-    adopted: Successor,
-    secret: string,
+    successor: Successor,
+    secretHash: string,
     lifetime: number,
     budget?: TimeBudget,
   ): Promise<void> {
-    const value = remainsPrefix('replaced') + JSON.stringify({ secret, adopted }).slice(1);
+    const value = remainsPrefix('replaced') + JSON.stringify({ secret: secretHash, adopted: successor }).slice(1);
     const options = { NX: true, PX: Math.ceil(lifetime) } as const;
     await this.redis.command((client) => client.set(this.#key(place), value, options), budget);
   }
