@@ -18,13 +18,18 @@ export class OldCookies {
 
   /** The first id in the request's cookies whose signature holds. */
   read(request: SessionRequest): OldId | undefined {
+    return this.readAll(request).next().value;
+  }
+
+  /** All of them: a browser may hold several cookies of one name. */
+  *readAll(request: SessionRequest): Generator<OldId, undefined> {
     for (const value of this.#values.in(request.headers.cookie)) {
       const id = value.startsWith('s:') ? value.slice(2, Math.max(2, value.lastIndexOf('.'))) : '';
       // One of our own ids may be signed by the same secret.
       const isOld = id !== '' && parseSessionId(id) === undefined;
       const signedBy = isOld ? this.#secrets.find((secret) => unsign(value.slice(2), secret) === id) : undefined;
       if (signedBy !== undefined) {
-        return oldId(id, signedBy);
+        yield oldId(id, signedBy);
       }
     }
     return undefined;

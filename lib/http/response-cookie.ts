@@ -21,8 +21,9 @@ export class ResponseCookie {
   #action: { id: SessionId; session: Lived } | 'clear' | undefined;
   /** What a `Set-Cookie` header beside that of the session's new id says. */
   #marker: string | undefined;
-  /** What takes a cookie of another name back. */
-  #takeBack: string | undefined;
+  /** What takes cookies of another name back. */
+  #takeBacks: string[] | undefined;
+  #takesBackAlone = false;
   #isSent = false;
   #isSuperseded = false;
 
@@ -44,7 +45,13 @@ export class ResponseCookie {
 
   /** If the response sets or clears the cookie, it says this too: it takes back a cookie that ours replaces. */
   replaces(takeBack: string): void {
-    this.#takeBack = takeBack;
+    this.#takeBacks = [...new Set([...(this.#takeBacks ?? []), takeBack])];
+  }
+
+  /** The response says this in any case: it takes back a cookie whose session has ended. */
+  takeBack(takeBack: string): void {
+    this.replaces(takeBack);
+    this.#takesBackAlone = true;
   }
 
   /** The response clears the cookie. */
@@ -79,7 +86,7 @@ export class ResponseCookie {
 
   /** Whether {@link writeHeader} may set it. */
   get hasHeader(): boolean {
-    return this.#action !== undefined;
+    return this.#action !== undefined || this.#takesBackAlone;
   }
 
   /**
@@ -90,12 +97,12 @@ export class ResponseCookie {
   writeHeader(isExposed: boolean): void {
     this.#isSent = true;
     const value = this.#headerValue(isExposed);
-    if (value === undefined) {
+    if (value === undefined && !this.#takesBackAlone) {
       return;
     }
     const others = [this.response.getHeader('Set-Cookie') ?? []].flat().map(String);
-    const beside = [this.#marker, this.#takeBack].filter((one) => one !== undefined);
-    this.response.setHeader('Set-Cookie', [...others, value, ...beside]);
+    const own = value === undefined ? [] : [value, this.#marker].filter((one) => one !== undefined);
+    this.response.setHeader('Set-Cookie', [...others, ...own, ...(this.#takeBacks ?? [])]);
     // No cache may give this response, and the cookie in it, to anybody else (RFC 6265, section 8.1; RFC 9111, 7.3).
     forbidCaching(this.response);
   }

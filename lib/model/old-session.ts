@@ -11,6 +11,9 @@ import { newRecord, type SessionRecord } from './session-record.js';
  */
 const UNKNOWN_TIME = 0;
 
+/** How long connect-redis keeps a session whose cookie has no age, in milliseconds, where the application says nothing. */
+const DEFAULT_TTL = 86_400_000;
+
 const HANDLE_LENGTH = 24;
 const REST_LENGTH = 12;
 
@@ -82,8 +85,19 @@ export function parseOldSession(text: string, now: number): OldSession | undefin
     data,
     cookie: oldCookieAttributes(attributes),
     ...(payload !== undefined && payload !== null && { payload }),
-    ...(typeof originalMaxAge === 'number' && Number.isFinite(originalMaxAge) && { maxAge: originalMaxAge }),
+    ...(typeof originalMaxAge === 'number' && Number.isSafeInteger(originalMaxAge) && { maxAge: originalMaxAge }),
   };
+}
+
+/**
+ * How long it has to be known what an old session has become, in milliseconds. An instance of the old stack that has it
+ * in its hands may write it again, for as long as it lives there.
+ *
+ * @param ttl what it had to live, in milliseconds
+ * @param absolute the longest that a session of ours lives
+ */
+export function successorKnownFor(old: OldSession | undefined, ttl: number, absolute: number): number {
+  return Math.max(absolute, ttl, old?.maxAge ?? 0, DEFAULT_TTL);
 }
 
 /** What of an object are such attributes: the application's own code may have put anything there. */

@@ -67,10 +67,11 @@ export class RedisOldSessions implements OldSessions {
     secretHash: string,
     lifetime: number,
     budget?: TimeBudget,
-  ): Promise<void> {
+  ): Promise<boolean> {
     const value = remainsPrefix('replaced') + JSON.stringify({ secret: secretHash, adopted: successor }).slice(1);
     const options = { NX: true, PX: Math.ceil(lifetime) } as const;
-    await this.redis.command((client) => client.set(this.#key(place), value, options), budget);
+    const reply: unknown = await this.redis.command((client) => client.set(this.#key(place), value, options), budget);
+    return reply !== null;
   }
 
   async open(record: SessionRecord, expiresAt: number, budget?: TimeBudget): Promise<boolean> {

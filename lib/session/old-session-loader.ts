@@ -1,6 +1,12 @@
 import type { SessionRequest } from '../http/session-request.js';
 import { expiresAt } from '../model/lifetime.js';
-import { type OldId, parseOldSession, recordOfAdopted, type Successor } from '../model/old-session.js';
+import {
+  type OldId,
+  parseOldSession,
+  recordOfAdopted,
+  type Successor,
+  successorKnownFor,
+} from '../model/old-session.js';
 import { secretStatus } from '../model/rotation.js';
 import { isJustReplaced } from '../model/session-end.js';
 import { type FoundSession, isLive } from '../store/session-store.js';
@@ -72,13 +78,18 @@ export class OldSessionLoader {
     const { repository } = session;
     const { budget, reporter } = repository;
     const parsed = parseOldSession(stored.text, clock.now());
-    const { payload, data = {}, cookie = {}, maxAge = 0 } = parsed ?? {};
+    const { payload, data = {}, cookie = {} } = parsed ?? {};
     if (payload === undefined && (own !== undefined || Object.keys(data).length === 0)) {
       return undefined; // There is nothing to carry over.
     }
     let user: AdoptedUser | undefined;
     try {
-      user = payload === undefined ? undefined : await this.adoption.restore(payload, request);
+      user =
+        payload === undefined
+          ? undefined
+          : await session.showing({ ...data, passport: { user: payload } }, () =>
+              this.adoption.restore(payload, request),
+            );
     } catch (error) {
       logger.error('The user of an old session could not be restored; guarded routes respond 503.', error);
       session.userLookupFailed(error);
@@ -95,10 +106,15 @@ export class OldSessionLoader {
       reporter.adopted(record);
     }
     const successor = { handle: record.handle, cookie };
-    // Instances of the old stack that know it still may write it again, for as long as it lived or lives.
-    const knownFor = Math.max(lifetime.absolute, stored.ttl, maxAge);
-    await repository.ask('adopt', sessions.noteSuccessor(old.place, successor, record.secretHash, knownFor, budget));
+    const knownFor = successorKnownFor(parsed, stored.ttl, lifetime.absolute);
+    const noting = sessions.noteSuccessor(old.place, successor, record.secretHash, knownFor, budget);
+    const isNoted = await repository.ask('adopt', noting);
     await repository.ask('adopt', sessions.remove(old.id, budget));
+    const known = isNoted ? successor : await repository.ask('adopt', sessions.findSuccessor(old.place, budget));
+    if (known?.handle !== record.handle) {
+      await repository.logOut(record); // The browser has logged out meanwhile, or in again.
+      return undefined;
+    }
     const carried = await this.#resume(session, old, successor, own);
     return carried && { ...carried, user: isFirst ? user : undefined };
   }

@@ -55,7 +55,7 @@ export class SessionState implements AttachedSession, RequestParts {
   }
 
   get others(): OtherSessions {
-    return (this.#others ??= new OtherSessions(this.repository, this.runtime.clock));
+    return (this.#others ??= new OtherSessions(this.request, this.runtime, this.repository, this.cookie));
   }
 
   get caching(): ResponseCaching {
@@ -159,6 +159,21 @@ export class SessionState implements AttachedSession, RequestParts {
     this.cookie.leave();
     this.cookie.replaces(takeBack);
     this.exposed.expose(new LoadedSession(id, record, values, false, true));
+  }
+
+  /** Has `req.session` show these values while the work goes on. Nothing of it is stored. */
+  async showing<T>(values: Record<string, unknown>, work: () => Promise<T>): Promise<T> {
+    const { loaded } = this.exposed;
+    this.exposed.expose(new LoadedSession(undefined, undefined, values));
+    try {
+      return await work();
+    } finally {
+      if (loaded === undefined) {
+        this.exposed.remove();
+      } else {
+        this.exposed.expose(loaded);
+      }
+    }
   }
 
   /** The request's user from now on; `undefined` for nobody, though the session stays as it is. */

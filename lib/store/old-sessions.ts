@@ -21,7 +21,7 @@ export interface OldSessions {
   findSuccessor(place: string, budget?: TimeBudget): Promise<Successor | undefined>;
 
   /**
-   * Writes that down, unless it has been.
+   * Writes that down. Returns false where it has been, and changes nothing then.
    *
    * @param secretHash hash of the secret that opens the successor for the holder of the old cookie
    * @param lifetime in milliseconds
@@ -32,7 +32,7 @@ export interface OldSessions {
     secretHash: string,
     lifetime: number,
     budget?: TimeBudget,
-  ): Promise<void>;
+  ): Promise<boolean>;
 
   /**
    * Creates the new session. Returns false where its handle is known, by a session or by what remains of one, and

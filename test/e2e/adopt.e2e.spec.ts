@@ -6,6 +6,7 @@ import {
   type SessionAuthOptions,
   SessionGuard,
   SessionRegistry,
+  type SessionRequest,
   UserSerializer,
 } from '../../lib/index.js';
 import { OLD_SESSIONS, type OldSessions } from '../../lib/store/old-sessions.js';
@@ -25,7 +26,7 @@ interface User {
 }
 
 /** How users are looked up: as usual, or as a test has it. */
-let lookUp: (id: string) => Promise<User | null>;
+let lookUp: (id: string, request: SessionRequest) => Promise<User | null>;
 
 /** The new application restores the payload of the old one. */
 @Injectable()
@@ -33,8 +34,8 @@ class IdSerializer extends UserSerializer<User, string> {
   serializeUser({ id }: User) {
     return id;
   }
-  deserializeUser(id: string) {
-    return lookUp(id);
+  deserializeUser(id: string, request: SessionRequest) {
+    return lookUp(id, request);
   }
 }
 
@@ -228,6 +229,58 @@ describePlatforms((platform) => {
       expect(await oldKeys()).toEqual([]);
     });
 
+    it('are there while their user is looked up, as sessions of ours are', async () => {
+      const seen: unknown[] = [];
+      lookUp = (id, { session }) => {
+        const { cart, passport } = session as unknown as Record<string, unknown>;
+        seen.push(cart, passport);
+        return Promise.resolve({ id });
+      };
+      const moved = movedTo(applications[0].url, await old.loggedIn('looked-up'));
+
+      expect((await moved.get('/me')).status).toBe(200);
+      expect(seen).toEqual([['looked-up'], { user: 'looked-up' }]);
+    });
+
+    it('end with a logout here, though the user has logged in there once more', async () => {
+      const browser = await old.loggedIn('twice');
+      const moved = movedTo(applications[0].url, browser);
+      expect((await moved.get('/me')).status).toBe(200);
+      const again = (await old.loggedIn('twice')).cookies.get('connect.sid')!;
+      browser.cookies.set('connect.sid', again);
+
+      expect((await moved.post('/logout')).status).toBe(204);
+
+      expect(browser.cookies.all()).toEqual([]);
+      const replay = await new Browser(applications[1].url).get('/me', { headers: { cookie: `connect.sid=${again}` } });
+      expect(replay.status).toBe(401);
+      expect(await oldKeys()).toEqual([]);
+    });
+
+    it.each(['a logout', 'a login of somebody else'])('end with %s while nobody can tell their user', async (what) => {
+      const browser = await old.loggedIn('unknown');
+      const cookie = `connect.sid=${browser.cookies.get('connect.sid')}`;
+      const [key] = await oldKeys();
+      const stored = await redis.client.get(key!);
+      const moved = movedTo(applications[0].url, browser);
+      lookUp = (id) => (id === 'unknown' ? Promise.reject(new Error('The database is away')) : Promise.resolve({ id }));
+      expect((await moved.get('/me')).status).toBe(503);
+
+      const left = await (what === 'a logout'
+        ? moved.post('/logout')
+        : moved.post('/login', { json: { username: 'grace', password: 'hopper' } }));
+
+      expect(left.status).toBe(what === 'a logout' ? 204 : 200);
+      expect(browser.cookies.all().map(({ name }) => name)).toEqual(what === 'a logout' ? [] : ['sid']);
+      expect(await oldKeys()).toEqual([]);
+      // Nor does it come back when an instance of the old stack writes it again.
+      lookUp = (id) => Promise.resolve({ id });
+      await redis.client.set(key!, stored!);
+      expect((await new Browser(applications[1].url).get('/me', { headers: { cookie } })).status).toBe(401);
+      expect(await oldKeys()).toEqual([]);
+      expect(await registry().count('unknown')).toBe(0);
+    });
+
     it('are no fresh login', async () => {
       const moved = movedTo(applications[0].url, await old.loggedIn('fresh'));
 
@@ -313,6 +366,22 @@ describePlatforms((platform) => {
         'app.sid=; Path=/; Expires=Thu, 01 Jan 1970 00:00:00 GMT; HttpOnly; Partitioned; SameSite=Strict',
       );
       await Promise.all(stacks.map((one) => one.close()));
+    });
+
+    it('are known to have moved for a day at least, since an old instance may write one again for as long', async () => {
+      const brief = await start({ lifetime: { idle: '10m', absolute: '1h' } });
+      const browser = await old.loggedIn('brief');
+      const [key] = await oldKeys();
+      const session = JSON.parse((await redis.client.get(key!))!) as { cookie: object };
+      session.cookie = { ...session.cookie, originalMaxAge: null, expires: undefined };
+      await redis.client.set(key!, JSON.stringify(session), { PX: 60_000 });
+
+      expect((await movedTo(brief.url, browser).get('/me')).status).toBe(200);
+
+      const ttls = await Promise.all((await redis.keys()).map((one) => redis.client.pTTL(one)));
+      expect(Math.max(...ttls)).toBeGreaterThan(23 * 3_600_000);
+      await redis.flush();
+      await brief.close();
     });
 
     it('count for the limit, but carrying one over ends no other and is not refused', async () => {
@@ -407,6 +476,27 @@ describePlatforms((platform) => {
         expect(await registry().list(name)).toHaveLength(1);
         // Nobody reports a session of whose creation nobody has heard. It is there all the same.
         expect(eventsOf('adopted')).toHaveLength(step === 'open' && isDone ? 0 : 1);
+        expect(await oldKeys()).toEqual([]);
+      });
+
+      it("are nobody's where the browser logs out meanwhile, by a process that cannot tell their user", async () => {
+        const name = `left-${step}-${isDone}`;
+        const browser = await old.loggedIn(name);
+        const cookie = `connect.sid=${browser.cookies.get('connect.sid')}`;
+        const gate = new Gate();
+        at(() => gate.pass());
+        const waiting = new Browser(applications[0].url).get('/me', { headers: { cookie } });
+        await gate.reached;
+
+        lookUp = () => Promise.reject(new Error('The database is away'));
+        expect((await movedTo(applications[1].url, browser).post('/logout')).status).toBe(204);
+        lookUp = (id) => Promise.resolve({ id });
+        gate.open();
+
+        expect((await waiting).status).toBe(401);
+        const replay = await new Browser(applications[1].url).get('/me', { headers: { cookie } });
+        expect(replay.status).toBe(401);
+        expect(await registry().list(name)).toEqual([]);
         expect(await oldKeys()).toEqual([]);
       });
 
