@@ -80,6 +80,7 @@ export class SessionMetrics implements OnModuleInit, OnApplicationShutdown {
         }),
     );
     instruments.connections.addCallback(this.#observeConnections);
+    instruments.reuseDetections.add(0); // Else an alert on its increase would not see the first one.
   }
 
   /** The SDK outlives the application, and would go on asking. */

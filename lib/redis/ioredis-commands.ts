@@ -1,4 +1,5 @@
 import type { Command, Ioredis } from './ioredis.js';
+import { DisconnectedError } from '../store/time-budget.js';
 import { IoredisSubscriber } from './ioredis-subscriber.js';
 import type { SubscriberClient } from './redis-client.js';
 import type { IoredisClient, RedisCommands } from './redis-options.js';
@@ -133,7 +134,7 @@ class IoredisSender {
   demandReady(): void {
     const { status } = this.client;
     if (status !== 'ready') {
-      throw new Error(`The client of ioredis is not connected: its status is "${status}".`);
+      throw new DisconnectedError(`The client of ioredis is not connected: its status is "${status}".`);
     }
   }
 

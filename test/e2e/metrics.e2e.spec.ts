@@ -197,6 +197,12 @@ describePlatforms(() => {
       ]);
     });
 
+    it('says that no cookie was copied from the start, so that the first one is an increase where metrics are stored', async () => {
+      const fresh = await TestApplication.start(PARTS);
+      await fresh.close();
+      expect(await meter.zeros()).toContain('session_auth.reuse_detections');
+    });
+
     it('counts copied cookies, each with the session that it ended', async () => {
       const { handle } = idOf(await application.loggedIn());
       await responseTo(application, cookieFor({ handle, secret: 'x'.repeat(43) }));

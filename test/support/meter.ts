@@ -34,22 +34,14 @@ export class TestMeter {
 
   /** What has changed since the last call, and in one instrument only, if that is named. */
   async read(name?: string): Promise<Reading[]> {
-    await this.#provider.forceFlush();
-    const exported = this.#exporter.getMetrics().flatMap(({ scopeMetrics }) => scopeMetrics);
-    this.#exporter.reset();
-    const readings = exported
-      .flatMap((scope) => scope.metrics)
-      .flatMap(({ descriptor, dataPoints }) =>
-        (dataPoints as DataPoint<number | Histogram>[]).map(({ attributes, value }) => ({
-          name: descriptor.name,
-          unit: descriptor.unit,
-          attributes,
-          value: typeof value === 'number' ? value : value.count,
-        })),
-      )
-      .filter(({ value }) => value !== 0);
+    const readings = (await this.#collect()).filter(({ value }) => value !== 0);
     this.history.push(...readings);
     return readings.filter((reading) => name === undefined || reading.name === name);
+  }
+
+  /** The instruments that have said nothing but zero since the last call. */
+  async zeros(): Promise<string[]> {
+    return (await this.#collect()).filter(({ value }) => value === 0).map(({ name }) => name);
   }
 
   /** The same of one instrument, as pairs of the attributes' values without the name, and the number. */
@@ -60,5 +52,21 @@ export class TestMeter {
   async stop(): Promise<void> {
     metrics.disable();
     await this.#provider.shutdown();
+  }
+
+  async #collect(): Promise<Reading[]> {
+    await this.#provider.forceFlush();
+    const exported = this.#exporter.getMetrics().flatMap(({ scopeMetrics }) => scopeMetrics);
+    this.#exporter.reset();
+    return exported
+      .flatMap((scope) => scope.metrics)
+      .flatMap(({ descriptor, dataPoints }) =>
+        (dataPoints as DataPoint<number | Histogram>[]).map(({ attributes, value }) => ({
+          name: descriptor.name,
+          unit: descriptor.unit,
+          attributes,
+          value: typeof value === 'number' ? value : value.count,
+        })),
+      );
   }
 }

@@ -1,4 +1,4 @@
-import { ErrorReply, SimpleError } from 'redis';
+import { ClientClosedError, ClientOfflineError, ErrorReply, SimpleError } from 'redis';
 import { errorType } from '../../lib/metrics/error-type.js';
 import { DeadlineError, DisconnectedError } from '../../lib/store/time-budget.js';
 
@@ -8,6 +8,8 @@ describe('the type of an error of the store', () => {
   it.each<[string, unknown]>([
     ['timeout', new DeadlineError('no reply within 500 ms')],
     ['disconnected', new DisconnectedError('Redis does not reply.')],
+    ['disconnected', new ClientOfflineError()],
+    ['disconnected', new ClientClosedError()],
     ['READONLY', new SimpleError("READONLY You can't write against a read only replica.")],
     ['ErrorReply', new ErrorReply('')],
     ['ECONNRESET', Object.assign(new Error('read ECONNRESET'), { code: 'ECONNRESET' })],
