@@ -29,6 +29,12 @@ export function resolveAdopt(
     'Give cookie.name another one.',
   );
   demand(typeof prefix === 'string', 'adopt.prefix', 'it is no string', 'As in "sess:".');
+  demand(
+    !('secret' in adopt) || adopt.secret !== undefined,
+    'adopt.secret',
+    'it is undefined, so that no old cookie would be known by it',
+    'Give what express-session has as "secret", or leave it out where that is ours.',
+  );
   const old = adopt.secret === undefined ? secrets : [adopt.secret].flat();
   demand(
     old.length > 0 && old.every((one) => typeof one === 'string' && one !== ''),

@@ -19,6 +19,12 @@ const SET_SECURE = 'Set cookie.secure to true.';
 
 /** The session cookie's attributes with their defaults, checked by the rules of browsers. */
 export function resolveCookie(cookie: CookieOptions, production: boolean): ResolvedCookie {
+  demand(
+    typeof cookie !== 'function',
+    'cookie',
+    'it is a function, which express-session calls for each request',
+    'Give an object. For one session, set req.session.cookie.maxAge; a login has "remember", and secure: "auto" goes by the connection.',
+  );
   demand(isObject(cookie), 'cookie', 'it is no object', 'As in { sameSite: "strict" }.');
   const resolved: ResolvedCookie = {
     name: cookie.name ?? (production ? '__Host-Http-sid' : 'sid'),

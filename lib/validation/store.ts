@@ -46,6 +46,8 @@ function isMemoryStore(store: Store & { sessions?: unknown }): boolean {
 /** False when the url is undefined or empty, as `process.env.REDIS_URL` may be on a developer's machine. */
 function usesRedis(redis: RedisOptions): boolean {
   demand(isObject(redis), 'redis', 'it is no object', GIVE_REDIS);
+  const { get } = redis as { get?: unknown };
+  demand(typeof get !== 'function', 'redis', 'it is a client', 'Give { client }, with this client in it.');
   const given = (['url', 'cluster', 'sentinel', 'client'] as const).filter((key) => redis[key] !== undefined);
   if (given.length === 0 && 'url' in redis) {
     return false;

@@ -277,6 +277,7 @@ describe('resolveOptions', () => {
     [{ redis: {} }, 'redis', /has no server/, /exactly one of url, cluster, sentinel and client/],
     [{ redis: { client: undefined } }, 'redis', /has no server/, /exactly one of/],
     [{ redis: { ...REDIS, client } }, 'redis', /has url and client/, /exactly one of/],
+    [{ redis: client }, 'redis', /is a client/, /Give \{ client \}/],
     [{ redis: { cluster: {}, sentinel: {} } }, 'redis', /has cluster and sentinel/, /exactly one of/],
     [{ redis: { ...REDIS, clientSideCache: {} } }, 'redis', /revoked could still be served/, /Leave it out/],
     [{ redis: { cluster: { clientSideCache: {} } } }, 'redis', /"clientSideCache"/, /Leave it out/],
@@ -457,6 +458,8 @@ describe('resolveOptions', () => {
     [{ adopt: { cookie: 'a b' }, redis: REDIS }, 'adopt.cookie', /no name of a cookie/, /As in "connect.sid"/],
     [{ adopt: { cookie: 'sid' }, redis: REDIS }, 'adopt.cookie', /our own cookie too/, /cookie.name another/],
     [{ adopt: { prefix: 1 }, redis: REDIS }, 'adopt.prefix', /no string/, /As in "sess:"/],
+    [{ cookie: () => ({}) }, 'cookie', /is a function/, /Give an object/],
+    [{ adopt: { secret: undefined }, redis: REDIS }, 'adopt.secret', /is undefined/, /leave it out/],
     [{ adopt: { secret: '' }, redis: REDIS }, 'adopt.secret', /empty or no text/, /express-session has as "secret"/],
     [{ adopt: { secret: [] }, redis: REDIS }, 'adopt.secret', /empty or no text/, /express-session has as "secret"/],
 
