@@ -28,7 +28,7 @@ export * from '../lib/metrics/index.js';
 export * from '../lib/swagger/index.js';
 
 import type { NestExpressApplication } from '@nestjs/platform-express';
-import type { RequestHandler } from 'express';
+import type { Request, RequestHandler } from 'express';
 import type { Observable } from 'rxjs';
 import type { SessionEvent, UserSerializer } from '../lib/index.js';
 
@@ -46,6 +46,8 @@ export declare class UsersService {
   findByLoginToken(token: string): Promise<User>;
   verify(username: string, password: string): Promise<User | null>;
   verifyCode(id: number, code: string): Promise<boolean>;
+  totpSecretOf(id: number): Promise<string | null>;
+  setTotp(id: number, secret: string, lastStep: number): Promise<void>;
   changePassword(id: number, password: string): Promise<void>;
   findOrCreate(provider: string, idThere: string, name: string): Promise<User>;
   link(id: number, other: number): Promise<void>;
@@ -56,6 +58,14 @@ export declare class PasskeysService {
   add(userId: string, id: string, publicKey: string): Promise<User>;
   verify(credential: unknown, challenge: string): Promise<User | null>;
 }
+
+/** That of `docs/logins/passkeys.md`. */
+export declare class Challenges {
+  make(request: Request, owner?: { id: Buffer; name: string }): Promise<string>;
+}
+
+/** That of `docs/logins/second-factor.md`. */
+export declare function stepOf(code: string, secret: string, lastStep: number): number | undefined;
 
 export declare class MailService {
   send(userId: string, text: string): Promise<void>;

@@ -1,18 +1,5 @@
 /* What these tests use of strategy packages that bring no types. */
 
-declare module 'passport-google-oauth20' {
-  import { Strategy as Base } from 'passport-oauth2';
-  interface Options {
-    clientID: string;
-    clientSecret: string;
-    callbackURL?: string | undefined;
-    state?: unknown;
-    pkce?: unknown;
-  }
-  export class Strategy extends Base {
-    constructor(options: Options, verify: (...given: never[]) => void);
-  }
-}
 declare module 'passport-github2' {
   export { Strategy } from 'passport-oauth2';
 }
@@ -64,35 +51,6 @@ declare module 'passport-remember-me' {
     constructor(
       verify: (token: string, done: Done<User | false>) => void,
       issue: (user: User, done: Done<string>) => void,
-    );
-  }
-}
-
-declare module 'passport-fido2-webauthn' {
-  import { Strategy as Base } from 'passport-strategy';
-  type Done<T extends unknown[]> = (error: unknown, ...result: T | [false, { message: string }] | []) => void;
-  interface Flags {
-    userPresent: boolean;
-    userVerified: boolean;
-  }
-  export interface Owner {
-    id: Buffer;
-    name: string;
-  }
-  export class SessionChallengeStore {
-    challenge(request: unknown, info: { user?: Owner }, done: (error: Error | null, challenge: Buffer) => void): void;
-  }
-  export class Strategy<User> extends Base {
-    constructor(
-      options: { store: SessionChallengeStore },
-      verify: (credential: string, owner: Buffer | null, flags: Flags, done: Done<[User, string]>) => void,
-      register: (
-        owner: Owner | undefined,
-        credential: string,
-        publicKey: string,
-        flags: Flags,
-        done: Done<[User]>,
-      ) => void,
     );
   }
 }

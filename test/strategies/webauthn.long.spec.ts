@@ -1,6 +1,13 @@
 import { Body, Controller, HttpCode, Post, Req } from '@nestjs/common';
-import { type Owner, SessionChallengeStore, Strategy as WebAuthn } from 'passport-fido2-webauthn';
-import { LoginGuard, type SessionRequest } from '../../lib/index.js';
+import type { Request } from 'express';
+import {
+  type AuthenticatorFlags,
+  type RegisteredFunction,
+  SessionChallengeStore,
+  Strategy as WebAuthn,
+  type VerifiedFunction,
+} from 'passport-fido2-webauthn';
+import { LoginGuard } from '../../lib/index.js';
 import type { TestApplication, User } from '../support/application.js';
 import type { Browser } from '../support/browser.js';
 import { describePlatforms } from '../support/platforms.js';
@@ -9,6 +16,11 @@ import { handleOf, loginRoutes, sites, whoIs } from './site.js';
 
 const ADA: User = { id: '7', name: 'Ada' };
 
+interface Owner {
+  id: Buffer;
+  name: string;
+}
+
 const challenges = new SessionChallengeStore();
 const keys = new Map<string, { user: User; publicKey: string }>();
 
@@ -16,14 +28,14 @@ const keys = new Map<string, { user: User; publicKey: string }>();
 const strategy = {
   provide: WebAuthn,
   useFactory: () =>
-    new WebAuthn<User>(
+    new WebAuthn(
       { store: challenges },
-      (credential, _owner, _flags, done) => {
+      (credential: string, _owner: Buffer, _flags: AuthenticatorFlags, done: VerifiedFunction) => {
         const key = keys.get(credential);
         if (key) done(null, key.user, key.publicKey);
         else done(null, false, { message: 'Unknown key' });
       },
-      (owner, credential, publicKey, _flags, done) => {
+      (owner: Owner | undefined, credential: string, publicKey: string, done: RegisteredFunction) => {
         if (!owner) {
           done(null, false, { message: 'Nobody to register for' });
           return;
@@ -39,12 +51,12 @@ const strategy = {
 class ChallengeController {
   @Post()
   @HttpCode(200)
-  async challenge(@Req() request: SessionRequest, @Body() user: Partial<User>) {
-    const owner: { user?: Owner } = user.id ? { user: { id: Buffer.from(user.id), name: user.name ?? '' } } : {};
+  async challenge(@Req() request: Request, @Body() user: Partial<User>) {
+    const owner: Owner | undefined = user.id ? { id: Buffer.from(user.id), name: user.name ?? '' } : undefined;
     const challenge = await new Promise<Buffer>((resolve, reject) => {
-      challenges.challenge(request, owner, (error, made) => {
-        if (error) reject(error);
-        else resolve(made);
+      challenges.challenge(request, { user: owner }, (error, made) => {
+        if (made) resolve(made);
+        else reject(error as Error);
       });
     });
     return { challenge: challenge.toString('base64url') };
