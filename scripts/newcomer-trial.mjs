@@ -1,6 +1,7 @@
 /**
  * Does what docs/quickstart.md says, as a newcomer would: in an empty folder, with the CLI of Nest 11 and of Nest 12, it
- * runs the page's commands, pastes its files, and compares what `curl` prints with the page. The package is packed from this
+ * runs the page's commands, pastes its files, and compares what `curl` prints with the page. While the application runs, the
+ * rest is typed in a second terminal, which knows nothing of the first one's variables. The package is packed from this
  * checkout; everything else comes from npm. Prints how long each step takes.
  *
  *     npm run test:newcomer        # or `-- 11` for Nest 11 alone
@@ -27,14 +28,17 @@ assert.deepEqual(differences, [], `${PAGE} shows other outputs than these`);
 async function tryOut(nest) {
   const begin = performance.now();
   const port = String(await freePort());
-  /** @type {NodeJS.ProcessEnv} */
+  /** The first terminal's. @type {NodeJS.ProcessEnv} */
   const env = { PORT: port, NODE_ENV: undefined, REDIS_URL: undefined };
   let cwd = temporaryDirectory();
   /** @type {Partial<Record<'redis' | 'application', ReturnType<typeof start>>>} */
   const running = {};
 
   /** @type {(command: string) => string} */
-  const shell = (command) => run('bash', ['-c', command.replaceAll('localhost:3000', `localhost:${port}`)], cwd, env);
+  const shell = (command) => {
+    const variables = running.application ? {} : env;
+    return run('bash', ['-c', command.replaceAll('localhost:3000', `localhost:${port}`)], cwd, variables);
+  };
 
   /** One line that the page has the reader type. Returns what it prints. @type {(line: string) => Promise<string>} */
   const type = async (line) => {
@@ -76,10 +80,12 @@ async function tryOut(nest) {
         continue;
       }
       if (kind === 'file') paste(cwd, text);
-      else for (const line of text.split('\n')) printed = await type(line);
+      else for (const line of linesOf(text)) printed = await type(line);
       const title = kind === 'file' ? `paste ${text.split('\n', 1)[0] ?? ''}` : text.replaceAll('\n', '; ');
       report(nest, title, stepBegin);
     }
+    await running.application?.stop();
+    delete running.application;
     for (const command of ['npm test', 'npm run test:e2e']) {
       const stepBegin = performance.now();
       shell(command);
@@ -111,6 +117,16 @@ function stepsOf(nest) {
       return file ? { kind: 'file', text: `${placeOf(file).path}\n${text}\n` } : [];
     },
   );
+}
+
+/** @param {string} commands */
+function linesOf(commands) {
+  const lines = commands.split('\n');
+  assert.ok(
+    [-1, lines.length - 1].includes(lines.indexOf('npm run start')),
+    `What is below it is not run: ${commands}`,
+  );
+  return lines;
 }
 
 /** @type {(cwd: string, text: string) => void} */
