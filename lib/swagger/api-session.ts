@@ -28,7 +28,8 @@ const UNAUTHORIZED = {
  * requirement, and the bodies of 401, 403 and 503. It guards nothing.
  *
  * For a class or a method. On a class, what a method documents for one of these statuses by itself stands in the place of
- * that; on one method, `@nestjs/swagger` mixes the two. On a method, name the success as well (`@ApiOkResponse()`), as with every response of `@nestjs/swagger`.
+ * that; on one method, `@nestjs/swagger` mixes the two. On a method, name the success as well (`@ApiOkResponse()`), as
+ * with every response of `@nestjs/swagger`.
  *
  * @example
  * ```ts

@@ -242,6 +242,20 @@ describePlatforms((platform) => {
       expect(seen).toEqual([['looked-up'], { user: 'looked-up' }]);
     });
 
+    it.each(['1', 'somebody else'])('of %s end with a login by the same request, which stays', async (name) => {
+      const browser = await old.loggedIn(name);
+      const moved = movedTo(applications[0].url, browser);
+
+      expect((await moved.post('/login', { json: { username: 'ada', password: 'lovelace' } })).status).toBe(200);
+
+      expect((await moved.get('/me')).json()).toEqual({ id: '1' });
+      expect(await registry().list('1')).toHaveLength(1);
+      expect(await registry().count('somebody else')).toBe(0);
+      expect(eventsOf('logged-out').map(({ userId }) => userId)).toEqual([name]);
+      expect((await moved.post('/logout')).status).toBe(204);
+      expect(await oldKeys()).toEqual([]);
+    });
+
     it('end with a logout here, though the user has logged in there once more', async () => {
       const browser = await old.loggedIn('twice');
       const moved = movedTo(applications[0].url, browser);
