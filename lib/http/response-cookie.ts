@@ -23,7 +23,7 @@ export class ResponseCookie {
   #marker: string | undefined;
   /** What takes cookies of another name back. */
   #takeBacks: string[] | undefined;
-  #takesBackAlone = false;
+  #takesBackAnyway = false;
   #isSent = false;
   #isSuperseded = false;
 
@@ -51,7 +51,7 @@ export class ResponseCookie {
   /** The response says this in any case: it takes back a cookie whose session has ended. */
   takeBack(takeBack: string): void {
     this.replaces(takeBack);
-    this.#takesBackAlone = true;
+    this.#takesBackAnyway = true;
   }
 
   /** The response clears the cookie. */
@@ -86,7 +86,7 @@ export class ResponseCookie {
 
   /** Whether {@link writeHeader} may set it. */
   get hasHeader(): boolean {
-    return this.#action !== undefined || this.#takesBackAlone;
+    return this.#action !== undefined || this.#takesBackAnyway;
   }
 
   /**
@@ -97,7 +97,7 @@ export class ResponseCookie {
   writeHeader(isExposed: boolean): void {
     this.#isSent = true;
     const value = this.#headerValue(isExposed);
-    if (value === undefined && !this.#takesBackAlone) {
+    if (value === undefined && !this.#takesBackAnyway) {
       return;
     }
     const others = [this.response.getHeader('Set-Cookie') ?? []].flat().map(String);
